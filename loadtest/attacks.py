@@ -31,9 +31,9 @@ from rich.table import Table
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from loadtest.benching.machine import Cores, cores
-from loadtest.benching.servers import Node
-from playhall.errors import Refused
+from loadtest.benching.machine import CoreAssignment, assign_cores
+from loadtest.benching.servers import BenchNode
+from playhall.errors import RequestRefused
 
 Json = dict[str, Any]
 
@@ -76,7 +76,7 @@ WHAT: Final[Mapping[Attack, str]] = {
 }
 
 
-class Noticed(NamedTuple):
+class SideEffects(NamedTuple):
     """What others noticed: times in milliseconds, and how many sign-ins and uploads succeeded."""
 
     moves: list[float]
@@ -84,7 +84,7 @@ class Noticed(NamedTuple):
     uploads: tuple[int, int]
 
 
-class Target(NamedTuple):
+class AttackTarget(NamedTuple):
     """What an attacker needs to know."""
 
     url: str
@@ -98,18 +98,18 @@ class Target(NamedTuple):
 # ---------------------------------------------------------------------- the attacker
 
 
-def attack(kind: Attack, target: Target) -> None:
+def attack(kind: Attack, target: AttackTarget) -> None:
     """Attack until the process is ended."""
     with suppress(KeyboardInterrupt):
         asyncio.run(ATTACKS[kind](target))
 
 
-async def _nothing(target: Target) -> None:
+async def _nothing(target: AttackTarget) -> None:
     target.ready.set()
     await asyncio.Event().wait()
 
 
-async def _compressed(target: Target) -> None:
+async def _compressed(target: AttackTarget) -> None:
     packer = zlib.compressobj(9, wbits=31)
     body = packer.compress(b" " * BLANKS_BYTES) + packer.flush()
     head = _head(target.url, "/healthz", len(body))
@@ -125,7 +125,7 @@ async def _compressed(target: Target) -> None:
     await asyncio.gather(*(send() for _ in range(CONNECTIONS)))
 
 
-async def _guesses(target: Target) -> None:
+async def _guesses(target: AttackTarget) -> None:
     target.ready.set()
     while True:
         with suppress(WebSocketException, OSError):
@@ -150,7 +150,7 @@ async def _guess(socket: ClientConnection, lobby_id: str) -> None:
                 await asyncio.sleep(0.01)
 
 
-async def _confirmations(target: Target) -> None:
+async def _confirmations(target: AttackTarget) -> None:
     target.ready.set()
     async with _http(target.url, ATTACKERS_ADDRESS) as http:
 
@@ -165,14 +165,14 @@ async def _confirmations(target: Target) -> None:
         await asyncio.gather(*(send() for _ in range(GUESSES_AT_ONCE)))
 
 
-async def _silent(target: Target) -> None:
+async def _silent(target: AttackTarget) -> None:
     target.ready.set()
     await asyncio.gather(
         *(_announce(target.url, _head(target.url, "/v1/auth/guest", 1000)) for _ in range(SILENT))
     )
 
 
-async def _uploads(target: Target) -> None:
+async def _uploads(target: AttackTarget) -> None:
     target.ready.set()
     parts = [urlsplit(url) for url in target.upload_urls]
     heads = [
@@ -214,7 +214,7 @@ async def _exchange(url: str, request: bytes) -> None:
         writer.close()
 
 
-ATTACKS: Final[Mapping[Attack, Callable[[Target], Coroutine[Any, Any, None]]]] = {
+ATTACKS: Final[Mapping[Attack, Callable[[AttackTarget], Coroutine[Any, Any, None]]]] = {
     Attack.NOTHING: _nothing,
     Attack.COMPRESSED: _compressed,
     Attack.GUESSES: _guesses,
@@ -227,15 +227,15 @@ ATTACKS: Final[Mapping[Attack, Callable[[Target], Coroutine[Any, Any, None]]]] =
 # ---------------------------------------------------------------------- the others
 
 
-class Others:
+class Bystanders:
     """Two players who move in turns, and a stranger who signs in and uploads."""
 
-    def __init__(self, node: Node, mails: Path) -> None:
+    def __init__(self, node: BenchNode, mails: Path) -> None:
         self._node = node
         self._mails = mails
         self._email = ""
 
-    async def prepare(self) -> Target:
+    async def prepare_targets(self) -> AttackTarget:
         """Make what the attacks are aimed at, each time anew."""
         async with _http(self._node.url, PLAYERS_ADDRESS) as http:
             owner = await _post(http, "/v1/auth/guest", {})
@@ -253,7 +253,7 @@ class Others:
             lobby = {"ruleset": "relay", "seats": 4, "password": PASSWORD}
             made = (await _call(socket, 2, "lobby.create", **lobby))["lobby"]
         ready = multiprocessing.get_context("spawn").Event()
-        return Target(self._node.url, token, made["lobby_id"], code, urls, ready)
+        return AttackTarget(self._node.url, token, made["lobby_id"], code, urls, ready)
 
     async def _code(self) -> str:
         """Take the code out of the mail that comes next."""
@@ -265,7 +265,9 @@ class Others:
         found[0].unlink()
         return str(re.findall(r"confirm#(\S+)", text)[0])
 
-    async def notice(self, seconds: float, attack: Callable[[], Awaitable[None]]) -> Noticed:
+    async def measure_during(
+        self, seconds: float, attack: Callable[[], Awaitable[None]]
+    ) -> SideEffects:
         """Sit down, let the attack begin, and play and probe for so long."""
         signed_in = [0, 0]
         uploaded = [0, 0]
@@ -286,7 +288,7 @@ class Others:
                 moves = await _play(first, second, game_id, seconds)
                 for probe in probes:
                     probe.cancel()
-        return Noticed(moves, (signed_in[0], signed_in[1]), (uploaded[0], uploaded[1]))
+        return SideEffects(moves, (signed_in[0], signed_in[1]), (uploaded[0], uploaded[1]))
 
     async def _sign_in(self, http: aiohttp.ClientSession, counts: list[int]) -> None:
         body = {"email": self._email, "password": PASSWORD}
@@ -306,7 +308,7 @@ async def _upload(http: aiohttp.ClientSession, guest: Json, counts: list[int]) -
 
 
 async def _probe(ask: Callable[[], Any], counts: list[int]) -> None:
-    with suppress(aiohttp.ClientError, TimeoutError, Refused):
+    with suppress(aiohttp.ClientError, TimeoutError, RequestRefused):
         async with asyncio.timeout(PROBE_TIMEOUT_S), ask() as answer:
             counts[0] += answer.status < 300
     counts[1] += 1
@@ -371,7 +373,7 @@ async def _post(http: aiohttp.ClientSession, path: str, body: Json, token: str =
     async with http.post(path, json=body, headers=headers) as answer:
         made: Json = await answer.json()
         if answer.status != 200:
-            raise Refused(made["code"], f"{path}: {made['message']}")
+            raise RequestRefused(made["code"], f"{path}: {made['message']}")
         return made
 
 
@@ -395,9 +397,9 @@ async def _call(socket: ClientConnection, number: int, kind: str, **fields: obje
 # ---------------------------------------------------------------------- the command
 
 
-async def _measure(node: Node, mails: Path, kind: Attack, seconds: float) -> Noticed:
-    others = Others(node, mails)
-    target = await others.prepare()
+async def _measure(node: BenchNode, mails: Path, kind: Attack, seconds: float) -> SideEffects:
+    others = Bystanders(node, mails)
+    target = await others.prepare_targets()
     attacker = multiprocessing.get_context("spawn").Process(target=attack, args=(kind, target))
 
     async def begin() -> None:
@@ -406,7 +408,7 @@ async def _measure(node: Node, mails: Path, kind: Attack, seconds: float) -> Not
         await asyncio.sleep(SETTLE_S)
 
     try:
-        return await others.notice(seconds, begin)
+        return await others.measure_during(seconds, begin)
     finally:
         if attacker.pid is not None:
             attacker.kill()
@@ -414,28 +416,28 @@ async def _measure(node: Node, mails: Path, kind: Attack, seconds: float) -> Not
 
 
 @app.command()
-def attacks(
+def measure_attacks(
     seconds: Annotated[float, typer.Option(help="How long each attack lasts.")] = 10.0,
     only: Annotated[list[Attack] | None, typer.Option(help="No other attacks.")] = None,
 ) -> None:
     """Measure what others notice of each attack, on a server of its own."""
     table = Table("attack", "move p50 ms", "p99 ms", "worst ms", "moves", "sign-ins", "uploads")
-    on: Cores = cores()
+    on: CoreAssignment = assign_cores()
     with tempfile.TemporaryDirectory(prefix="playhall-attacks-") as folder:
         Path(folder).chmod(0o755)
         for kind in only or list(Attack):
-            node = Node(Path(folder) / kind, on=on)
+            node = BenchNode(Path(folder) / kind, on=on)
             try:
                 node.start()
                 mails = Path(folder) / kind / "data" / "mail"
                 noticed = asyncio.run(_measure(node, mails, kind, seconds))
             finally:
-                node.clear()
+                node.destroy()
             table.add_row(WHAT[kind], *_row(noticed))
     out.print(table)
 
 
-def _row(noticed: Noticed) -> list[str]:
+def _row(noticed: SideEffects) -> list[str]:
     moves = sorted(noticed.moves)
     middle, high = (moves[int(part * (len(moves) - 1))] for part in (0.5, 0.99))
     times = [f"{value:.1f}" for value in (middle, high, moves[-1])]

@@ -24,19 +24,19 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadtest.benching import loads, recovery
+from loadtest.benching import loads, progression, recovery
 from loadtest.benching.figures import (
-    Figures,
-    Run,
-    as_json,
-    between_markers,
-    markdown,
-    show,
-    show_run,
+    BenchFigures,
+    RunResult,
+    format_json,
+    format_markdown,
+    print_run,
+    print_table,
+    replace_between_markers,
 )
-from loadtest.benching.loads import Colyseus, NoPeer, peer_server
-from loadtest.benching.machine import Cores, cores
-from loadtest.benching.servers import DidNotStart, Node, Server
+from loadtest.benching.loads import Colyseus, PeerUnavailable, install_peer_server
+from loadtest.benching.machine import CoreAssignment, assign_cores
+from loadtest.benching.servers import BenchNode, BenchServer, ServerDidNotStart
 from loadtest.processes import ScenarioFailed
 from playhall.errors import ClientError
 
@@ -52,14 +52,14 @@ out = Console(highlight=False)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-class Peer(StrEnum):
+class ComparedServer(StrEnum):
     """Another server to do the same work."""
 
     COLYSEUS = "colyseus"
     PEERJS = "peerjs"
 
 
-class Part(StrEnum):
+class Measurement(StrEnum):
     """What can be measured by itself."""
 
     MATCHES = "matches"
@@ -72,10 +72,11 @@ class Part(StrEnum):
     START = "start"
     SIGNALING = "signaling"
     EPOCH = "epoch"
+    PROGRESSION = "progression"
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class BenchScale:
     """How much is done: enough to count, or just enough to see that it works."""
 
     seconds: float = 10.0
@@ -88,9 +89,12 @@ class Scale:
     counted_games: int = 40
     watchers: int = 10_000
     epoch_seconds: float = 20.0
+    writes: int = 16_000
+    batches: int = 400
+    manifests: int = 24_000
 
 
-QUICK: Final = Scale(
+QUICK: Final = BenchScale(
     seconds=2.0,
     times=1,
     starts=2,
@@ -100,78 +104,84 @@ QUICK: Final = Scale(
     counted_games=8,
     watchers=500,
     epoch_seconds=3.0,
+    writes=400,
+    batches=16,
+    manifests=400,
 )
 
 
-class Bench:
+class BenchRun:
     """All measurements, on nodes in one temporary folder."""
 
-    def __init__(self, folder: Path, *, on: Cores, scale: Scale, peer: Peer | None) -> None:
-        self.figures = Figures(games=scale.games, watchers=scale.watchers)
+    def __init__(
+        self, folder: Path, *, on: CoreAssignment, scale: BenchScale, peer: ComparedServer | None
+    ) -> None:
+        self.figures = BenchFigures(games=scale.games, watchers=scale.watchers)
         self._folder = folder
         self._on = on
         self._scale = scale
         self._peer = peer
 
-    def run(self, parts: list[Part]) -> None:
+    def run(self, parts: list[Measurement]) -> None:
         """Measure; what cannot be measured is said, and the rest goes on."""
         for part in parts:
             try:
                 self._measure(part)
-            except (ClientError, ScenarioFailed, DidNotStart, NoPeer) as error:
+            except (ClientError, ScenarioFailed, ServerDidNotStart, PeerUnavailable) as error:
                 out.print(f"[red]{part}: not measured:[/red] {escape(str(error))}", soft_wrap=True)
 
-    def _measure(self, part: Part) -> None:
-        measures: dict[Part, Callable[[Node], None]] = {
-            Part.MATCHES: self._matches,
-            Part.STATEMENTS: self._statements,
-            Part.LATENCY: self._latency,
-            Part.RELAY: self._relay,
-            Part.RESUME: self._resume,
-            Part.IDLE: self._idle,
-            Part.RECOVERY: self._recovery,
-            Part.START: self._start,
-            Part.SIGNALING: self._signaling,
-            Part.EPOCH: self._epoch,
+    def _measure(self, part: Measurement) -> None:
+        measures: dict[Measurement, Callable[[BenchNode], None]] = {
+            Measurement.MATCHES: self._matches,
+            Measurement.STATEMENTS: self._statements,
+            Measurement.LATENCY: self._latency,
+            Measurement.RELAY: self._relay,
+            Measurement.RESUME: self._resume,
+            Measurement.IDLE: self._idle,
+            Measurement.RECOVERY: self._recovery,
+            Measurement.START: self._start,
+            Measurement.SIGNALING: self._signaling,
+            Measurement.EPOCH: self._epoch,
+            Measurement.PROGRESSION: self._progression,
         }
         with self._node(part) as node:
             measures[part](node)
 
     @contextmanager
-    def _node(self, name: str) -> Iterator[Node]:
+    def _node(self, name: str) -> Iterator[BenchNode]:
         """Start a node with an empty database for a block: nothing is left of an earlier part."""
-        node = Node(self._folder / name, on=self._on)
+        node = BenchNode(self._folder / name, on=self._on)
         try:
             node.start()
             yield node
         finally:
-            node.clear()
+            node.destroy()
 
-    def _record(self, run: Run, **values: float) -> None:
-        show_run(run, out)
+    def _record(self, run: RunResult, **values: float) -> None:
+        print_run(run, out)
         self.figures.record(run, {_KEYS.get(name, name): value for name, value in values.items()})
 
     # ------------------------------------------------------------------ the parts
 
-    def _matches(self, node: Node) -> None:
+    def _matches(self, node: BenchNode) -> None:
         for _ in range(self._scale.times):
-            run = loads.play(node, self._on, seconds=self._scale.seconds)
+            run = loads.run_matches(node, self._on, seconds=self._scale.seconds)
             moves, games = run.numbers["moves/s"], run.numbers.get("games/s", 0.0)
             self._record(run, moves=moves, games=games, move_us=_us_per(run, "moves/s"))
 
-    def _statements(self, node: Node) -> None:
+    def _statements(self, node: BenchNode) -> None:
         run = loads.count_statements(node, self._on, games=self._scale.counted_games)
         numbers = (run.numbers[f"{name} per game"] for name in ("statements", "transactions"))
         self._record(run, **dict(zip(("statements", "transactions"), numbers, strict=True)))
 
-    def _latency(self, node: Node) -> None:
+    def _latency(self, node: BenchNode) -> None:
         """Let everybody think for so long that about half of the moves are made."""
         full = self.figures.by_key["moves/s"].values or [
-            loads.play(node, self._on, seconds=self._scale.seconds).numbers["moves/s"]
+            loads.run_matches(node, self._on, seconds=self._scale.seconds).numbers["moves/s"]
         ]
         think_s = 2 * loads.ROOMS * 2 / median(full)
         for _ in range(self._scale.times):
-            run = loads.play(
+            run = loads.run_matches(
                 node,
                 self._on,
                 seconds=self._scale.seconds,
@@ -180,16 +190,16 @@ class Bench:
             )
             self._record(run, p50=run.numbers["reply p50 ms"], p99=run.numbers["reply p99 ms"])
 
-    def _relay(self, node: Node) -> None:
+    def _relay(self, node: BenchNode) -> None:
         with self._colyseus() as peer:
             for rooms in self._scale.rooms:
                 self._relay_in(rooms, node, peer)
 
-    def _relay_in(self, rooms: int, node: Node, peer: Colyseus | None) -> None:
+    def _relay_in(self, rooms: int, node: BenchNode, peer: Colyseus | None) -> None:
         """Relay in turns with the peer, so that both have the same machine."""
-        pairs: list[tuple[Run, Run]] = []
+        pairs: list[tuple[RunResult, RunResult]] = []
         for _ in range(self._scale.times):
-            ours = loads.relay(node, self._on, rooms=rooms, seconds=self._scale.seconds)
+            ours = loads.run_relay(node, self._on, rooms=rooms, seconds=self._scale.seconds)
             self._record_relay(f"relay {rooms}", ours)
             if peer is not None:
                 theirs = peer.relay(rooms=rooms, seconds=self._scale.seconds)
@@ -198,24 +208,24 @@ class Bench:
         if pairs:
             self.figures.compare(f"ratio {rooms}", pairs)
 
-    def _record_relay(self, key: str, run: Run) -> None:
+    def _record_relay(self, key: str, run: RunResult) -> None:
         cost_us = _us_per(run, "deliveries/s")
         self._record(run, **{key: run.numbers["deliveries/s"], f"µs/{key}": cost_us})
 
     @contextmanager
     def _colyseus(self) -> Iterator[Colyseus | None]:
-        if self._peer is not Peer.COLYSEUS:
+        if self._peer is not ComparedServer.COLYSEUS:
             yield None
             return
         peer = Colyseus(self._folder / "colyseus", on=self._on)
         try:
             yield peer
         finally:
-            peer.clear()
+            peer.destroy()
 
-    def _signaling(self, node: Node) -> None:
+    def _signaling(self, node: BenchNode) -> None:
         """Pass messages on in turns with the PeerJS server, under the same load."""
-        pairs: list[tuple[Run, Run]] = []
+        pairs: list[tuple[RunResult, RunResult]] = []
         with self._peerjs() as peer:
             for _ in range(self._scale.times):
                 ours = self._signal("signaling", node, "signaling")
@@ -224,43 +234,49 @@ class Bench:
         if pairs:
             self.figures.compare("signaling", pairs)
 
-    def _signal(self, key: str, server: Server, name: str) -> Run:
-        run = loads.signaling(server, self._on, pairs=PAIRS, seconds=self._scale.seconds, name=name)
+    def _signal(self, key: str, server: BenchServer, name: str) -> RunResult:
+        run = loads.run_signaling(
+            server, self._on, pairs=PAIRS, seconds=self._scale.seconds, name=name
+        )
         self._record_relay(f"{key} {PAIRS}", run)
         return run
 
     @contextmanager
-    def _peerjs(self) -> Iterator[Server | None]:
-        if self._peer is not Peer.PEERJS:
+    def _peerjs(self) -> Iterator[BenchServer | None]:
+        if self._peer is not ComparedServer.PEERJS:
             yield None
             return
-        server = peer_server("peerjs", self._folder / "peerjs", on=self._on)
+        server = install_peer_server("peerjs", self._folder / "peerjs", on=self._on)
         server.start()
         try:
             yield server
         finally:
-            server.end(signal.SIGKILL)
+            server.stop_with_signal(signal.SIGKILL)
 
-    def _resume(self, node: Node) -> None:
+    def _resume(self, node: BenchNode) -> None:
         times = self._scale.resumes
-        run = recovery.in_a_loop(recovery.resume(node.url, events=RESUME_EVENTS, times=times))
+        run = recovery.run_in_new_loop(
+            recovery.measure_resume(node.url, events=RESUME_EVENTS, times=times)
+        )
         self._record(run, resume=run.numbers["resume ms"])
 
-    def _idle(self, node: Node) -> None:
-        run = loads.hold(node, self._on, connections=self._scale.connections)
+    def _idle(self, node: BenchNode) -> None:
+        run = loads.hold_idle(node, self._on, connections=self._scale.connections)
         self._record(run, idle=run.numbers["bytes per connection"] / 1000)
 
-    def _recovery(self, node: Node) -> None:
+    def _recovery(self, node: BenchNode) -> None:
         games = self._scale.games
-        run = recovery.in_a_loop(recovery.recover(node, games=games, events=RECOVERY_EVENTS))
+        run = recovery.run_in_new_loop(
+            recovery.measure_recovery(node, games=games, events=RECOVERY_EVENTS)
+        )
         self._record(run, recovery=run.numbers["recovery s"])
 
-    def _start(self, node: Node) -> None:
+    def _start(self, node: BenchNode) -> None:
         for _ in range(self._scale.starts):
-            run = recovery.start_again(node)
+            run = recovery.measure_restart(node)
             self._record(run, ready=run.numbers["ready s"], first=run.numbers["first game s"])
 
-    def _epoch(self, node: Node) -> None:
+    def _epoch(self, node: BenchNode) -> None:
         for _ in range(self._scale.times):
             run = loads.watch_epoch(
                 node, self._on, watchers=self._scale.watchers, seconds=self._scale.epoch_seconds
@@ -268,6 +284,27 @@ class Bench:
             cost_us = _us_per(run, "deliveries/s")
             values = {key: run.numbers[name] for key, name in _EPOCH.items()}
             self._record(run, **values, **{"µs/epoch": cost_us})
+
+    def _progression(self, node: BenchNode) -> None:
+        """Work over HTTP and past the server in turns, so that both have the same machine."""
+        scale, on = self._scale, self._on
+        for _ in range(scale.times):
+            run = progression.write(node, on, writes=scale.writes)
+            self._record_rate(run, "save writes", "save writes/s")
+            alone = progression.write_directly(node, on, seconds=scale.seconds)
+            self._record(alone, **{"direct save writes": alone.numbers["save writes/s"]})
+            run = progression.report(node, on, batches=scale.batches)
+            self._record_rate(run, "telemetry", "telemetry events/s")
+            alone = progression.report_directly(node, on, batches=scale.batches)
+            self._record(alone, **{"direct telemetry": alone.numbers["telemetry events/s"]})
+            run = progression.ask(node, on, manifests=scale.manifests)
+            self._record_rate(run, "manifests", "manifests/s")
+            run = progression.merge(node, on)
+            names = ("merge", "merged write", "plain write")
+            self._record(run, **{name: run.numbers[f"{name} ms"] for name in names})
+
+    def _record_rate(self, run: RunResult, key: str, rate: str) -> None:
+        self._record(run, **{key: run.numbers[rate], f"µs/{key}": _us_per(run, rate)})
 
 
 _EPOCH: Final = {
@@ -285,7 +322,7 @@ _KEYS: Final = {
 }
 
 
-def _us_per(run: Run, rate: str) -> float:
+def _us_per(run: RunResult, rate: str) -> float:
     """Give the server's processor time for one of what it did, in microseconds."""
     assert run.usage is not None
     return run.usage.server / run.numbers[rate] * 1e6
@@ -297,8 +334,12 @@ def _us_per(run: Run, rate: str) -> float:
 @app.command()
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Only see that it works.")] = False,
-    only: Annotated[list[Part] | None, typer.Option(help="Measure no more than this.")] = None,
-    peer: Annotated[Peer | None, typer.Option(help="Compare with it (Node.js, npm).")] = None,
+    only: Annotated[
+        list[Measurement] | None, typer.Option(help="Measure no more than this.")
+    ] = None,
+    peer: Annotated[
+        ComparedServer | None, typer.Option(help="Compare with it (Node.js, npm).")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all as JSON.")] = None,
     update_docs: Annotated[
         bool, typer.Option("--update-docs", help=f"Write the table into {DOCS.name}.")
@@ -309,23 +350,23 @@ def bench(
     Ctrl+C ends it early: what was not measured by then is shown as that.
     """
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
-    on = cores()
+    on = assign_cores()
     os.sched_setaffinity(0, on.rest)
     _allow_files()
     # Not `TemporaryDirectory`'s own folder: PostgreSQL, which is not root, must pass through it.
     with tempfile.TemporaryDirectory(prefix="playhall-bench-") as folder:
         Path(folder).chmod(0o755)
-        measured = Bench(Path(folder), on=on, scale=QUICK if quick else Scale(), peer=peer)
+        measured = BenchRun(Path(folder), on=on, scale=QUICK if quick else BenchScale(), peer=peer)
         with suppress(KeyboardInterrupt):  # what was measured until then is shown
-            measured.run(only or list(Part))
+            measured.run(only or list(Measurement))
     figures = measured.figures
-    show(figures, out)
+    print_table(figures, out)
     if json_file is not None:
-        found = as_json(figures, began_at=began_at)
+        found = format_json(figures, began_at=began_at)
         json_file.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     if update_docs:
-        table = markdown(figures, began_at=began_at)
-        DOCS.write_text(between_markers(DOCS.read_text("utf-8"), table), "utf-8")
+        table = format_markdown(figures, began_at=began_at)
+        DOCS.write_text(replace_between_markers(DOCS.read_text("utf-8"), table), "utf-8")
     if not all(run.ok for run in figures.runs):
         raise typer.Exit(1)
 

@@ -14,23 +14,25 @@ from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from loadtest.epochs.latency import gather
-from loadtest.measure import Measured, Progress
+from loadtest.epochs.latency import merge_epoch_measurements
+from loadtest.measure import Measurements, Progress
 from loadtest.players import KINDS
-from loadtest.players.kind import Kind, kind_of
-from loadtest.processes import ScenarioFailed, merge, run_scenarios
-from loadtest.report import Report, as_json, number, report_of, show
-from loadtest.report_page import page
-from loadtest.scenarios.epoch import Epoch
-from loadtest.scenarios.idle import Idle
-from loadtest.scenarios.lobby import Lobbies
-from loadtest.scenarios.matches import Matches
-from loadtest.scenarios.relay import Relay
+from loadtest.players.kind import RulesetPlayer, make_generic_player
+from loadtest.processes import ScenarioFailed, merge_measurements, run_scenarios
+from loadtest.report import Report, format_json, format_number, make_report, print_report
+from loadtest.report_page import render_page
+from loadtest.scenarios import progression as progression_scenario
+from loadtest.scenarios.epoch import EpochScenario
+from loadtest.scenarios.idle import IdleScenario
+from loadtest.scenarios.lobby import LobbyScenario
+from loadtest.scenarios.matches import MatchesScenario
+from loadtest.scenarios.progression import Progression
+from loadtest.scenarios.relay import RelayScenario
 from loadtest.scenarios.scenario import Barrier, Scenario, Shard
-from loadtest.scenarios.signaling import Signaling
-from loadtest.simulation.player import Habits
+from loadtest.scenarios.signaling import SignalingScenario
+from loadtest.simulation.player import PlayerHabits
 from playhall.errors import ClientError
-from playhall.http import Http
+from playhall.http import HttpClient
 
 app = typer.Typer(
     help="Simulate players, measure the server, and check everything they see.",
@@ -81,7 +83,7 @@ def matches(
         games = concurrency
     concurrency = min(concurrency, games) if games is not None else concurrency
     shares = [
-        Matches(
+        MatchesScenario(
             shard=shard,
             kind=kind,
             players=players or kind.seats,
@@ -89,7 +91,7 @@ def matches(
             games=games,
             duration_s=duration,
             ramp_up_s=ramp_up,
-            habits=Habits(think_s=think / 1000, misplays=misplays),
+            habits=PlayerHabits(think_s=think / 1000, misplays=misplays),
             config={} if rounds is None else {"rounds": rounds},
             sample=sample,
         )
@@ -116,7 +118,7 @@ def relay(
 ) -> None:
     """Send messages through relay games: ordered, logged, committed and sent to all players."""
     shares = [
-        Relay(
+        RelayScenario(
             shard=shard,
             rooms=rooms,
             players=players,
@@ -150,7 +152,7 @@ def signaling(
 ) -> None:
     """Relay messages between PeerJS peers; also works with a PeerJS server."""
     shares = [
-        Signaling(
+        SignalingScenario(
             shard=shard,
             pairs=pairs,
             window=window,
@@ -180,7 +182,7 @@ def idle(
 ) -> None:
     """Hold idle connections and measure what each costs the server."""
     shares = [
-        Idle(shard=shard, connections=connections, duration_s=duration, pid=pid)
+        IdleScenario(shard=shard, connections=connections, duration_s=duration, pid=pid)
         for shard in _shards(url, min(processes, connections))
     ]
     _run("idle", shares, json_file, html_file)
@@ -198,7 +200,7 @@ def lobby(
 ) -> None:
     """Create, list, join, leave and close lobbies, as fast as the server answers."""
     shares = [
-        Lobbies(shard=shard, pairs=pairs, duration_s=duration, ruleset=ruleset)
+        LobbyScenario(shard=shard, pairs=pairs, duration_s=duration, ruleset=ruleset)
         for shard in _shards(url, min(processes, pairs))
     ]
     _run("lobby", shares, json_file, html_file)
@@ -235,7 +237,7 @@ def epoch(
     """
     barrier = Barrier(processes := min(processes, watchers))
     shares = [
-        Epoch(
+        EpochScenario(
             shard=shard,
             watchers=watchers,
             epoch=epoch,
@@ -248,7 +250,48 @@ def epoch(
         )
         for shard in _shards(url, processes)
     ]
-    _run("epoch", shares, json_file, html_file, add_up=gather)
+    _run("epoch", shares, json_file, html_file, add_up=merge_epoch_measurements)
+
+
+@app.command()
+def progression(
+    url: Url = HERE,
+    players: Annotated[int, typer.Option(min=1, help="Accounts, each with a save slot.")] = 20,
+    devices: Annotated[int, typer.Option(min=1, max=10, help="Devices of a player.")] = 2,
+    duration: Annotated[
+        float, typer.Option("--seconds", "--duration", min=0.1, help="How long they play.")
+    ] = 10,
+    state_bytes: Annotated[
+        int, typer.Option(min=1, max=500_000, help="About how large a state is.")
+    ] = 4000,
+    events: Annotated[
+        int, typer.Option(min=0, max=500, help="Events of telemetry in a batch.")
+    ] = 50,
+    think: Annotated[
+        float, typer.Option(min=0, help="Maximum pause between two rounds, in ms.")
+    ] = 200,
+    processes: Processes = 1,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Players whose own data is exported and compared.")
+    ] = 10,
+    json_file: Json = None,
+    html_file: Html = None,
+) -> None:
+    """Play offline on several devices, sync, report telemetry and fetch content; check it all."""
+    shares = [
+        Progression(
+            shard=shard,
+            players=players,
+            devices=devices,
+            duration_s=duration,
+            state_bytes=state_bytes,
+            events=events,
+            think_s=think / 1000,
+            sample=sample,
+        )
+        for shard in _shards(url, min(processes, players))
+    ]
+    _run("progression", shares, json_file, html_file, add_up=progression_scenario.gather)
 
 
 def _tokens(file: Path | None, option: str) -> tuple[str, ...]:
@@ -264,7 +307,7 @@ def _tokens(file: Path | None, option: str) -> tuple[str, ...]:
     return tokens
 
 
-def _kind(url: str, ruleset: str) -> Kind:
+def _kind(url: str, ruleset: str) -> RulesetPlayer:
     """Find who plays a ruleset; one that is not known here is looked up on the server."""
     if ruleset == "relay":
         _fail("--ruleset: a relay has no end of its own; use `loadtest relay`.")
@@ -276,12 +319,12 @@ def _kind(url: str, ruleset: str) -> Kind:
         _fail(str(error))
     if ruleset not in listed:
         _fail(f"--ruleset: {url} has no {ruleset}; it has {', '.join(sorted(listed))}.")
-    return kind_of(ruleset, seats=listed[ruleset])
+    return make_generic_player(ruleset, seats=listed[ruleset])
 
 
 async def _rulesets(url: str) -> dict[str, int]:
     """Ask a server for its rulesets, and how many players each needs."""
-    async with Http(url) as http:
+    async with HttpClient(url) as http:
         listed = await http.get("/v1/rulesets")
     return {ruleset["name"]: ruleset["seats_min"] for ruleset in listed["rulesets"]}
 
@@ -295,7 +338,7 @@ def _run(
     shares: Sequence[Scenario],
     json_file: Path | None,
     html_file: Path | None,
-    add_up: Callable[[Sequence[Measured]], Measured] = merge,
+    add_up: Callable[[Sequence[Measurements]], Measurements] = merge_measurements,
 ) -> None:
     """Run a load test and show it; exit with 1 if a check failed."""
     for option, file in (("--json", json_file), ("--html", html_file)):
@@ -306,14 +349,14 @@ def _run(
         measured = add_up(_with_bar(scenario, shares))
     except ScenarioFailed as failed:
         _fail(str(failed))
-    report = report_of(scenario, measured, began_at=began_at, settings=_settings(shares))
-    show(report, out)
+    report = make_report(scenario, measured, began_at=began_at, settings=_settings(shares))
+    print_report(report, out)
     _write(report, json_file, html_file)
     if not report.ok:
         raise typer.Exit(1)
 
 
-def _with_bar(scenario: str, shares: Sequence[Scenario]) -> list[Measured]:
+def _with_bar(scenario: str, shares: Sequence[Scenario]) -> list[Measurements]:
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Bar(*columns, console=err, transient=True) as bar:
         task = bar.add_task(scenario)
@@ -326,7 +369,7 @@ def _with_bar(scenario: str, shares: Sequence[Scenario]) -> list[Measured]:
 
 def _progress_text(scenario: str, parts: list[Progress]) -> str:
     done, moves, deliveries = (
-        number(sum(values)) for values in zip(*(part[1:] for part in parts), strict=True)
+        format_number(sum(values)) for values in zip(*(part[1:] for part in parts), strict=True)
     )
     return f"{scenario}: {parts[0].stage} {done}; {moves} moves, {deliveries} deliveries"
 
@@ -346,9 +389,9 @@ def _settings(shares: Sequence[Scenario]) -> dict[str, object]:
 def _write(report: Report, json_file: Path | None, html_file: Path | None) -> None:
     try:
         if json_file is not None:
-            json_file.write_bytes(orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2))
+            json_file.write_bytes(orjson.dumps(format_json(report), option=orjson.OPT_INDENT_2))
         if html_file is not None:
-            html_file.write_text(page(report), encoding="utf-8")
+            html_file.write_text(render_page(report), encoding="utf-8")
     except OSError as error:
         _fail(f"The report cannot be written to {error.filename}: {error.strerror}.")
 

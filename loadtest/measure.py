@@ -1,7 +1,7 @@
 """What a load test counts: latencies, counters, checks, and what the server says of itself.
 
 A `Histogram` has latencies, `Counters` what one process counts, `Checks` the promises that were
-checked, `Scrape` the server's own numbers, and a `Meter` puts them together: it samples each
+checked, `MetricsScrape` the server's own numbers, and a `Meter` puts them together: it samples each
 second and knows the window of full load. Memory is bounded however long a run is, and the
 numbers of several processes add up.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.request import ProxyHandler, build_opener
 
-from playhall.http import Http
+from playhall.http import HttpClient
 
 SPLIT_BITS: Final = 5
 _SPLIT: Final = 1 << SPLIT_BITS
@@ -23,7 +23,7 @@ _OCTAVES: Final = 26
 BUCKETS: Final = _SPLIT * (_OCTAVES + 1)
 
 
-def bucket_of(us: int) -> int:
+def bucket_index(us: int) -> int:
     """Find the bucket of a duration in microseconds."""
     if us < _SPLIT:
         return max(us, 0)
@@ -31,7 +31,7 @@ def bucket_of(us: int) -> int:
     return min(_SPLIT * octave + (us >> octave), BUCKETS - 1)
 
 
-def upper_us(bucket: int) -> int:
+def bucket_upper_us(bucket: int) -> int:
     """Give the largest duration, in microseconds, that falls into a bucket."""
     if bucket < 2 * _SPLIT:
         return bucket
@@ -49,7 +49,7 @@ class Histogram:
 
     def record(self, seconds: float, *, times: int = 1) -> None:
         """Count a duration, once or several times."""
-        self.counts[bucket_of(int(seconds * 1e6))] += times
+        self.counts[bucket_index(int(seconds * 1e6))] += times
         self.count += times
         if seconds > self.max_s:
             self.max_s = seconds
@@ -68,7 +68,9 @@ class Histogram:
         """Give what was counted since an earlier copy; its maximum is a bucket's bound."""
         counts = [a - b for a, b in zip(self.counts, earlier.counts, strict=True)]
         last = max((bucket for bucket, count in enumerate(counts) if count), default=0)
-        return Histogram(counts, self.count - earlier.count, min(self.max_s, upper_us(last) / 1e6))
+        return Histogram(
+            counts, self.count - earlier.count, min(self.max_s, bucket_upper_us(last) / 1e6)
+        )
 
     def quantile_s(self, q: float) -> float:
         """Give the duration, in seconds, that a share `q` of all does not exceed; 0 if none."""
@@ -76,7 +78,7 @@ class Histogram:
         for bucket, count in enumerate(self.counts):
             seen += count
             if count and seen >= rank:
-                return min(upper_us(bucket) / 1e6, self.max_s)
+                return min(bucket_upper_us(bucket) / 1e6, self.max_s)
         return 0.0
 
     def octaves(self) -> Iterator[tuple[float, int]]:
@@ -86,7 +88,7 @@ class Histogram:
         """
         step = _SPLIT // 4
         steps = [
-            (upper_us(first + step - 1) / 1e6, sum(self.counts[first : first + step]))
+            (bucket_upper_us(first + step - 1) / 1e6, sum(self.counts[first : first + step]))
             for first in range(0, BUCKETS, step)
         ]
         filled = [place for place, (_, count) in enumerate(steps) if count]
@@ -129,7 +131,7 @@ class Counters:
 
 
 @dataclass(slots=True)
-class Window:
+class MeasurementWindow:
     """A stretch of time in which the load was full, and what was counted in it."""
 
     seconds: float
@@ -147,7 +149,7 @@ FAULTS_KEPT_MAX: Final = 20
 
 
 @dataclass(slots=True)
-class Checked:
+class CheckResult:
     """How often one promise was checked, and what was found where it did not hold."""
 
     passed: int = 0
@@ -163,7 +165,7 @@ class Checked:
         if len(self.examples) < FAULTS_KEPT_MAX:
             self.examples.append(fault)
 
-    def add(self, other: "Checked") -> None:
+    def add(self, other: "CheckResult") -> None:
         """Note everything that another one has noted."""
         self.passed += other.passed
         self.failed += other.failed
@@ -174,16 +176,16 @@ class Checked:
 class Checks:
     """Every promise that is checked, by its sentence."""
 
-    by_name: dict[str, Checked] = field(default_factory=dict)
+    by_name: dict[str, CheckResult] = field(default_factory=dict)
 
-    def note(self, name: str, fault: str | None) -> None:
+    def note_check(self, name: str, fault: str | None) -> None:
         """Note one check of a promise: what is wrong, or None."""
-        self.by_name.setdefault(name, Checked()).note(fault)
+        self.by_name.setdefault(name, CheckResult()).note(fault)
 
     def add(self, other: "Checks") -> None:
         """Note everything that another one has noted."""
         for name, checked in other.by_name.items():
-            self.by_name.setdefault(name, Checked()).add(checked)
+            self.by_name.setdefault(name, CheckResult()).add(checked)
 
     @property
     def failed(self) -> int:
@@ -201,7 +203,7 @@ TIMEOUT_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Scrape:
+class MetricsScrape:
     """A server's own numbers at one moment; `at_s` is monotonic."""
 
     at_s: float
@@ -213,7 +215,7 @@ class Scrape:
 _DIRECT = build_opener(ProxyHandler({}))  # as all that we send: see docs/guides/clients.md
 
 
-async def scrape(url: str) -> Scrape | None:
+async def scrape_metrics(url: str) -> MetricsScrape | None:
     """Read a server's `/metrics`; None where it does not show them now.
 
     In a thread: with thousands of sockets ready at every turn, a loop comes to its other work
@@ -222,24 +224,24 @@ async def scrape(url: str) -> Scrape | None:
     return await asyncio.to_thread(_scrape, url)
 
 
-def _scrape(url: str) -> Scrape | None:
+def _scrape(url: str) -> MetricsScrape | None:
     try:
         with _DIRECT.open(f"{url}/metrics", timeout=TIMEOUT_S) as answer:
-            numbers = parse(answer.read().decode())
+            numbers = parse_prometheus(answer.read().decode())
     except (OSError, ValueError):
         return None
-    return Scrape(
+    return MetricsScrape(
         time.monotonic(), numbers.get(_EVENTS, 0), numbers.get(_MEMORY, 0), numbers.get(_CPU, 0)
     )
 
 
-def parse(text: str) -> dict[str, float]:
+def parse_prometheus(text: str) -> dict[str, float]:
     """Read the Prometheus text format: name (with labels) and value."""
     lines = (line.rpartition(" ") for line in text.splitlines() if line and line[0] != "#")
     return {name: float(value) for name, _, value in lines}
 
 
-def resident_bytes(pid: int) -> int:
+def process_rss_bytes(pid: int) -> int:
     """Read how much memory a process of this machine has."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
@@ -254,7 +256,7 @@ SAMPLE_EVERY_S: Final = 1.0
 SAMPLES_MAX: Final = 24 * 3600
 
 
-class Sample(NamedTuple):
+class TotalsSample(NamedTuple):
     """Totals `at_s` seconds after the start."""
 
     at_s: float
@@ -286,26 +288,26 @@ OnProgress = Callable[[Progress], None]
 
 
 @dataclass(slots=True)
-class Measured:
+class Measurements:
     """What one process of a load test brings home.
 
     `busy` is the share of the window in which it had the processor: near 1, it is the load
     test that was measured, and not the server.
     """
 
-    window: Window
+    window: MeasurementWindow
     busy: float
     total: Counters
-    samples: list[Sample]
+    samples: list[TotalsSample]
     checks: Checks
-    server: tuple[Scrape, Scrape] | None = None
+    server: tuple[MetricsScrape, MetricsScrape] | None = None
     numbers: dict[str, float] = field(default_factory=dict)
 
 
 class Meter:
     """Counts for one process. `asks` makes it ask the server for its own numbers as well."""
 
-    def __init__(self, http: Http, *, on_progress: OnProgress, asks: bool) -> None:
+    def __init__(self, http: HttpClient, *, on_progress: OnProgress, asks: bool) -> None:
         self.counters = Counters()
         self.checks = Checks()
         self.numbers: dict[str, float] = {}
@@ -315,10 +317,10 @@ class Meter:
         self._on_progress = on_progress
         self._asks = asks
         self._began = time.monotonic()
-        self._samples: list[Sample] = []
+        self._samples: list[TotalsSample] = []
         self._opened = _Moment(self._began, 0.0, Counters())
         self._closed: _Moment | None = None
-        self._scrapes: list[Scrape] = []
+        self._scrapes: list[MetricsScrape] = []
 
     async def sample(self) -> None:
         """Take a sample each second, for as long as it runs."""
@@ -326,7 +328,7 @@ class Meter:
             await asyncio.sleep(SAMPLE_EVERY_S)
             counts = self.counters.counts
             now_s = time.monotonic() - self._began
-            sample = Sample(now_s, counts["games"], counts["moves"], counts["deliveries"])
+            sample = TotalsSample(now_s, counts["games"], counts["moves"], counts["deliveries"])
             if len(self._samples) < SAMPLES_MAX:
                 self._samples.append(sample)
             self.report_progress()
@@ -353,13 +355,13 @@ class Meter:
             self._closed = _now(self.counters)
             self._scrapes += await self._ask()
 
-    def result(self) -> Measured:
+    def result(self) -> Measurements:
         """Give what was measured, once the window is closed."""
         assert self._closed is not None
         opened, closed = self._opened, self._closed
         seconds = closed.at_s - opened.at_s
-        return Measured(
-            window=Window(seconds, closed.counters.since(opened.counters)),
+        return Measurements(
+            window=MeasurementWindow(seconds, closed.counters.since(opened.counters)),
             busy=(closed.cpu_s - opened.cpu_s) / seconds if seconds else 0.0,
             total=self.counters,
             samples=self._samples,
@@ -368,8 +370,8 @@ class Meter:
             numbers=self.numbers,
         )
 
-    async def _ask(self) -> list[Scrape]:
+    async def _ask(self) -> list[MetricsScrape]:
         if not self._asks:
             return []
-        answer = await scrape(self._http.url)
+        answer = await scrape_metrics(self._http.url)
         return [] if answer is None else [answer]

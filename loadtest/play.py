@@ -9,12 +9,21 @@ from rich.console import Console
 from rich.markup import escape
 
 from loadtest.players import KINDS
-from loadtest.players.kind import AnyBehaviour, Behaviour
-from loadtest.terminal import screen_of
+from loadtest.players.kind import Behaviour, GenericBehaviour
+from loadtest.terminal import make_screen
 from loadtest.terminal.keyboard import Keyboard
-from loadtest.terminal.saved_games import SavedGame, SavedGames
-from loadtest.terminal.screens import Screen, Unclear
-from playhall import Client, ClientError, Event, Game, Json, Refused, Unreachable, connect
+from loadtest.terminal.saved_games import SavedGame, SavedGameFolder
+from loadtest.terminal.screens import Screen, UnclearInput
+from playhall import (
+    Client,
+    ClientError,
+    Event,
+    Game,
+    Json,
+    RequestRefused,
+    ServerUnreachable,
+    connect,
+)
 
 HERE: Final = "http://127.0.0.1:8080"
 # Events that change nothing on the table; a move that was chosen before is still good.
@@ -48,7 +57,7 @@ def play(
         _fail("Only el_dorado has rounds; omit --rounds.")
     asked = {"rounds": rounds, "turn_timeout_s": turn_timeout}
     config: Json = {name: value for name, value in asked.items() if value is not None}
-    saved = None if resume is None else SavedGames().find(resume)
+    saved = None if resume is None else SavedGameFolder().find(resume)
     if resume is not None and saved is None:
         _fail(f"--resume: there is no saved game {resume}; omit the option to start a new one.")
     session = _Session(auto=auto)
@@ -57,10 +66,10 @@ def play(
             asyncio.run(session.go_on(saved))
         else:
             asyncio.run(session.begin(url, name, ruleset=ruleset, config=config))
-    except Unreachable as error:
+    except ServerUnreachable as error:
         _fail(f"{error} Start a server with `playhall serve`, or name another with --url.")
     except ClientError as error:
-        is_stopped = isinstance(error, Refused) and error.code == "quarantined"
+        is_stopped = isinstance(error, RequestRefused) and error.code == "quarantined"
         way_back = "" if is_stopped else session.way_back(context.command_path)
         _fail(f"{error}{way_back}")
     except EOFError:
@@ -74,7 +83,7 @@ class _Session:
 
     def __init__(self, *, auto: bool) -> None:
         self._auto = auto
-        self._games = SavedGames()
+        self._games = SavedGameFolder()
         self._saved: SavedGame | None = None
         self._warned = False  # that the game cannot be kept
 
@@ -83,7 +92,7 @@ class _Session:
         async with connect(url, name=name) as client:
             lobby = await _lobby_with_bots(client, ruleset, config)
             names = {member["player_id"]: member["display_name"] for member in lobby["members"]}
-            game = await client.started(lobby)
+            game = await client.wait_for_game(lobby)
             saved = SavedGame(
                 url=url, ruleset=ruleset, game_id=game.game_id, refresh_token="", names=names
             )
@@ -110,8 +119,8 @@ class _Session:
         kind = KINDS.get(saved.ruleset)
         loop = _GameLoop(
             game,
-            screen_of(saved.ruleset, me, saved.names),
-            AnyBehaviour(me, chance) if kind is None else kind.behaviour(me, chance),
+            make_screen(saved.ruleset, me, saved.names),
+            GenericBehaviour(me, chance) if kind is None else kind.behaviour(me, chance),
             keyboard=None if self._auto else Keyboard(),
             head=head,
         )
@@ -169,7 +178,9 @@ async def _bots_of(client: Client, ruleset: str) -> tuple[list[str], int]:
             bots = [bot for bot in each["bots"] if bot != "random"] or list(each["bots"])
             return bots, each["seats_min"]
     others = ", ".join(each["name"] for each in listed if each["bots"])
-    raise Refused("unknown_ruleset", f"This server has no {ruleset} with bots; it has {others}.")
+    raise RequestRefused(
+        "unknown_ruleset", f"This server has no {ruleset} with bots; it has {others}."
+    )
 
 
 class _Ahead:
@@ -238,7 +249,7 @@ class _GameLoop:
             self._show_event(event)
             if event.event_index < self._head:
                 continue
-            if isinstance(self._behaviour, AnyBehaviour):  # which knows no rules
+            if isinstance(self._behaviour, GenericBehaviour):  # which knows no rules
                 self._behaviour.moves = (await self._game.view()).get("legal_moves")
             if self._is_my_turn():
                 await self._take_turn(ahead)
@@ -247,20 +258,22 @@ class _GameLoop:
         """Take an event in, and say what happened."""
         payload = event.payload or {}
         self._index = event.event_index
-        self._behaviour.see(event.type, payload)
+        self._behaviour.on_event(event.type, payload)
         line = self._screen.describe(event.type, payload)
         if line is not None and event.event_index >= self._head:
             out.print(line, soft_wrap=True)
 
     def _is_my_turn(self) -> bool:
-        return self._behaviour.choose() is not None and self._behaviour.turn != self._played_turn
+        return (
+            self._behaviour.choose_move() is not None and self._behaviour.turn != self._played_turn
+        )
 
     async def _take_turn(self, ahead: _Ahead) -> None:
         if self._keyboard is not None:
             await self._ask(self._keyboard, ahead)
             return
         self._played_turn = self._behaviour.turn
-        move = self._behaviour.choose()
+        move = self._behaviour.choose_move()
         assert move is not None
         await self._act(move, expected_head=None)
 
@@ -277,8 +290,8 @@ class _GameLoop:
             if not view["legal_moves"]:
                 return
             self._played_turn = self._behaviour.turn
-            keyboard.forget()
-            out.print(self._screen.show(view))
+            keyboard.discard_typed()
+            out.print(self._screen.show_view(view))
             move = await self._typed(keyboard, view, ahead)
             if move is not None and await self._act(move, expected_head=snapshot["head"]):
                 return
@@ -286,7 +299,7 @@ class _GameLoop:
     async def _typed(self, keyboard: Keyboard, view: Json, ahead: _Ahead) -> Json | None:
         """Wait for a move, printing what happens meanwhile; None once the table has changed."""
         while True:
-            out.print(self._screen.prompt(view), end="")
+            out.print(self._screen.prompt_text(view), end="")
             line = self._tasks.create_task(keyboard.read_line())
             try:
                 await asyncio.wait({line, ahead.coming}, return_when=asyncio.FIRST_COMPLETED)
@@ -298,12 +311,12 @@ class _GameLoop:
                     self._show_event(event)
                     if event.type not in PASSING:
                         return None
-                    out.print(self._screen.prompt(view), end="")
+                    out.print(self._screen.prompt_text(view), end="")
                 typed = await line
                 if typed is None:
                     raise EOFError
-                return self._screen.read(typed, view)
-            except Unclear as unclear:
+                return self._screen.read_move(typed, view)
+            except UnclearInput as unclear:
                 out.print(str(unclear), style="yellow")
             finally:
                 line.cancel()
@@ -311,7 +324,7 @@ class _GameLoop:
     async def _act(self, move: Json, *, expected_head: int | None) -> bool:
         try:
             await self._game.act(move, expected_head=expected_head)
-        except Refused as refused:
+        except RequestRefused as refused:
             if refused.code == "game_moved_on":
                 out.print("The game has moved on; your move was not played.", style="yellow")
             elif refused.code != "game_over":

@@ -98,7 +98,7 @@ svg text { font: 11px system-ui, sans-serif; fill: var(--soft) }
 """
 
 
-def standalone(plot: str) -> str:
+def standalone_svg(plot: str) -> str:
     """Make a file of its own of a plot."""
     start, rest = plot.split(">", 1)
     return f'{start} xmlns="http://www.w3.org/2000/svg"><style>{STYLE}</style>{rest}'

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
-from loadtest.measure import Measured, Progress, Sample, Window
+from loadtest.measure import Measurements, MeasurementWindow, Progress, TotalsSample
 from loadtest.scenarios.scenario import Scenario
 from playhall.errors import ClientError
 
@@ -26,7 +26,7 @@ class _Failure:
 
 def run_scenarios(
     shares: Sequence[Scenario], *, progress: Callable[[list[Progress]], None]
-) -> list[Measured]:
+) -> list[Measurements]:
     """Run every share to its end; `progress` is called with how far each of them is."""
     context = multiprocessing.get_context("spawn")
     pipes: list[Connection] = []
@@ -46,14 +46,16 @@ def run_scenarios(
             process.join(JOIN_TIMEOUT_S)
 
 
-def _listen(pipes: list[Connection], progress: Callable[[list[Progress]], None]) -> list[Measured]:
+def _listen(
+    pipes: list[Connection], progress: Callable[[list[Progress]], None]
+) -> list[Measurements]:
     latest = {pipe: Progress("starting", 0, 0, 0) for pipe in pipes}
-    results: dict[Connection, Measured] = {}
+    results: dict[Connection, Measurements] = {}
     while len(results) < len(pipes):
         for pipe in wait([pipe for pipe in pipes if pipe not in results]):
             assert isinstance(pipe, Connection)
             said = _hear(pipe)
-            if isinstance(said, Measured):
+            if isinstance(said, Measurements):
                 results[pipe] = said
             else:
                 latest[pipe] = said
@@ -61,14 +63,14 @@ def _listen(pipes: list[Connection], progress: Callable[[list[Progress]], None])
     return [results[pipe] for pipe in pipes]
 
 
-def _hear(pipe: Connection) -> Progress | Measured:
+def _hear(pipe: Connection) -> Progress | Measurements:
     try:
         said = pipe.recv()
     except EOFError:
         raise ScenarioFailed("A process of the load test ended without a result.") from None
     if isinstance(said, _Failure):
         raise ScenarioFailed(said.sentence)
-    assert isinstance(said, (Progress, Measured))
+    assert isinstance(said, (Progress, Measurements))
     return said
 
 
@@ -113,7 +115,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def merge(parts: Sequence[Measured]) -> Measured:
+def merge_measurements(parts: Sequence[Measurements]) -> Measurements:
     """Add up what the processes measured at the same time."""
     whole, *others = parts
     for part in others:
@@ -123,17 +125,17 @@ def merge(parts: Sequence[Measured]) -> Measured:
         whole.numbers.update(part.numbers)
         whole.busy = max(whole.busy, part.busy)
     seconds = sum(part.window.seconds for part in parts) / len(parts)
-    whole.window = Window(seconds, whole.window.counters)
+    whole.window = MeasurementWindow(seconds, whole.window.counters)
     whole.samples = _added([part.samples for part in parts])
     return whole
 
 
-def _added(series: Sequence[list[Sample]]) -> list[Sample]:
+def _added(series: Sequence[list[TotalsSample]]) -> list[TotalsSample]:
     """Add up samples, second by second; a process that has ended keeps its last totals."""
     length = max(map(len, series))
     padded = [each + each[-1:] * (length - len(each)) for each in series if each]
     return [
-        Sample(
+        TotalsSample(
             max(sample.at_s for sample in samples),
             sum(sample.games for sample in samples),
             sum(sample.moves for sample in samples),

@@ -11,10 +11,18 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.measure import Checks, Histogram, Measured, Sample
+from loadtest.measure import Checks, Histogram, Measurements, TotalsSample
 
 QUANTILES: Final = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
-_RATES: Final = ("games", "moves", "deliveries", "commands")
+_RATES: Final = (
+    "games",
+    "moves",
+    "deliveries",
+    "commands",
+    "save writes",
+    "telemetry events",
+    "manifests",
+)
 _MIB: Final = 1024 * 1024
 
 
@@ -29,7 +37,7 @@ class Report:
     checks: Checks
     refusals: dict[str, int]
     latency: Histogram
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[TotalsSample] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -37,8 +45,8 @@ class Report:
         return bool(self.checks.by_name) and self.checks.failed == 0
 
 
-def report_of(
-    scenario: str, measured: Measured, *, began_at: str, settings: dict[str, object]
+def make_report(
+    scenario: str, measured: Measurements, *, began_at: str, settings: dict[str, object]
 ) -> Report:
     """Draw up the report of a run."""
     return Report(
@@ -56,7 +64,7 @@ def report_of(
     )
 
 
-def as_json(report: Report) -> dict[str, object]:
+def format_json(report: Report) -> dict[str, object]:
     """Write a report as JSON has it."""
     return {
         "scenario": report.scenario,
@@ -74,13 +82,13 @@ def as_json(report: Report) -> dict[str, object]:
     }
 
 
-def _rate_rows(measured: Measured) -> dict[str, float]:
+def _rate_rows(measured: Measurements) -> dict[str, float]:
     window = measured.window
     rates = {f"{name}/s": window.per_s(name) for name in _RATES if window.counters.counts[name]}
     return {"window s": window.seconds} | rates
 
 
-def _latency_rows(measured: Measured) -> dict[str, float]:
+def _latency_rows(measured: Measurements) -> dict[str, float]:
     latency = measured.window.counters.latency
     if not latency.count:
         return {}
@@ -88,13 +96,13 @@ def _latency_rows(measured: Measured) -> dict[str, float]:
     return rows | {"reply max ms": latency.max_s * 1000}
 
 
-def _total_rows(measured: Measured) -> dict[str, float]:
+def _total_rows(measured: Measurements) -> dict[str, float]:
     counts = measured.total.counts
     totals = {f"{name} in all": float(count) for name, count in counts.items() if count}
     return totals | measured.numbers | {"clients: processor %": measured.busy * 100}
 
 
-def _server_rows(measured: Measured) -> dict[str, float]:
+def _server_rows(measured: Measurements) -> dict[str, float]:
     if measured.server is None:
         return {}
     before, after = measured.server
@@ -115,14 +123,14 @@ def _server_rows(measured: Measured) -> dict[str, float]:
 # ---------------------------------------------------------------------- in the terminal
 
 
-def show(report: Report, console: Console) -> None:
+def print_report(report: Report, console: Console) -> None:
     """Print a report; what went wrong stands last and in red."""
     console.print(Group(_results_table(report), _checks_table(report)))
     if not report.ok:
         console.print(_failures_panel(report))
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Write a number with as many digits as one reads."""
     if value == int(value) or abs(value) >= 1000:
         return f"{value:,.0f}"
@@ -134,9 +142,9 @@ def _results_table(report: Report) -> Table:
     table.add_column("measured")
     table.add_column("", justify="right")
     for name, value in report.rows.items():
-        table.add_row(name, number(value))
+        table.add_row(name, format_number(value))
     for code, count in sorted(report.refusals.items()):
-        table.add_row(f"refused: {code}", number(count))
+        table.add_row(f"refused: {code}", format_number(count))
     return table
 
 
@@ -146,8 +154,10 @@ def _checks_table(report: Report) -> Table:
     table.add_column("held", justify="right")
     table.add_column("broken", justify="right")
     for name, checked in report.checks.by_name.items():
-        broken = Text(number(checked.failed), style="bold red" if checked.failed else "green")
-        table.add_row(name, number(checked.passed), broken)
+        broken = Text(
+            format_number(checked.failed), style="bold red" if checked.failed else "green"
+        )
+        table.add_row(name, format_number(checked.passed), broken)
     return table
 
 

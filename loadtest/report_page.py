@@ -5,9 +5,9 @@ from html import escape
 from itertools import pairwise
 from typing import Final
 
-from loadtest.measure import Histogram, Sample
+from loadtest.measure import Histogram, TotalsSample
 from loadtest.plots import STYLE, Axis, bar_plot, line_plot
-from loadtest.report import Report, number
+from loadtest.report import Report, format_number
 
 _STYLE: Final = f"""{STYLE}
 body {{ font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
@@ -20,7 +20,7 @@ svg {{ width: 100%; height: auto }}
 """
 
 
-def page(report: Report) -> str:
+def render_page(report: Report) -> str:
     """Write the page."""
     return "\n".join(
         (
@@ -30,14 +30,16 @@ def page(report: Report) -> str:
             f"<style>{_STYLE}</style></head><body>",
             f"<h1>Load test: {escape(report.scenario)}</h1>",
             f"<p>{escape(report.began_at)}. {_verdict(report)}</p>",
-            _table(("measured", ""), ((n, number(v)) for n, v in report.rows.items())),
+            _table(("measured", ""), ((n, format_number(v)) for n, v in report.rows.items())),
             "<h2>Checked</h2>",
             _checks(report),
             "<h2>Reply latency</h2>",
             _latency(report.latency),
             *_throughput(report.samples),
             "<h2>Refused</h2>" if report.refusals else "",
-            _table(("code", ""), ((c, number(n)) for c, n in sorted(report.refusals.items()))),
+            _table(
+                ("code", ""), ((c, format_number(n)) for c, n in sorted(report.refusals.items()))
+            ),
             "<h2>Settings</h2>",
             _table(("setting", ""), ((name, str(v)) for name, v in report.settings.items())),
             "</body></html>",
@@ -54,8 +56,8 @@ def _verdict(report: Report) -> str:
 def _checks(report: Report) -> str:
     rows = []
     for name, checked in report.checks.by_name.items():
-        broken = f", {number(checked.failed)} broken" if checked.failed else ""
-        rows.append((name, f"{number(checked.passed)} held{broken}"))
+        broken = f", {format_number(checked.failed)} broken" if checked.failed else ""
+        rows.append((name, f"{format_number(checked.passed)} held{broken}"))
     faults = [fault for checked in report.checks.by_name.values() for fault in checked.examples]
     listed = "".join(f'<li class="bad">{escape(fault)}</li>' for fault in faults)
     return _table(("promise", ""), rows) + (f"<ul>{listed}</ul>" if faults else "")
@@ -73,7 +75,7 @@ def _latency(latency: Histogram) -> str:
     return bar_plot(values, Axis("milliseconds (upper bound; each step 1/4 octave)", "replies"))
 
 
-def _throughput(samples: list[Sample]) -> Iterable[str]:
+def _throughput(samples: list[TotalsSample]) -> Iterable[str]:
     for name in ("games", "moves", "deliveries"):
         rates = _per_second(samples, name)
         if any(rate for _, rate in rates):
@@ -81,7 +83,7 @@ def _throughput(samples: list[Sample]) -> Iterable[str]:
             yield line_plot(rates, Axis("seconds", f"{name}/s"))
 
 
-def _per_second(samples: list[Sample], name: str) -> list[tuple[float, float]]:
+def _per_second(samples: list[TotalsSample], name: str) -> list[tuple[float, float]]:
     return [
         (after.at_s, (getattr(after, name) - getattr(before, name)) / (after.at_s - before.at_s))
         for before, after in pairwise(samples)

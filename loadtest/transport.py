@@ -4,16 +4,16 @@ import asyncio
 
 import picows
 
-from playhall.errors import Unreachable
+from playhall.errors import ServerUnreachable
 from playhall.transport import (
     ABNORMAL,
     INCOMING_BYTES_MAX,
     NORMAL,
     OPEN_TIMEOUT_S,
     SUBPROTOCOL,
-    Closed,
     OnFrame,
     Transport,
+    WebsocketClosed,
 )
 
 
@@ -30,7 +30,7 @@ async def open_picows(url: str, on_frame: OnFrame) -> Transport:
             read_buffer_init_size=2048,
         )
     except (OSError, TimeoutError, picows.WSError) as error:
-        raise Unreachable(f"Cannot open a websocket at {url}: {error}.") from None
+        raise ServerUnreachable(f"Cannot open a websocket at {url}: {error}.") from None
     return transport
 
 
@@ -38,8 +38,8 @@ class _PicowsTransport(picows.WSListener):
     def __init__(self, on_frame: OnFrame) -> None:
         self._on_frame = on_frame
         self._transport: picows.WSTransport | None = None
-        self._closed: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
-        self._close_frame = Closed(ABNORMAL, "")  # the server's, once it came
+        self._closed: asyncio.Future[WebsocketClosed] = asyncio.get_running_loop().create_future()
+        self._close_frame = WebsocketClosed(ABNORMAL, "")  # the server's, once it came
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._transport = transport
@@ -51,7 +51,7 @@ class _PicowsTransport(picows.WSListener):
             # picows has names for a few codes only, so they are read from the payload.
             payload = frame.get_payload_as_bytes()
             code = int.from_bytes(payload[:2], "big") if payload else NORMAL
-            self._close_frame = Closed(code, payload[2:].decode(errors="replace"))
+            self._close_frame = WebsocketClosed(code, payload[2:].decode(errors="replace"))
             transport.send_close(picows.WSCloseCode.OK)
             transport.disconnect()
 
@@ -68,5 +68,5 @@ class _PicowsTransport(picows.WSListener):
             self._transport.send_close(picows.WSCloseCode.OK)
             self._transport.disconnect()
 
-    async def run(self) -> Closed:
+    async def run(self) -> WebsocketClosed:
         return await self._closed

@@ -14,15 +14,15 @@ from typing import Final, NamedTuple
 import psycopg
 from psycopg import errors
 
-from persistence.dsn import normalised
+from persistence.dsn import normalise_dsn
 from persistence.errors import NotMigrated, StartRefused
-from persistence.queries import load
+from persistence.queries import load_queries
 
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 10
 
-_queries = load("sql/packages", package="migrations")
+_queries = load_queries("sql/packages", package="migrations")
 
 
 class PackageSteps(NamedTuple):
@@ -129,6 +129,6 @@ def _said_plainly(step: str) -> Iterator[None]:
 @contextmanager
 def _connection(dsn: str) -> Iterator["psycopg.Connection"]:
     with psycopg.connect(
-        normalised(dsn), connect_timeout=CONNECT_TIMEOUT_S, autocommit=True
+        normalise_dsn(dsn), connect_timeout=CONNECT_TIMEOUT_S, autocommit=True
     ) as connection:
         yield connection

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from persistence.database import SERVER_ROLE, opening
-from persistence.dsn import normalised
+from persistence.database import SERVER_ROLE, translate_open_errors
+from persistence.dsn import normalise_dsn
 from persistence.errors import NotMigrated, UnknownRevision
-from persistence.preflight import plain_connection, require_usable
-from persistence.queries import load
+from persistence.preflight import plain_connection, require_usable_database
+from persistence.queries import load_queries
 
 if TYPE_CHECKING:
     import psycopg
@@ -47,7 +47,7 @@ HEAD: Final = "head"
 BASE: Final = "base"
 
 _FOLDER = Path(__file__).parent
-_queries = load("sql/runner", package="migrations")
+_queries = load_queries("sql/runner", package="migrations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +199,10 @@ def _dependent_packages(dsn: str) -> str:
 
 
 async def _current(dsn: str) -> str | None:
-    dsn = normalised(dsn)
-    with opening(dsn, SERVER_ROLE):
+    dsn = normalise_dsn(dsn)
+    with translate_open_errors(dsn, SERVER_ROLE):
         async with plain_connection(dsn) as connection:
-            await require_usable(connection, dsn)
+            await require_usable_database(connection, dsn)
             try:
                 async with connection.transaction():
                     await connection.execute(_queries["as_the_login"])
@@ -222,7 +222,7 @@ def _connection(dsn: str) -> Iterator["Connection"]:
         import psycopg
 
         # As it is, not in the words of another library: it would read the name differently.
-        connection = psycopg.connect(normalised(dsn), connect_timeout=CONNECT_TIMEOUT_S)
+        connection = psycopg.connect(normalise_dsn(dsn), connect_timeout=CONNECT_TIMEOUT_S)
         for name, value in SESSION.items():
             connection.execute(_queries["set"], [name, value])
         connection.commit()

@@ -25,9 +25,9 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from persistence.cluster import postgres_program
-from persistence.dsn import normalised
+from persistence.dsn import normalise_dsn
 from persistence.errors import StartRefused
-from persistence.queries import load
+from persistence.queries import load_queries
 
 CONNECT_TIMEOUT_S: Final = 10
 OWNER_POLICY: Final = re.compile(rb'^CREATE POLICY owner ON \S+ TO ("(?:[^"]|"")+"|\w+)', re.M)
@@ -38,14 +38,14 @@ TRANSACTION_TIMEOUT_SINCE: Final = 17_00_00
 UNKNOWN_BEFORE: Final = b"SET transaction_timeout = 0;\n"
 HEADER_LINES_MAX: Final = 100
 
-_queries = load("backup")
+_queries = load_queries("backup")
 
 
 class BackupFailed(StartRefused):
     """A database could not be dumped, or not be made from a dump."""
 
 
-def dump(dsn: str, file: Path) -> None:
+def write_dump(dsn: str, file: Path) -> None:
     """Write a dump of a database, whole or not at all; raise `BackupFailed`.
 
     It has no roles, no sealing keys and no files. What is in it is secret: keys that sign tokens,
@@ -78,7 +78,7 @@ def dump(dsn: str, file: Path) -> None:
         raise
 
 
-def fill_from(dsn: str, file: Path) -> None:
+def restore_dump(dsn: str, file: Path) -> None:
     """Fill an empty database from a dump, whole or not at all; raise `BackupFailed`."""
     if not file.is_file():
         raise BackupFailed(f"There is no file {file}.")
@@ -104,7 +104,7 @@ def fill_from(dsn: str, file: Path) -> None:
 def _connected(dsn: str) -> Iterator["psycopg.Connection"]:
     try:
         with psycopg.connect(
-            normalised(dsn), connect_timeout=CONNECT_TIMEOUT_S, autocommit=True
+            normalise_dsn(dsn), connect_timeout=CONNECT_TIMEOUT_S, autocommit=True
         ) as connection:
             yield connection
     except psycopg.Error as error:
@@ -134,7 +134,7 @@ def _unquoted(name: str) -> str:
 
 
 def _run(dsn: str, name: str, *arguments: str) -> None:
-    url, environment = _without_password(normalised(dsn))
+    url, environment = _without_password(normalise_dsn(dsn))
     done = subprocess.run(  # noqa: S603 - PostgreSQL's own program
         [_program(dsn, name), f"--dbname={url}", "--no-password", *arguments],
         check=False,
@@ -162,7 +162,7 @@ def _list_of(dsn: str, file: Path) -> Iterator[Path]:
 
 def _restore_into_older(dsn: str, *what: str) -> None:
     """Restore as text, without the setting that an older server does not know."""
-    url, environment = _without_password(normalised(dsn))
+    url, environment = _without_password(normalise_dsn(dsn))
     psql = [_program(dsn, "psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *AS_ONE]
     with (
         tempfile.TemporaryFile() as said,

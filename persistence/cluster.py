@@ -21,8 +21,8 @@ from urllib.parse import quote
 
 from persistence.errors import UnusableFolder
 from persistence.private_files import PASSAGE_MODE, sync_folder
-from persistence.queries import load
-from persistence.signals import uninterrupted
+from persistence.queries import load_queries
+from persistence.signals import hold_signals
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +45,10 @@ STILL_IN_USE: Final = "pre-existing shared memory block"
 # `pg_ctl start`, which pastes paths into a command line.
 IN_BACKGROUND: Final = 'umask 077; "$@" </dev/null >>"$0" 2>&1 & echo $!'
 
-_queries = load("embedded")
+_queries = load_queries("embedded")
 
 
-class Cluster:
+class PostgresCluster:
     """One data folder; whoever calls makes sure that nobody else does at the same time."""
 
     def __init__(self, path: Path) -> None:
@@ -60,13 +60,13 @@ class Cluster:
         self._log = path / "server.log"
         self._user = _user_for(path)
 
-    def ensure_made(self) -> None:
+    def ensure_initialised(self) -> None:
         """Make the folder, whole or not at all."""
         self._ensure_reach()
         if self._path.exists():
             self._require_version()
             return
-        with uninterrupted():  # about a second; a signal must not leave a half-made folder
+        with hold_signals():  # about a second; a signal must not leave a half-made folder
             self._make()
 
     def ensure_running(self, settings: Mapping[str, str]) -> None:
@@ -104,10 +104,10 @@ class Cluster:
         }
         flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
         server = (str(postgres_program("postgres")), "-D", str(self._path), *flags)
-        with uninterrupted():  # `stop` finds a server only once its pid is in the folder
+        with hold_signals():  # `stop` finds a server only once its pid is in the folder
             self._launch(server)
 
-    def admit(self) -> None:
+    def ensure_login(self) -> None:
         """Make the login that serves, or bring it to what it may be.
 
         It is no superuser and owns nothing, so a session of the server's has no more rights to
@@ -233,7 +233,7 @@ class Cluster:
         In a session of its own, so that Ctrl+C in a terminal does not reach it; and to its end,
         whatever signal comes.
         """
-        with uninterrupted():
+        with hold_signals():
             return subprocess.run(  # noqa: S603 - the bundled program, with arguments of our own
                 command,
                 check=False,

@@ -8,21 +8,22 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias, cast
 
 import asyncpg
 from asyncpg.pool import Pool, PoolConnectionProxy
 
-from persistence.dsn import normalised
+from persistence.array_types import Connection as OwnConnection
+from persistence.dsn import normalise_dsn
 from persistence.errors import UnsafeDatabase
 from persistence.preflight import (
     CONNECT_TIMEOUT_S,
     require_sessions,
-    require_usable,
+    require_usable_database,
     start_errors,
 )
-from persistence.queries import load
-from protocol.errors import Overloaded, Unavailable
+from persistence.queries import load_queries
+from protocol.errors import BadToken, Overloaded, Unavailable
 
 SERVER_ROLE: Final = "playhall_server"
 POOL_MAX: Final = 20
@@ -62,11 +63,26 @@ _LOST = (
     asyncpg.ReadOnlySQLTransactionError,  # after a failover, this server is the standby
     OSError,
 )
+_MERGED: Final = "PH001"  # of triggers that refuse rows for an account that was merged
 _ANSWER_LOST = (
     "The database did not answer; check whether the command was executed before you repeat it."
 )
 _NO_ROOM = "The database is out of space and nothing was changed; try again later."
-_queries = load("database")
+_queries = load_queries("database")
+
+
+class _PooledConnection(OwnConnection):
+    """A connection that knows whether the loan that ends left its session as it was."""
+
+    __slots__ = ("is_unchanged",)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.is_unchanged = False
+
+    def note_unchanged(self) -> None:
+        """Have the session not reset when this loan ends."""
+        self.is_unchanged = True
 
 
 class Database:
@@ -94,8 +110,8 @@ class Database:
         `allow_unsafe`: accept that confirmed moves may be lost when the machine fails.
         Raises `Unavailable`, or a `StartRefused` that says what to do.
         """
-        dsn = normalised(dsn)
-        with opening(dsn, role):
+        dsn = normalise_dsn(dsn)
+        with translate_open_errors(dsn, role):
             try:
                 database = await cls._connected(dsn, role, pool_max, is_pooled=False)
             except (asyncpg.ProtocolViolationError, _SettingsDropped):
@@ -120,7 +136,7 @@ class Database:
         try:
             await pool
             async with pool.acquire() as connection:
-                await require_usable(connection, dsn)
+                await require_usable_database(connection, dsn)
                 await _require_settings(connection, role)
         except BaseException:
             pool.terminate()
@@ -148,21 +164,25 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
-    async def connect(self) -> asyncpg.Connection:
+    async def open_unpooled_connection(self) -> asyncpg.Connection:
         """Open a connection outside the pool, alike in all else; the caller closes it."""
         with _translated():
             connection = await asyncpg.connect(
                 self._dsn,
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=COMMAND_TIMEOUT_S,
+                connection_class=OwnConnection,
                 server_settings=None if self._is_pooled else _session(self._role),
             )
             await _prepare(connection, role=self._role if self._is_pooled else None)
             return connection
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
+    async def acquire(self, *, keeps_session: bool = False) -> AsyncIterator[Connection]:
         """Borrow a connection; each statement commits by itself.
+
+        `keeps_session`: the block changes nothing that outlives a transaction, such as a setting, a
+        session's lock or a cursor. So the session need not be reset, which costs a round trip.
 
         Raises `Unavailable` if the database is gone, `Overloaded` if it has no time.
         """
@@ -170,11 +190,16 @@ class Database:
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 with _translated(connection, lost=_ANSWER_LOST):
                     yield connection
+                if keeps_session:  # and the block did not fail
+                    cast("_PooledConnection", connection).note_unchanged()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """Borrow a connection in a transaction: the block is kept whole or not at all."""
-        async with self.acquire() as connection:
+    async def transaction(self, *, keeps_session: bool = False) -> AsyncIterator[Connection]:
+        """Borrow a connection in a transaction: the block is kept whole or not at all.
+
+        `keeps_session`: as for `acquire`.
+        """
+        async with self.acquire(keeps_session=keeps_session) as connection:
             transaction = connection.transaction()
             await transaction.start()
             with _translated(connection):
@@ -213,7 +238,7 @@ class _SettingsDropped(Exception):
 
 
 @contextmanager
-def opening(dsn: str, role: str) -> Iterator[None]:
+def translate_open_errors(dsn: str, role: str) -> Iterator[None]:
     """Turn what may go wrong with the first connection into sentences, or `Unavailable`."""
     with _translated(), start_errors(dsn, role):
         yield
@@ -227,6 +252,7 @@ def _pool(dsn: str, role: str, *, pool_max: int, is_pooled: bool) -> Pool:
         max_size=pool_max,
         init=partial(_prepare, role=set_later),
         reset=partial(_forget_the_loan, role=set_later),
+        connection_class=_PooledConnection,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
         server_settings=None if is_pooled else _session(role),
@@ -258,7 +284,10 @@ async def _require_settings(connection: Connection, role: str) -> None:
         raise _SettingsDropped
 
 
-async def _forget_the_loan(connection: Connection, *, role: str | None) -> None:
+async def _forget_the_loan(connection: _PooledConnection, *, role: str | None) -> None:
+    if connection.is_unchanged:
+        connection.is_unchanged = False
+        return
     # The driver's own way leaves the role as it was set last; RESET ALL leaves it out.
     await connection.execute(_queries["reset"])
     if role is not None:
@@ -291,6 +320,10 @@ def _translated(connection: Connection | None = None, *, lost: str | None = None
         if connection is not None and isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             connection.terminate()  # the next one may find the primary
         raise Unavailable(lost) from error
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == _MERGED:  # its sessions ended while the request was carried out
+            raise BadToken from error
+        raise
     except asyncpg.InternalClientError as error:
         # What the driver says of a connection that was cut while it was being used.
         raise Unavailable(lost) from error

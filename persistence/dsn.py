@@ -58,23 +58,23 @@ _BUNDLES: Final = (
 )
 
 
-class BadDsn(StartRefused):
+class InvalidDsn(StartRefused):
     """A data source name cannot be used as it is."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"PLAYHALL_DATABASE_URL: {problem}.")
 
 
-def normalised(dsn: str) -> str:
-    """Write a data source name as both drivers take it; raise `BadDsn`."""
-    if problem := problem_of(dsn):
-        raise BadDsn(f"{problem}; the format is {EXAMPLE_URL}")
+def normalise_dsn(dsn: str) -> str:
+    """Write a data source name as both drivers take it; raise `InvalidDsn`."""
+    if problem := find_dsn_problem(dsn):
+        raise InvalidDsn(f"{problem}; the format is {EXAMPLE_URL}")
     parts = urlsplit(dsn)
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     given = _with_ssl_mode({"dbname" if k == "database" else k: v for k, v in given.items()})
     for name, value in given.items():
         if name not in _TAKEN | _LEFT_OUT:
-            raise BadDsn(f"Playhall does not know the parameter {name}; leave it out")
+            raise InvalidDsn(f"Playhall does not know the parameter {name}; leave it out")
         if name in _CHECKS:
             _CHECKS[name](name, value)
     taken = {name: value for name, value in given.items() if name in _TAKEN}
@@ -82,7 +82,7 @@ def normalised(dsn: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path}{'?' if query else ''}{query}"
 
 
-def problem_of(dsn: str) -> str | None:
+def find_dsn_problem(dsn: str) -> str | None:
     """Say what keeps a data source name from being one, without repeating its password."""
     scheme = dsn.partition("://")[0]
     if "://" not in dsn:
@@ -110,7 +110,7 @@ def problem_of(dsn: str) -> str | None:
     return None
 
 
-def host_of(dsn: str) -> str:
+def host_names(dsn: str) -> str:
     """Name the host or hosts, for messages."""
     parts = urlsplit(dsn)
     return parts.netloc.rpartition("@")[2] or dict(parse_qsl(parts.query)).get("host", "")
@@ -135,18 +135,20 @@ def _with_ssl_mode(given: dict[str, str]) -> dict[str, str]:
         given.setdefault("sslmode", _mode_of(ssl_value))
     mode, root = given.get("sslmode"), given.get("sslrootcert")
     if mode is not None and mode not in SSL_MODES:
-        raise BadDsn(f"sslmode={mode} is none of {', '.join(SSL_MODES)}")
+        raise InvalidDsn(f"sslmode={mode} is none of {', '.join(SSL_MODES)}")
     if given.get("channel_binding") == "require" and mode not in VERIFYING:
         # The driver has no channel binding. A certificate that is checked, name and all, closes
         # the same hole: nobody in between can pass for the server.
         mode = "verify-full"
     if root == _SYSTEM and mode != "verify-full":
         if mode is not None:
-            raise BadDsn(f"sslrootcert=system needs sslmode=verify-full, not sslmode={mode}")
+            raise InvalidDsn(f"sslrootcert=system needs sslmode=verify-full, not sslmode={mode}")
         mode = "verify-full"
     if mode in VERIFYING and (root == _SYSTEM or not (root or _has_own_root())):
         if mode != "verify-full":
-            raise BadDsn(f"sslmode={mode} needs sslrootcert, the file of the certificate authority")
+            raise InvalidDsn(
+                f"sslmode={mode} needs sslrootcert, the file of the certificate authority"
+            )
         given["sslrootcert"] = _system_root()
     return given if mode is None else {**given, "sslmode": mode}
 
@@ -158,7 +160,9 @@ def _mode_of(ssl_value: str) -> str:
         return "disable"
     if ssl_value in SSL_MODES:
         return ssl_value
-    raise BadDsn(f"ssl={ssl_value} is unclear; write sslmode with one of {', '.join(SSL_MODES)}")
+    raise InvalidDsn(
+        f"ssl={ssl_value} is unclear; write sslmode with one of {', '.join(SSL_MODES)}"
+    )
 
 
 def _has_own_root() -> bool:
@@ -174,13 +178,13 @@ def _system_root() -> str:
     for path in (own, *_BUNDLES):
         if path and Path(path).is_file():
             return path
-    raise BadDsn("sslmode=verify-full needs sslrootcert here: no file of authorities was found")
+    raise InvalidDsn("sslmode=verify-full needs sslrootcert here: no file of authorities was found")
 
 
 def _one_of(*allowed: str) -> Callable[[str, str], None]:
     def check(name: str, value: str) -> None:
         if value.lower() not in allowed:
-            raise BadDsn(
+            raise InvalidDsn(
                 f"{name}={value} is not possible with Playhall; write {' or '.join(allowed)}, or "
                 "leave it out"
             )
@@ -193,7 +197,7 @@ def _readable(name: str, value: str) -> None:
         with Path(value).open("rb") as file:
             file.read(1)
     except OSError as error:
-        raise BadDsn(
+        raise InvalidDsn(
             f"the file {value} of {name} cannot be read ({error.strerror}); correct its path"
         ) from error
 

@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from persistence.cluster import Cluster, require_usable
+from persistence.cluster import PostgresCluster, require_usable
 from persistence.errors import UnusableFolder
 from persistence.private_files import make_folder, open_private
-from persistence.signals import uninterrupted
+from persistence.signals import hold_signals
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class EmbeddedPostgres:
         self._data_dir: Path | None = None
         self._use: IO[bytes] | None = None
 
-    def is_in(self, data_dir: Path) -> bool:
+    def has_cluster(self, data_dir: Path) -> bool:
         """Say whether there is a server's folder to start; raise `UnusableFolder`."""
         try:
             return (data_dir.expanduser() / "cluster" / "PG_VERSION").exists()
@@ -80,14 +80,14 @@ class EmbeddedPostgres:
         try:
             make_folder(data_dir)
             with _locked(data_dir / "lock"):
-                cluster = Cluster(data_dir / "cluster")
-                cluster.ensure_made()
+                cluster = PostgresCluster(data_dir / "cluster")
+                cluster.ensure_initialised()
                 try:
                     cluster.ensure_running(self._settings)
                     self._use = open_private(data_dir / "users", "ab")
                     fcntl.flock(self._use, fcntl.LOCK_SH)
                 except BaseException:
-                    with uninterrupted():
+                    with hold_signals():
                         _leave(data_dir, self._use)
                         self._use = None
                     raise
@@ -98,21 +98,21 @@ class EmbeddedPostgres:
             ) from error
         return cluster.dsn
 
-    def admit(self) -> str:
+    def ensure_login(self) -> str:
         """Make the login that serves, if need be, and return its data source name."""
         assert self._data_dir is not None
-        cluster = Cluster(self._data_dir / "cluster")
-        cluster.admit()
+        cluster = PostgresCluster(self._data_dir / "cluster")
+        cluster.ensure_login()
         return cluster.serving_dsn
 
-    async def keep(self) -> None:
+    async def keep_running(self) -> None:
         """Start the server again whenever it ended, until this is cancelled.
 
         Connections are cut meanwhile, and nothing that was committed is lost. Raises
         `UnusableFolder` when several starts in a row have failed.
         """
         assert self._data_dir is not None
-        cluster = Cluster(self._data_dir / "cluster")
+        cluster = PostgresCluster(self._data_dir / "cluster")
         now = asyncio.get_running_loop().time
         failed, started_at, why = 0, now(), ""
         while True:
@@ -138,11 +138,11 @@ class EmbeddedPostgres:
         """Let go of the server, and stop it if nobody else uses it."""
         if self._use is None or self._data_dir is None:
             return
-        with uninterrupted(), _locked(self._data_dir / "lock"):
+        with hold_signals(), _locked(self._data_dir / "lock"):
             _leave(self._data_dir, self._use)
             self._use = None
 
-    def _start_again(self, cluster: Cluster) -> bool:
+    def _start_again(self, cluster: PostgresCluster) -> bool:
         """Start a server that ended; false if another process is just starting or stopping it."""
         assert self._data_dir is not None
         with (self._data_dir / "lock").open("ab") as file:
@@ -168,7 +168,7 @@ def _leave(data_dir: Path, use: IO[bytes] | None) -> None:
     if use is not None:
         use.close()
     if _unused(data_dir / "users"):
-        Cluster(data_dir / "cluster").stop()
+        PostgresCluster(data_dir / "cluster").stop()
 
 
 def _unused(path: Path) -> bool:

@@ -56,7 +56,7 @@ _READ_ONLY: Final = "25006"
 _DATA_EXCEPTION: Final = "22"
 
 
-def may_pass(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Say whether an error may pass, or is a refusal of the rows themselves."""
     if isinstance(error, asyncpg.PostgresError):
         state = str(error.sqlstate)
@@ -64,20 +64,20 @@ def may_pass(error: BaseException) -> bool:
     return not isinstance(error, ValueError)  # what asyncpg cannot encode
 
 
-def is_about_values(error: BaseException) -> bool:
+def is_bad_value(error: BaseException) -> bool:
     """Say whether the rows hold values that no column can: they will never be stored."""
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate)[:2] == _DATA_EXCEPTION
     return isinstance(error, ValueError)  # what asyncpg cannot encode
 
 
-def said_in_one_line(record: logging.LogRecord) -> bool:
+def log_without_traceback(record: logging.LogRecord) -> bool:
     """Take the trace off what the driver logs of a connection that it cannot make for now.
 
     A filter for its loggers: it keeps every record.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, DATABASE_ERRORS) and may_pass(error):
+    if isinstance(error, DATABASE_ERRORS) and is_transient(error):
         record.msg, record.args = "the database cannot be connected to for now: %s", (error,)
         record.exc_info = record.exc_text = None
     return True

@@ -17,10 +17,10 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.domain_events import DurableEvent
 
-SQL = load("event_outbox")
+SQL = load_queries("event_outbox")
 
 COUNTED_MAX: Final = 10_000  # what a look at the backlog counts at most, of each
 ERROR_CHARS_MAX: Final = 300
@@ -39,7 +39,7 @@ class ClaimedEvent(NamedTuple):
     delivered_to: list[str]
 
 
-class Backlog(NamedTuple):
+class OutboxBacklog(NamedTuple):
     """How many events wait and how many were given up (`COUNTED_MAX` stands for more)."""
 
     pending: int = 0
@@ -52,7 +52,7 @@ def event_columns(event: DurableEvent) -> tuple[str, int, bytes]:
     return event.name, event.version, event.model_dump_json().encode()
 
 
-async def append(connection: Connection, event: DurableEvent) -> None:
+async def append_durable_event(connection: Connection, event: DurableEvent) -> None:
     """Write an event in the transaction that caused it. Not as a person: the table is closed."""
     await connection.execute(SQL["append_event"], *event_columns(event))
 
@@ -101,14 +101,14 @@ class EventOutbox:
             async with self._database.acquire() as connection:
                 await connection.execute(SQL["release_events"], [event.seq for event in events])
 
-    async def clear(self, kept_s: float, *, limit: int) -> int:
-        """Delete some events that everybody has had for so long; says how many."""
+    async def delete_delivered(self, kept_s: float, *, dead_kept_s: float, limit: int) -> int:
+        """Delete some events that were done, or given up, so long ago; says how many."""
         async with self._database.acquire() as connection:
-            return int(await connection.fetchval(SQL["clear_events"], kept_s, limit))
+            return int(await connection.fetchval(SQL["clear_events"], kept_s, dead_kept_s, limit))
 
-    async def backlog(self) -> Backlog:
+    async def count_backlog(self) -> OutboxBacklog:
         """Count what waits."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["backlog"], COUNTED_MAX)
         assert row is not None
-        return Backlog(*row)
+        return OutboxBacklog(*row)

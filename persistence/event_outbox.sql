@@ -35,12 +35,13 @@ UPDATE event_outbox SET attempts = attempts - 1, next_attempt_at = clock_timesta
 WHERE seq = ANY($1::bigint[]) AND done_at IS NULL;
 
 -- name: clear_events
--- Delete some events that everybody has had for so many seconds; says how many.
+-- Delete some events that everybody has had for so many seconds, or that were given up so many ago; says how many.
 WITH gone AS (
     DELETE FROM event_outbox WHERE seq IN (
         SELECT seq FROM event_outbox
         WHERE done_at < clock_timestamp() - make_interval(secs => $1)
-        ORDER BY done_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+           OR dead_at < clock_timestamp() - make_interval(secs => $2)
+        LIMIT $3 FOR UPDATE SKIP LOCKED)
     RETURNING seq)
 SELECT count(*) FROM gone;
 

@@ -16,7 +16,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from persistence.errors import StartRefused
-from persistence.private_files import forget_unfinished, make_folder, sync_folder, write_file
+from persistence.private_files import delete_unfinished, make_folder, sync_folder, write_file
 from protocol.errors import StorageFull, Unavailable
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -42,7 +42,7 @@ class ObjectMissing(Exception):
     """There is no object with this key."""
 
 
-class Objects:
+class ObjectStorage:
     """Objects by their keys; raises `Unavailable` where the store does not answer.
 
     Writing raises `StorageFull` where there is no room.
@@ -89,7 +89,7 @@ class Objects:
             found = await self._store.get_async(key)
             return bytes(await found.bytes_async())
 
-    async def missing(self, keys: Sequence[str]) -> list[str]:
+    async def find_missing(self, keys: Sequence[str]) -> list[str]:
         """Say which of these objects are not there."""
         there = await asyncio.gather(*map(self._has, keys))
         return [key for key, is_there in zip(keys, there, strict=True) if not is_there]
@@ -105,7 +105,7 @@ class Objects:
     def _local(self) -> ObjectStore:
         make_folder(self._folder)
         make_folder(self._unfinished)
-        forget_unfinished(self._unfinished)
+        delete_unfinished(self._unfinished)
         return LocalStore(self._folder.absolute(), automatic_cleanup=True)
 
     @property

@@ -16,9 +16,9 @@ import asyncpg
 from asyncpg.exceptions import ClientConfigurationError, TargetServerAttributeNotMatched
 from asyncpg.pool import PoolConnectionProxy
 
-from persistence.dsn import host_of
+from persistence.dsn import host_names
 from persistence.errors import NotMigrated, StartRefused, UnsafeDatabase
-from persistence.queries import load
+from persistence.queries import load_queries
 
 MAJOR_VERSION_MIN: Final = 15
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -39,7 +39,7 @@ _POOLER_ERRORS: Final = (
     asyncpg.InvalidSQLStatementNameError,
 )
 
-_queries = load("preflight")
+_queries = load_queries("preflight")
 
 
 @asynccontextmanager
@@ -52,7 +52,9 @@ async def plain_connection(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         connection.terminate()
 
 
-async def require_usable(connection: asyncpg.Connection | PoolConnectionProxy, dsn: str) -> None:
+async def require_usable_database(
+    connection: asyncpg.Connection | PoolConnectionProxy, dsn: str
+) -> None:
     """Raise a `StartRefused` that says what to do, unless the database can be worked in."""
     async with connection.transaction():  # so that all of it reaches one server process
         found = await connection.fetchrow(_queries["look"])
@@ -114,7 +116,7 @@ async def _backend(connection: asyncpg.Connection) -> int:
 @contextmanager
 def start_errors(dsn: str, role: str) -> Iterator[None]:
     """Say what to do about a server, a login or a role that does not work."""
-    host = host_of(dsn)
+    host = host_names(dsn)
     try:
         yield
     except asyncpg.InvalidParameterValueError as error:

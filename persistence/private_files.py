@@ -85,7 +85,7 @@ def sync_folder(path: Path) -> None:
         os.close(folder)
 
 
-def forget_unfinished(folder: Path) -> None:
+def delete_unfinished(folder: Path) -> None:
     """Delete temporary files that a killed process left in a folder."""
     for left in folder.glob(f".*{UNFINISHED}"):
         try:
@@ -95,14 +95,14 @@ def forget_unfinished(folder: Path) -> None:
             continue
 
 
-def close_to_others(data_dir: Path, *, ours: frozenset[str]) -> None:
+def restrict_to_owner(data_dir: Path, *, ours: frozenset[str]) -> None:
     """Take others' rights from a data folder and all that is ours in it.
 
     Files that were made by an earlier version, or copied, may be open to all. `ours` are the names
     of what we keep there; if there is anything else, the folder itself stays as it is. What belongs
     to another user is left, with a warning.
     """
-    forget_unfinished(data_dir)
+    delete_unfinished(data_dir)
     found = {entry.name for entry in data_dir.iterdir() if not entry.name.endswith(UNFINISHED)}
     for name in sorted(found & ours):
         _close(data_dir / name)

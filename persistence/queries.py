@@ -18,7 +18,7 @@ _NAME = re.compile(r"^-- name: *(\w+) *\n", re.MULTILINE)
 _DESCRIPTION = re.compile(r"(?:-- .+\n)+")
 
 
-class Queries(dict[str, str]):
+class NamedQueries(dict[str, str]):
     """The queries of one file: name to SQL; `descriptions` says what each is for."""
 
     def __init__(self, source: str, text: str) -> None:
@@ -43,13 +43,13 @@ class Queries(dict[str, str]):
         self[name] = body[description.end() :].strip()
 
 
-def read(path: Path) -> Queries:
-    """Read a file; one that is malformed raises `ValueError`, which names it."""
-    return Queries(str(path), path.read_text("utf-8"))
+def read_query_file(path: Path) -> NamedQueries:
+    """Read a file of a title package; one that is malformed raises `ValueError`, which names it."""
+    return NamedQueries(str(path), path.read_text("utf-8"))
 
 
 @cache
-def load(name: str, *, package: str = "persistence") -> Queries:
+def load_queries(name: str, *, package: str = "persistence") -> NamedQueries:
     """Read `<package>/<name>.sql`; a malformed file raises `ValueError`."""
     file = files(package) / f"{name}.sql"
-    return Queries(f"{name}.sql", file.read_text("utf-8"))
+    return NamedQueries(f"{name}.sql", file.read_text("utf-8"))

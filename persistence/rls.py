@@ -13,14 +13,14 @@ import asyncpg
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.errors import Forbidden
 from protocol.ids import SessionId, UserId
 
 ANONYMOUS_ROLE: Final = "anon"
 AUTHENTICATED_ROLE: Final = "authenticated"
 
-_queries = load("rls")
+_queries = load_queries("rls")
 
 
 class Requester(NamedTuple):
@@ -38,12 +38,12 @@ class RlsDatabase:
         self._database = database
 
     @property
-    def anybody(self) -> Database:
+    def anonymous(self) -> Database:
         """The pool as it is: it reads what everybody may read, and writes nothing."""
         return self._database
 
     @asynccontextmanager
-    async def of(self, requester: Requester | None) -> AsyncIterator[Connection]:
+    async def as_user(self, requester: Requester | None) -> AsyncIterator[Connection]:
         """Borrow a connection in a transaction as this person; None is nobody in particular.
 
         A statement that goes too far raises `Forbidden`, or touches no row.
@@ -58,7 +58,7 @@ class RlsDatabase:
 
 
 @asynccontextmanager
-async def both_roles(dsn: str) -> AsyncIterator[tuple[Database, RlsDatabase]]:
+async def open_with_rls(dsn: str) -> AsyncIterator[tuple[Database, RlsDatabase]]:
     """Open a database as the server and as whoever asks; raise `StartRefused` if that is unsafe."""
     async with (
         await Database.open(dsn) as database,

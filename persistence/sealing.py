@@ -12,7 +12,7 @@ import binascii
 import hmac
 import secrets
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -38,19 +38,19 @@ class Unsealable(Exception):
     """A sealed value was damaged or moved, or its key is not among those configured."""
 
 
-class SecretKey(NamedTuple):
+class SealingKey(NamedTuple):
     """A key with the id that sealed values name it by."""
 
     id: str
     secret: bytes
 
     @classmethod
-    def make(cls) -> Self:
+    def generate(cls) -> Self:
         """Make a random one."""
         return cls(secrets.token_hex(4), secrets.token_bytes(KEY_BYTES))
 
     @property
-    def text(self) -> str:
+    def to_setting(self) -> str:
         """Write it as the configuration has it."""
         return f"{self.id}:{b64encode(self.secret).decode()}"
 
@@ -64,7 +64,7 @@ class Seal:
 
     def __init__(
         self,
-        load: Callable[[], Sequence[SecretKey]],
+        load: Callable[[], Sequence[SealingKey]],
         *,
         source: str = SETTING,
         is_missing: Callable[[], bool] = lambda: False,
@@ -74,7 +74,7 @@ class Seal:
         self.is_missing = is_missing
 
     @cached_property
-    def _keys(self) -> list[SecretKey]:
+    def _keys(self) -> list[SealingKey]:
         return list(self._load())
 
     @cached_property
@@ -108,6 +108,14 @@ class Seal:
         except InvalidTag:
             raise Unsealable(f"The sealed {about} was damaged or moved.") from None
 
+    def opens(self, sample: "SealedSample") -> bool:
+        """Say whether a value can be opened."""
+        try:
+            self.open(sample.sealed, about=sample.about)
+        except Unsealable:
+            return False
+        return True
+
     def has_key_of(self, sealed: bytes) -> bool:
         """Say whether the key that a value names is there, by its id."""
         return _parts(sealed)[0] in self._ciphers
@@ -116,13 +124,13 @@ class Seal:
         """Say whether a value is sealed with the newest key."""
         return _parts(sealed)[0] == self._keys[0].id.encode()
 
-    def indexes(self, text: str, *, about: str) -> list[bytes]:
+    def blind_indexes(self, text: str, *, about: str) -> list[bytes]:
         """Hash a text under every key, the newest first: the first is stored, any may be found."""
         said = f"{about}\0{text}".encode()
         return [hmac.digest(key, said, sha256) for key in self._index_keys]
 
 
-def seal_of(keys_text: str, *, key_file: Path, may_make: bool) -> Seal:
+def make_seal(keys_text: str, *, key_file: Path, may_make: bool) -> Seal:
     """Seal with the keys `id:base64,…` of the configuration, newest first.
 
     Without any, with the one in `key_file`, which is made if that is allowed. What is wrong
@@ -137,12 +145,52 @@ def seal_of(keys_text: str, *, key_file: Path, may_make: bool) -> Seal:
     )
 
 
-def key_id_of(sealed: bytes) -> str:
+class SealedSample(NamedTuple):
+    """A value that is stored, and what it is about."""
+
+    sealed: bytes
+    about: str
+
+
+def require_opens(seal: Seal, samples: Iterable[SealedSample], *, what: str) -> None:
+    """Raise `StartRefused` if a key is missing that sealed some of `what`, or is another one.
+
+    One value that was damaged is no reason, as long as its key opens another one.
+    """
+    by_key: dict[str, list[SealedSample]] = {}
+    for sample in samples:
+        by_key.setdefault(read_key_id(sample.sealed), []).append(sample)
+    if by_key and seal.is_missing():
+        named = " and ".join(f"key {key_id!r}" for key_id in by_key)
+        raise StartRefused(
+            f"The key file {seal.source} is missing, and {named} sealed {what}. Restore the file "
+            f"from a backup. {_lost(by_key)}"
+        )
+    for key_id, sealed in by_key.items():
+        if any(seal.opens(sample) for sample in sealed):
+            continue
+        if seal.has_key_of(sealed[0].sealed):
+            raise StartRefused(
+                f"The key {key_id!r} in {seal.source} is not the one that sealed {what}: it has "
+                f"the same id and another secret. Put the right one back. {_lost([key_id])}"
+            )
+        raise StartRefused(
+            f"{seal.source} has no key {key_id!r}, which sealed {what}. Add it again, behind the "
+            f"newest; a key from secret.key is written the same way. {_lost([key_id])}"
+        )
+
+
+def _lost(key_ids: Iterable[str]) -> str:
+    commands = " and ".join(f"`playhall keys forget {key_id}`" for key_id in key_ids)
+    return f"If it is lost for good, {commands} deletes what can no longer be opened."
+
+
+def read_key_id(sealed: bytes) -> str:
     """Read the id of the key that a value names; raise `Unsealable` if it is no sealed value."""
     return _parts(sealed)[0].decode("utf-8", "replace")
 
 
-def parse_keys(text: str, *, source: str = SETTING) -> list[SecretKey]:
+def parse_keys(text: str, *, source: str = SETTING) -> list[SealingKey]:
     """Read `id:base64,…`; raise `StartRefused` with what is wrong."""
     keys = [_parse_key(part.strip(), source) for part in text.split(",") if part.strip()]
     if not 1 <= len(keys) <= KEYS_MAX or len({key.id for key in keys}) < len(keys):
@@ -150,7 +198,7 @@ def parse_keys(text: str, *, source: str = SETTING) -> list[SecretKey]:
     return keys
 
 
-def _parse_key(text: str, source: str) -> SecretKey:
+def _parse_key(text: str, source: str) -> SealingKey:
     key_id, _, encoded = text.partition(":")
     try:
         secret = b64decode(encoded, validate=True)
@@ -161,10 +209,10 @@ def _parse_key(text: str, source: str) -> SecretKey:
             f"{source} must be id:base64,… with {KEY_BYTES} bytes a key; "
             "`playhall keys new` makes one."
         )
-    return SecretKey(key_id, secret)
+    return SealingKey(key_id, secret)
 
 
-def _keys_in(file: Path, *, make: bool) -> list[SecretKey]:
+def _keys_in(file: Path, *, make: bool) -> list[SealingKey]:
     if not make and not file.exists():
         raise StartRefused(
             "PLAYHALL_SECRET_KEYS is not set, and emails must not be stored in the clear; "
@@ -184,7 +232,7 @@ def _keys_in(file: Path, *, make: bool) -> list[SecretKey]:
 def _write_new(file: Path) -> None:
     """Make the file with its contents at once, so that of two processes one's key counts."""
     make_folder(file.parent)
-    write_new_file(file, SecretKey.make().text.encode("ascii"))
+    write_new_file(file, SealingKey.generate().to_setting.encode("ascii"))
 
 
 def _parts(sealed: bytes) -> tuple[bytes, bytes, bytes]:
@@ -195,6 +243,6 @@ def _parts(sealed: bytes) -> tuple[bytes, bytes, bytes]:
     return sealed[2:nonce_at], sealed[nonce_at:text_at], sealed[text_at:]
 
 
-def _derive(key: SecretKey, purpose: str) -> bytes:
+def _derive(key: SealingKey, purpose: str) -> bytes:
     info = f"playhall {purpose}".encode()
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(key.secret)

@@ -17,14 +17,14 @@ ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SIGNALLED: Final = 128  # shells add this to the number of the signal that ended a program
 
 
-class Stopped(SystemExit):
+class StoppedBySignal(SystemExit):
     """A signal ends the program, with the status that shells give for it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(SIGNALLED + number)
 
 
-class StoppedAtOnce(SystemExit):
+class StoppedBySecondSignal(SystemExit):
     """A second signal came while the server went away; nothing more is waited for."""
 
     def __init__(self, number: signal.Signals) -> None:
@@ -33,18 +33,18 @@ class StoppedAtOnce(SystemExit):
 
 
 @contextmanager
-def unwinding() -> Iterator[None]:
-    """Let the signals that end a program raise `Stopped` in the block."""
+def stop_on_signals() -> Iterator[None]:
+    """Let the signals that end a program raise `StoppedBySignal` in the block."""
 
     def stop(number: int, _: FrameType | None) -> None:
-        raise Stopped(number)
+        raise StoppedBySignal(number)
 
     with _handled_by(stop):
         yield
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
+def hold_signals() -> Iterator[None]:
     """Hold back the signals that end a program until the block is done, then deliver the first.
 
     In other threads than the main one there is nothing to hold back: signals never reach them.
@@ -67,7 +67,7 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in handled()}
+    before = {number: signal.signal(number, handler) for number in handled_signals()}
     try:
         yield
     finally:
@@ -75,7 +75,7 @@ def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[No
             signal.signal(number, previous)
 
 
-def handled() -> list[signal.Signals]:
+def handled_signals() -> list[signal.Signals]:
     """List the signals that end this program: not those that it ignores, as under `nohup`."""
     if not _is_main():
         return []

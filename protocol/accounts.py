@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from protocol.email_address import ADDRESS_CHARS_MAX, BadAddress, parse_address
+from protocol.email_address import ADDRESS_CHARS_MAX, InvalidAddress, parse_address
 from protocol.envelope import WireModel
 from protocol.history import Cursor, Limit
 from protocol.ids import UUID_PATTERN, SessionId, UserId, WirePlayerId
@@ -134,7 +134,7 @@ _ACCEPTED_ONCE: Final = re.compile(
 def _email(text: str) -> str:
     try:
         return parse_address(text).text
-    except BadAddress as why:
+    except InvalidAddress as why:
         raise PydanticCustomError(
             "email", "Write an email address such as name@example.org. {why}", {"why": str(why)}
         ) from None
@@ -256,7 +256,7 @@ class Methods(WireModel):
     methods: list[Method]
 
 
-class Offer(WireModel):
+class OfferedSignInMethods(WireModel):
     """The sign-in methods of this server."""
 
     methods: list[str] = Field(
@@ -304,6 +304,22 @@ class MergeMove(WireModel):
     kept: int
 
 
+class MergedSlot(WireModel):
+    """A save slot that gets another name, since you have one of its name in that title."""
+
+    slot_id: str
+    name: str
+    renamed: str
+
+
+class MergedBalance(WireModel):
+    """A currency of the other account: `moved` is added to yours, which makes `total`."""
+
+    currency_id: str
+    moved: int
+    total: int
+
+
 class MergePreview(WireModel):
     """What a merge would do; send `merge_token` to do exactly that."""
 
@@ -311,6 +327,12 @@ class MergePreview(WireModel):
     expires_at: str
     account: MergedAccount
     moves: list[MergeMove]
+    renamed_slots: list[MergedSlot]
+    balances: list[MergedBalance] = Field(description="As of now; yours may change before.")
+    refused_purposes: list[str] = Field(
+        description="Purposes of telemetry that the other account refuses: yours will refuse them "
+        "too, which deletes what was collected for them."
+    )
     methods: list[str] = Field(description="Sign-in methods that become yours.")
     methods_kept: list[str] = Field(
         description="Those of a kind that you have already; they sign in to your account too."
@@ -442,7 +464,7 @@ class AuditQuery(WireModel):
     limit: Limit = 50
 
 
-class Act(WireModel):
+class AuditLogEntry(WireModel):
     """An entry of the audit log; the actor is an account id or `console`."""
 
     id: int
@@ -457,5 +479,5 @@ class Act(WireModel):
 class AuditPage(WireModel):
     """Entries, newest first; `next` is the cursor of the following page."""
 
-    acts: list[Act]
+    acts: list[AuditLogEntry]
     next: str | None

@@ -8,7 +8,7 @@ from protocol import limits
 from protocol.catalog import COMMANDS, UPDATES, all_errors
 from protocol.envelope import Command, Refusal, Update
 from protocol.errors import CloseReason, PlayhallError
-from protocol.schemas import JsonObject, Schemas
+from protocol.schemas import JsonObject, SchemaRegistry
 
 _ABOUT: Final = """One websocket carries everything live. Each text frame holds one JSON object.
 
@@ -23,7 +23,7 @@ _REFUSAL: Final = "error"
 
 def asyncapi_document(*, version: str) -> JsonObject:
     """Write the document; the same program always writes the same."""
-    schemas = Schemas()
+    schemas = SchemaRegistry()
     messages = _messages(schemas)
     return {
         "asyncapi": "3.0.0",
@@ -35,8 +35,8 @@ def asyncapi_document(*, version: str) -> JsonObject:
             **{name: _receive(name, COMMANDS[name]) for name in sorted(COMMANDS)},
             **{name: _send(name, UPDATES[name]) for name in sorted(UPDATES)},
         },
-        "components": {"messages": messages, "schemas": schemas.sorted()},
-        "x-errors": described_errors(),
+        "components": {"messages": messages, "schemas": schemas.sorted_schemas()},
+        "x-errors": describe_errors(),
         "x-close-codes": _close_codes(),
         "x-limits": _limits(),
     }
@@ -65,15 +65,15 @@ def _channel(messages: JsonObject) -> JsonObject:
     }
 
 
-def _messages(schemas: Schemas) -> JsonObject:
-    found: JsonObject = {_REFUSAL: _message(_summary(Refusal), schemas.add(Refusal))}
+def _messages(schemas: SchemaRegistry) -> JsonObject:
+    found: JsonObject = {_REFUSAL: _message(_summary(Refusal), schemas.add_model(Refusal))}
     for name, command in COMMANDS.items():
-        payload = schemas.add(command, name=name, mode="validation")
+        payload = schemas.add_model(command, name=name, mode="validation")
         found[name] = _message(_summary(command), payload)
         reply = command.reply
-        found[reply.__name__] = _message(_summary(reply), schemas.add(reply))
+        found[reply.__name__] = _message(_summary(reply), schemas.add_model(reply))
     for name, update in UPDATES.items():
-        found[name] = _message(_summary(update), schemas.add(update, name=name))
+        found[name] = _message(_summary(update), schemas.add_model(update, name=name))
     return {name: found[name] for name in sorted(found)}
 
 
@@ -117,7 +117,7 @@ def _summary(documented: type[object]) -> str:
     return (documented.__doc__ or "").partition("\n")[0]
 
 
-def described_errors() -> list[JsonValue]:
+def describe_errors() -> list[JsonValue]:
     """Write what each error code means, and whether sending the same again can help."""
     known: list[type[PlayhallError]] = [PlayhallError, *all_errors()]
     return [

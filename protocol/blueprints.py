@@ -14,7 +14,7 @@ from protocol.errors import PlayhallError
 from protocol.history import Limit
 from protocol.ids import UUID_PATTERN, BlueprintId, UserId
 from protocol.limits import TEXT_CHARS_MAX
-from protocol.lobbies import Cursor, SearchText, shaped
+from protocol.lobbies import Cursor, SearchText, pattern_with_message
 from protocol.schemas import JsonObject
 from protocol.text import SOME_LINES
 
@@ -38,7 +38,7 @@ Description = Annotated[str, StringConstraints(max_length=TEXT_CHARS_MAX), SOME_
 AssetName = Annotated[
     str,
     StringConstraints(max_length=32),
-    shaped(r"[a-z][a-z0-9_]*", "Name an asset with a to z, digits and underscores"),
+    pattern_with_message(r"[a-z][a-z0-9_]*", "Name an asset with a to z, digits and underscores"),
 ]
 AssetLink = Annotated[str, StringConstraints(max_length=ASSET_CHARS_MAX)]
 Assets = Annotated[dict[AssetName, AssetLink], Field(max_length=ASSETS_MAX)]

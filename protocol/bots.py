@@ -13,7 +13,7 @@ from protocol.errors import PlayhallError
 from protocol.history import Cursor, Limit
 from protocol.ids import UUID_PATTERN, BotId, WirePlayerId
 from protocol.limits import CURSOR_CHARS_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX
-from protocol.lobbies import shaped
+from protocol.lobbies import pattern_with_message
 from protocol.reserved_names import NOT_RESERVED
 from protocol.text import ONE_LINE, TEXT
 
@@ -24,7 +24,7 @@ MESSAGE_CHARS_MAX: Final = 4000
 Address = Annotated[
     str,
     StringConstraints(max_length=ADDRESS_CHARS),
-    shaped(r"0x[0-9a-fA-F]{40}", "Write an address as 0x and 40 hexadecimal digits"),
+    pattern_with_message(r"0x[0-9a-fA-F]{40}", "Write an address as 0x and 40 hexadecimal digits"),
     AfterValidator(str.lower),
 ]
 
@@ -44,7 +44,9 @@ class WalletProof(WireModel):
     signature: Annotated[
         str,
         StringConstraints(max_length=132),
-        shaped(r"0x[0-9a-fA-F]{130}", "Send a signature as 0x and 130 hexadecimal digits"),
+        pattern_with_message(
+            r"0x[0-9a-fA-F]{130}", "Send a signature as 0x and 130 hexadecimal digits"
+        ),
     ]
 
 
@@ -91,7 +93,7 @@ def _is_no_id(slug: str) -> str:
 Slug = Annotated[
     str,
     StringConstraints(max_length=SLUG_CHARS_MAX),
-    shaped(
+    pattern_with_message(
         r"[a-z0-9][a-z0-9_-]{2,47}",
         "Use 3 to 48 of a to z, digits, underscores and dashes, a letter or digit first",
     ),
@@ -100,7 +102,7 @@ Slug = Annotated[
 Uri = Annotated[
     str,
     StringConstraints(max_length=URI_CHARS_MAX),
-    shaped(
+    pattern_with_message(
         r"(?:ipfs://[A-Za-z0-9]|https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?=[/?#]|$))"
         r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*",
         "Send an ipfs:// or https:// address",
@@ -109,7 +111,7 @@ Uri = Annotated[
 TokenNumber = Annotated[
     str,
     StringConstraints(max_length=78),
-    shaped(r"0|[1-9][0-9]*", "Send the token's number as text of decimal digits"),
+    pattern_with_message(r"0|[1-9][0-9]*", "Send the token's number as text of decimal digits"),
     AfterValidator(_is_a_token_number),
 ]
 WireBotId = Annotated[BotId, StringConstraints(pattern=UUID_PATTERN)]
@@ -406,7 +408,7 @@ class ModerationRequest(WireModel):
     reason: Reason
 
 
-class QueueQuery(WireModel):
+class AvatarReviewQuery(WireModel):
     """Which avatars to list."""
 
     moderation_status: Moderation = "pending"

@@ -30,7 +30,7 @@ UPDATES: dict[str, type[Update]] = {
 }
 
 
-def add(commands: Iterable[type[Command]], updates: Iterable[type[Update]]) -> None:
+def register(commands: Iterable[type[Command]], updates: Iterable[type[Update]]) -> None:
     """Add what a title package sends and is sent; raise `ValueError` for a name that is taken."""
     for command in commands:
         if COMMANDS.setdefault(type_of(command), command) is not command:

@@ -4,6 +4,10 @@ In: orjson parses strictly (RFC 8259: no NaN, no lone surrogates), pydantic vali
 A whole float is an integer where the model asks for one. Out: orjson writes.
 """
 
+import json
+import re
+from contextlib import suppress
+from math import ceil
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -23,7 +27,10 @@ from protocol.errors import (
 )
 from protocol.ids import UUID_PATTERN
 from protocol.limits import INT_MAX, JSON_DEPTH_MAX
-from protocol.numbers import as_integer
+from protocol.numbers import float_to_integer
+
+KEY_CHARS_SHOWN: Final = 60
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -48,7 +55,7 @@ def decode(frame: bytes) -> Command:
         raise CommandRefused(None, error) from None
     command_id = data.get("id")
     if type(command_id) is float:
-        command_id = data["id"] = as_integer(command_id)
+        command_id = data["id"] = float_to_integer(command_id)
     if type(command_id) is not int or not 0 <= command_id <= INT_MAX:
         problem = InvalidField(f"id: send an integer from 0 to {INT_MAX}.", field="id")
         raise CommandRefused(None, problem)
@@ -59,7 +66,7 @@ def decode(frame: bytes) -> Command:
     try:
         return _validated(model, data)
     except ValidationError as error:
-        raise CommandRefused(command_id, describe(error)) from None
+        raise CommandRefused(command_id, describe_validation_error(error)) from None
 
 
 def _parse_object(frame: bytes) -> dict[str, Any]:
@@ -90,6 +97,55 @@ def _children(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
+def read_json(raw: bytes) -> Any:
+    """Read JSON of an HTTP body; raise `BadFrame` for what is none, or would not be kept whole."""
+    try:
+        data = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise BadFrame(f"The body is not valid JSON: {error}.") from None
+    require_whole(raw, data)
+    return data
+
+
+def require_whole(raw: bytes, data: object) -> None:
+    """Raise `BadFrame` where reading lost something: a key that came twice, a huge integer.
+
+    Written again, JSON that lost a key has fewer colons. Only where that does not show it, because
+    of escaped colons, long numbers or depth, all is read once more by a reader that tells.
+    """
+    if b"\\u003" not in raw and _LONG_NUMBER.search(raw) is None:
+        with suppress(orjson.JSONEncodeError):  # nested deeper than it writes
+            if raw.count(b":") == orjson.dumps(data).count(b":"):
+                return
+    try:
+        json.loads(raw, object_pairs_hook=_distinct, parse_int=_exact)
+    except RecursionError:
+        raise BadFrame("The body is nested too deeply.") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            shown = key[:KEY_CHARS_SHOWN]
+            problem = f"The key {shown!r} is there twice in one object; send it once."
+            raise BadFrame(problem, field=shown)
+        found[key] = value
+    return found
+
+
+def _exact(text: str) -> int | float:
+    """Read an integer as orjson does: beyond 64 bits it becomes a float, which may be another."""
+    try:
+        number = int(text)
+        if -(2**63) <= number < 2**64 or int(float(number)) == number:
+            return number
+    except (ValueError, OverflowError):  # thousands of digits
+        pass
+    shown = text[:KEY_CHARS_SHOWN]
+    raise BadFrame(f"The number {shown} cannot be kept exactly; send it as text.")
+
+
 def validate(model: type[Model], data: object) -> Model:
     """Validate an HTTP body or query; raise `InvalidField` with the field and the remedy.
 
@@ -98,7 +154,7 @@ def validate(model: type[Model], data: object) -> Model:
     try:
         return _validated(model, data)
     except ValidationError as error:
-        raise describe(error) from None
+        raise describe_validation_error(error) from None
 
 
 def _validated(model: type[Model], data: object) -> Model:
@@ -109,12 +165,12 @@ def _validated(model: type[Model], data: object) -> Model:
     try:
         return model.__pydantic_validator__.validate_python(data)  # type: ignore[no-any-return]  # the model
     except ValidationError as error:
-        if not put_integers(data, error):
+        if not replace_whole_floats(data, error):
             raise
     return model.__pydantic_validator__.validate_python(data)  # type: ignore[no-any-return]  # the model
 
 
-def put_integers(data: object, error: ValidationError) -> bool:
+def replace_whole_floats(data: object, error: ValidationError) -> bool:
     """Replace the whole floats in `data` that a validation refused for not being integers.
 
     Returns whether there were any: then it is worth validating once more.
@@ -134,13 +190,13 @@ def _put_integer(data: Any, place: tuple[int | str, ...]) -> bool:
         except (KeyError, IndexError, TypeError):
             return False
         if type(value) is float:
-            data[part] = as_integer(value)
+            data[part] = float_to_integer(value)
             return type(data[part]) is int
         data = value
     return False
 
 
-def describe(error: ValidationError) -> InvalidField:
+def describe_validation_error(error: ValidationError) -> InvalidField:
     """Turn pydantic's first complaint into one sentence that names the field."""
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or "body"
@@ -158,12 +214,12 @@ def encode(message: BaseModel) -> bytes:
     return orjson.dumps(message.model_dump())
 
 
-def refusal(command_id: int | None, error: PlayhallError) -> bytes:
+def encode_refusal(command_id: int | None, error: PlayhallError) -> bytes:
     """Write the error reply to a command."""
-    return orjson.dumps({"re": command_id, "type": "error", **error_fields(error)})
+    return orjson.dumps({"re": command_id, "type": "error", **error_body(error)})
 
 
-def error_fields(error: PlayhallError) -> dict[str, object]:
+def error_body(error: PlayhallError) -> dict[str, object]:
     """Give what an error says on either transport, beside its type."""
     fields: dict[str, object] = {
         "code": error.wire_code,
@@ -173,7 +229,7 @@ def error_fields(error: PlayhallError) -> dict[str, object]:
     if error.field is not None:
         fields["field"] = error.field
     if error.retry_after_s is not None:
-        fields["wait_s"] = round(error.retry_after_s, 3)
+        fields["wait_s"] = ceil(error.retry_after_s * 1000 - 0.001) / 1000  # never too early
     if error.details is not None:
         fields["details"] = error.details
     if isinstance(error, MoveRefused):
@@ -187,6 +243,6 @@ def error_fields(error: PlayhallError) -> dict[str, object]:
     return fields
 
 
-def ok(command_id: int, **fields: object) -> bytes:
+def encode_ok(command_id: int, **fields: object) -> bytes:
     """Write the `ok` reply to a command."""
     return orjson.dumps({"re": command_id, "type": "ok", **fields})

@@ -20,7 +20,7 @@ _ENCODED_WORD: Final = "=?"
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
-class BadAddress(ValueError):
+class InvalidAddress(ValueError):
     """The text is not an email address; the message is a clause that says what is wrong."""
 
 
@@ -51,24 +51,24 @@ class Sender(NamedTuple):
 
 
 def parse_address(text: str) -> EmailAddress:
-    """Read an address that somebody typed; raise `BadAddress`."""
+    """Read an address that somebody typed; raise `InvalidAddress`."""
     return _address(_validated(text, is_sender=False))
 
 
 def parse_sender(text: str) -> Sender:
-    """Read `Name <address>` or an address, as configured; raise `BadAddress`."""
+    """Read `Name <address>` or an address, as configured; raise `InvalidAddress`."""
     name, bracket, address = text.rpartition("<")
     if bracket:
         address, bracket, rest = address.partition(">")
         name = name.strip().strip('"')
         if not bracket or rest or not name.isprintable():
-            raise BadAddress("It is neither an address nor `Name <address>`")
+            raise InvalidAddress("It is neither an address nor `Name <address>`")
     return Sender(name, _address(_validated(address, is_sender=True)))
 
 
 def _validated(text: str, *, is_sender: bool) -> email_validator.ValidatedEmail:
     if not is_sender and len(text) > ADDRESS_CHARS_MAX:
-        raise BadAddress(f"It has more than {ADDRESS_CHARS_MAX} characters")
+        raise InvalidAddress(f"It has more than {ADDRESS_CHARS_MAX} characters")
     try:
         found = email_validator.validate_email(
             text,
@@ -82,9 +82,9 @@ def _validated(text: str, *, is_sender: bool) -> email_validator.ValidatedEmail:
             globally_deliverable=not is_sender,  # mail may be from `playhall@localhost`
         )
     except email_validator.EmailNotValidError as error:
-        raise BadAddress(str(error).removesuffix(".")) from None
+        raise InvalidAddress(str(error).removesuffix(".")) from None
     if _ENCODED_WORD in found.local_part:
-        raise BadAddress("Encoded words are not supported before the @-sign")
+        raise InvalidAddress("Encoded words are not supported before the @-sign")
     return found
 
 

@@ -41,7 +41,7 @@ class Act(Command):
     )
 
 
-class Head(Ok):
+class StreamHeadReply(Ok):
     """The reply to `game.resume`, `game.watch` and `game.leave`."""
 
     head: Annotated[int, Field(description="Index of the last event sent; -1 for none.")]
@@ -57,7 +57,7 @@ class Resume(Command):
     If you are too far behind (the ruleset sets the limit), one `game.state` replaces the events.
     """
 
-    reply: ClassVar[type[WireModel]] = Head
+    reply: ClassVar[type[WireModel]] = StreamHeadReply
     type: Literal["game.resume"]
     game_id: WireGameId
     after: After = -1
@@ -66,7 +66,7 @@ class Resume(Command):
 class Watch(Command):
     """Follow a game as a spectator, starting after an index, live or with a constant delay."""
 
-    reply: ClassVar[type[WireModel]] = Head
+    reply: ClassVar[type[WireModel]] = StreamHeadReply
     type: Literal["game.watch"]
     game_id: WireGameId
     after: After = -1
@@ -83,7 +83,7 @@ class Unwatch(Command):
 class Leave(Command):
     """Give up your seat; the game continues without you."""
 
-    reply: ClassVar[type[WireModel]] = Head
+    reply: ClassVar[type[WireModel]] = StreamHeadReply
     type: Literal["game.leave"]
     game_id: WireGameId
 

@@ -15,7 +15,7 @@ from protocol.errors import PlayhallError
 from protocol.history import Cursor, Limit
 from protocol.ids import UUID_PATTERN
 from protocol.limits import INT_MAX
-from protocol.lobbies import shaped
+from protocol.lobbies import pattern_with_message
 from protocol.schemas import JsonObject
 from protocol.text import NAME, ONE_LINE, SOME_LINES
 
@@ -31,12 +31,14 @@ Uuid = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 AssetId = Annotated[
     str,
     StringConstraints(max_length=64),
-    shaped(_ID, "Name an item, currency or recipe with a to z, digits, dots, dashes, underscores"),
+    pattern_with_message(
+        _ID, "Name an item, currency or recipe with a to z, digits, dots, dashes, underscores"
+    ),
 ]
 UnlockId = Annotated[
     str,
     StringConstraints(max_length=64),
-    shaped(_ID, "Name an unlock with a to z, digits, dots, dashes, underscores"),
+    pattern_with_message(_ID, "Name an unlock with a to z, digits, dots, dashes, underscores"),
 ]
 Quantity = Annotated[int, Field(ge=1, le=QUANTITY_MAX)]
 Quantities = Annotated[dict[AssetId, Quantity], Field(max_length=BUNDLE_ASSETS_MAX)]
@@ -44,7 +46,7 @@ HoldingMax = Annotated[int, Field(ge=1, le=INT_MAX)]
 Key = Annotated[
     str,
     StringConstraints(max_length=KEY_CHARS_MAX),
-    shaped(
+    pattern_with_message(
         r"[A-Za-z0-9][A-Za-z0-9:_.-]*",
         "Write a key with letters, digits, colons, dots, dashes and underscores",
     ),
@@ -52,13 +54,17 @@ Key = Annotated[
 StackKey = Annotated[
     str,
     StringConstraints(max_length=16),
-    shaped(r"(?:[0-9a-f]{16})?", "Name a stack as the inventory does; an empty text is plain ones"),
+    pattern_with_message(
+        r"(?:[0-9a-f]{16})?", "Name a stack as the inventory does; an empty text is plain ones"
+    ),
 ]
 DefinitionName = Annotated[str, StringConstraints(max_length=100), NAME]
 Description = Annotated[str, StringConstraints(max_length=1000), SOME_LINES]
 Why = Annotated[str, StringConstraints(max_length=500), NAME]
 Mode: TypeAlias = Literal["off", "shadow", "enforce"]
-Kind: TypeAlias = Literal["grant", "collect", "spend", "use", "craft", "trade", "give", "take_back"]
+Kind: TypeAlias = Literal[
+    "grant", "collect", "spend", "use", "craft", "trade", "give", "take_back", "discard"
+]
 FlagStatus: TypeAlias = Literal["open", "dismissed", "confirmed"]
 
 
@@ -134,6 +140,12 @@ class KeyReused(PlayhallError):
     """This key was used for something else; make a new one for each request."""
 
     code, status = "key_reused", 409
+
+
+class ModdedSlot(PlayhallError):
+    """This slot is modded, so it gives nothing that belongs to the account."""
+
+    code, status = "modded_slot", 409
 
 
 class GainRefused(PlayhallError):

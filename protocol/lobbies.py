@@ -21,7 +21,7 @@ JOIN_CODE_PATTERN: Final = r"^[2-9A-HJ-NP-Z]{6}$"
 CODE_TYPED_CHARS_MAX: Final = 24  # with the spaces and dashes that people put in
 
 
-def shaped(pattern: str, problem: str) -> AfterValidator:
+def pattern_with_message(pattern: str, problem: str) -> AfterValidator:
     """Refuse text of another shape, and say in words what is wrong with it."""
     shape = re.compile(pattern)
 
@@ -44,7 +44,7 @@ LobbyName = Annotated[
     NAME,
 ]
 SearchText = Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX), ONE_LINE]
-_IDENTIFIER: Final = shaped(
+_IDENTIFIER: Final = pattern_with_message(
     r"[a-z][a-z0-9_]*", "Use a to z, digits and underscores, beginning with a letter"
 )
 RulesetName = Annotated[str, StringConstraints(min_length=1, max_length=32), _IDENTIFIER]
@@ -52,14 +52,18 @@ BotName = Annotated[str, StringConstraints(min_length=1, max_length=32), _IDENTI
 Region = Annotated[
     str,
     StringConstraints(min_length=2, max_length=16),
-    shaped(r"[a-z0-9]+(-[a-z0-9]+)*", "Use a short code of a to z, digits and dashes: `eu-west`"),
+    pattern_with_message(
+        r"[a-z0-9]+(-[a-z0-9]+)*", "Use a short code of a to z, digits and dashes: `eu-west`"
+    ),
 ]
 Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_CHARS_TYPED_MAX), PASSWORD]
 JoinCode = Annotated[
     str,
     StringConstraints(max_length=CODE_TYPED_CHARS_MAX),
     AfterValidator(_as_printed),
-    shaped(JOIN_CODE_PATTERN, "A join code has 6 letters and digits, without 0, O, 1 and I"),
+    pattern_with_message(
+        JOIN_CODE_PATTERN, "A join code has 6 letters and digits, without 0, O, 1 and I"
+    ),
 ]
 Seats = Annotated[int, Field(ge=1, le=SEATS_MAX)]
 Cursor = Annotated[str, Field(max_length=CURSOR_CHARS_MAX)]

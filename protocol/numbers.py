@@ -12,7 +12,7 @@ from protocol.limits import INT_MAX
 _FLOATS: Final = frozenset((float, dict, list))
 
 
-def as_integer(number: float) -> int | float:
+def float_to_integer(number: float) -> int | float:
     """Give the integer that a float stands for.
 
     What is not whole, or lies beyond ±(2⁵³ - 1), where floats are no longer exact, stays a float.
@@ -20,20 +20,20 @@ def as_integer(number: float) -> int | float:
     return int(number) if number.is_integer() and abs(number) <= INT_MAX else number
 
 
-def with_integers(value: Any) -> Any:
+def floats_to_integers(value: Any) -> Any:
     """Give a JSON value with an integer for every whole float in it.
 
     A value without floats is returned as it is, not copied. The depth is the caller's to bound.
     """
     kind = type(value)
     if kind is float:
-        return as_integer(value)
+        return float_to_integer(value)
     if kind is dict:
         for item in value.values():
             if type(item) in _FLOATS:
-                return {key: with_integers(item) for key, item in value.items()}
+                return {key: floats_to_integers(item) for key, item in value.items()}
     elif kind is list:
         for item in value:
             if type(item) in _FLOATS:
-                return [with_integers(item) for item in value]
+                return [floats_to_integers(item) for item in value]
     return value

@@ -11,7 +11,7 @@ from protocol.envelope import WireModel
 from protocol.errors import PlayhallError
 from protocol.history import Cursor, Limit
 from protocol.ids import UUID_PATTERN
-from protocol.lobbies import shaped
+from protocol.lobbies import pattern_with_message
 from protocol.text import NAME, SOME_LINES
 
 VERSION_CHARS_MAX: Final = 64
@@ -45,7 +45,9 @@ def _version(text: str) -> str:
 PackageName = Annotated[
     str,
     StringConstraints(max_length=64),
-    shaped(NAME_PATTERN, "Use a to z, digits, - and _, beginning with a letter or digit"),
+    pattern_with_message(
+        NAME_PATTERN, "Use a to z, digits, - and _, beginning with a letter or digit"
+    ),
 ]
 PackageVersion = Annotated[
     str, StringConstraints(max_length=VERSION_CHARS_MAX), AfterValidator(_version)
@@ -53,22 +55,28 @@ PackageVersion = Annotated[
 Channel = Annotated[
     str,
     StringConstraints(max_length=32),
-    shaped(CHANNEL_PATTERN, "Use a to z, digits, - and _, beginning with a letter or digit"),
+    pattern_with_message(
+        CHANNEL_PATTERN, "Use a to z, digits, - and _, beginning with a letter or digit"
+    ),
 ]
 Locale = Annotated[
     str,
     StringConstraints(max_length=12),
-    shaped(LOCALE_PATTERN, "Write a language tag such as de, pt-BR or zh-Hant; und is for all"),
+    pattern_with_message(
+        LOCALE_PATTERN, "Write a language tag such as de, pt-BR or zh-Hant; und is for all"
+    ),
 ]
 Checksum = Annotated[
     str,
     StringConstraints(max_length=71),
-    shaped("sha256:[0-9a-f]{64}", "Write sha256: and the hash of the bytes in hexadecimal"),
+    pattern_with_message(
+        "sha256:[0-9a-f]{64}", "Write sha256: and the hash of the bytes in hexadecimal"
+    ),
 ]
 StatePath = Annotated[
     str,
     StringConstraints(max_length=PATH_CHARS_MAX),
-    shaped(
+    pattern_with_message(
         r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*",
         "Write names of a save's fields with dots between them, such as flags.chapter",
     ),

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from protocol.envelope import Command, Ok, Update, WireModel
 from protocol.ids import WireLobbyId, WireMatchId, WirePlayerId
 from protocol.limits import SEATS_MAX
-from protocol.lobbies import Lobby, LobbyReply, shaped
+from protocol.lobbies import Lobby, LobbyReply, pattern_with_message
 from protocol.signaling import PeerAccess
 
 PEER_ID_CHARS_MAX: Final = 64
@@ -16,7 +16,7 @@ SCORE_MAX: Final = 1_000_000  # either way from 0
 PeerId = Annotated[
     str,
     StringConstraints(min_length=1, max_length=PEER_ID_CHARS_MAX),
-    shaped(
+    pattern_with_message(
         r"[A-Za-z0-9]+([ _-][A-Za-z0-9]+)*",
         "Use letters and digits, with single dashes, underscores or spaces between them",
     ),

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from protocol.accounts import DisplayName
 from protocol.envelope import WireModel
 from protocol.ids import UUID_PATTERN, UserId, WirePlayerId
-from protocol.lobbies import shaped
+from protocol.lobbies import pattern_with_message
 from protocol.reserved_names import NOT_RESERVED
 from protocol.schemas import JsonObject
 
@@ -22,7 +22,7 @@ WireUserId = Annotated[UserId, StringConstraints(pattern=UUID_PATTERN)]
 Username = Annotated[
     str,
     StringConstraints(strip_whitespace=True, to_lower=True),
-    shaped(
+    pattern_with_message(
         USERNAME_PATTERN,
         f"Use {USERNAME_CHARS_MIN} to {USERNAME_CHARS_MAX} of a to z, digits, _ and -, "
         "beginning with a letter or a digit",
@@ -45,11 +45,11 @@ Preferences = Annotated[JsonObject, AfterValidator(_small)]
 Color = Annotated[
     str,
     StringConstraints(to_lower=True),
-    shaped("#[0-9a-f]{6}", "Write a colour as #rrggbb, such as #3366cc"),
+    pattern_with_message("#[0-9a-f]{6}", "Write a colour as #rrggbb, such as #3366cc"),
 ]
 AvatarSeed = Annotated[
     str,
-    shaped("[A-Za-z0-9_-]{1,64}", "Use 1 to 64 of A to Z, a to z, digits, _ and -"),
+    pattern_with_message("[A-Za-z0-9_-]{1,64}", "Use 1 to 64 of A to Z, a to z, digits, _ and -"),
 ]
 
 

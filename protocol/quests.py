@@ -6,8 +6,9 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from protocol.envelope import WireModel
 from protocol.errors import PlayhallError
-from protocol.inventory import AssetId, Bundle, BundleContent
-from protocol.lobbies import shaped
+from protocol.inventory import AssetId, Bundle, BundleContent, Mode
+from protocol.limits import INT_MAX
+from protocol.lobbies import pattern_with_message
 from protocol.saves import SlotPath, TitleName
 from protocol.text import ONE_LINE
 
@@ -19,7 +20,7 @@ CONDITION_CHARS_MAX: Final = 1000
 Name = Annotated[
     str,
     StringConstraints(max_length=64),
-    shaped(r"[a-z][a-z0-9_]*", "Name it with a to z, digits and underscores"),
+    pattern_with_message(r"[a-z][a-z0-9_]*", "Name it with a to z, digits and underscores"),
 ]
 Heading = Annotated[str, StringConstraints(min_length=1, max_length=200), ONE_LINE]
 Description = Annotated[str, StringConstraints(max_length=2000)]
@@ -29,7 +30,7 @@ QuestStatus = Literal["locked", "available", "active", "completed", "claimed", "
 LocalTime = Annotated[
     str,
     StringConstraints(max_length=19),
-    shaped(
+    pattern_with_message(
         r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?",
         "Write the time as the zone's clocks show it: 2027-10-31T18:00",
     ),
@@ -101,7 +102,9 @@ class GamesStep(WireModel):
     name: Name
     description: Description = ""
     ruleset: Annotated[
-        str, StringConstraints(max_length=64), shaped(r"[a-z][a-z0-9_]*", "Name a ruleset")
+        str,
+        StringConstraints(max_length=64),
+        pattern_with_message(r"[a-z][a-z0-9_]*", "Name a ruleset"),
     ]
     games: Annotated[int, Field(ge=1, le=1000)]
     wins: bool = Field(default=False, description="Only games that were won count.")
@@ -163,6 +166,13 @@ class QuestRequest(WireModel):
     hidden: bool = Field(default=False, description="Nobody is told of it before it is available.")
     package: Package | None = None
     is_withdrawn: bool = Field(default=False, description="Nobody can begin it any more.")
+    follows: Annotated[list[Name], Field(max_length=STEPS_MAX)] = Field(
+        default_factory=list,
+        description="Quests that must have been available before; checked on completion.",
+    )
+    min_play_time_s: Annotated[int, Field(ge=0, le=INT_MAX)] = Field(
+        default=0, description="Less play time than this is implausible on completion."
+    )
 
 
 class QuestDefinition(WireModel):
@@ -180,6 +190,8 @@ class QuestDefinition(WireModel):
     hidden: bool
     package: str | None
     is_withdrawn: bool
+    follows: list[str]
+    min_play_time_s: int
     version: int
     updated_at: str
 
@@ -188,6 +200,17 @@ class QuestDefinitions(WireModel):
     """The quests of a title."""
 
     quests: list[QuestDefinition]
+
+
+class QuestChecks(WireModel):
+    """What is done about implausible progress in a title; null: as the node is set."""
+
+    play_time: Mode | None = Field(
+        default=None, description="A quest is completed with less play time than it takes."
+    )
+    quest_order: Mode | None = Field(
+        default=None, description="A quest is completed that follows one that never was available."
+    )
 
 
 class TitlePath(WireModel):
@@ -328,7 +351,7 @@ class TimedEvents(WireModel):
     seasons: list[Season]
 
 
-class OpenEvent(WireModel):
+class TimedEventStatus(WireModel):
     """A timed event or season, and whether it is open by the server's clock."""
 
     kind: Literal["event", "season"]
@@ -343,14 +366,14 @@ class OpenEvent(WireModel):
     next_opens_at: str | None
 
 
-class OpenEventsQuery(WireModel):
+class TimedEventStatusesQuery(WireModel):
     """Of which title."""
 
     title: TitleName
 
 
-class OpenEvents(WireModel):
+class TimedEventStatuses(WireModel):
     """What is open, and what opens next."""
 
     now: str
-    events: list[OpenEvent]
+    events: list[TimedEventStatus]

@@ -15,7 +15,7 @@ from protocol.errors import PlayhallError
 from protocol.history import Cursor, Limit
 from protocol.ids import UUID_PATTERN
 from protocol.limits import INT_MAX
-from protocol.lobbies import shaped
+from protocol.lobbies import pattern_with_message
 from protocol.schemas import JsonObject
 from protocol.text import ONE_LINE
 
@@ -36,7 +36,9 @@ Uuid = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 TitleName = Annotated[
     str,
     StringConstraints(max_length=64),
-    shaped(r"[a-z0-9][a-z0-9_-]*", "Name a title with a to z, digits, dashes and underscores"),
+    pattern_with_message(
+        r"[a-z0-9][a-z0-9_-]*", "Name a title with a to z, digits, dashes and underscores"
+    ),
 ]
 SlotName = Annotated[str, StringConstraints(max_length=64), ONE_LINE]
 DeviceName = Annotated[str, StringConstraints(max_length=64), ONE_LINE]
@@ -45,12 +47,16 @@ PlayTime = Annotated[int, Field(ge=0, le=INT_MAX)]
 Checksum = Annotated[
     str,
     StringConstraints(max_length=71),
-    shaped(r"sha256:[0-9a-f]{64}", "Write a checksum as sha256: and 64 lowercase hex digits"),
+    pattern_with_message(
+        r"sha256:[0-9a-f]{64}", "Write a checksum as sha256: and 64 lowercase hex digits"
+    ),
 ]
 Pointer = Annotated[
     str,
     StringConstraints(max_length=POINTER_CHARS_MAX),
-    shaped(r"(?:/(?:[^~/]|~[01])*)+", "Name a field by a JSON Pointer: /chapter/flags"),
+    pattern_with_message(
+        r"(?:/(?:[^~/]|~[01])*)+", "Name a field by a JSON Pointer: /chapter/flags"
+    ),
 ]
 Package = Annotated[str, StringConstraints(min_length=1, max_length=100), ONE_LINE]
 Thumbnail = Annotated[str, StringConstraints(max_length=300), ONE_LINE]
@@ -67,6 +73,12 @@ class SaveSlotNotFound(PlayhallError):
     """You have no save slot with this id; GET /v1/saves lists yours."""
 
     code, status = "save_slot_not_found", 404
+
+
+class SlotHoldsSomething(PlayhallError):
+    """The slot holds items or currencies, which would be lost; send `discard=true` to accept it."""
+
+    code, status = "slot_holds_something", 409
 
 
 class TooManySaves(PlayhallError):
@@ -330,6 +342,14 @@ class ImportQuery(WireModel):
     device: DeviceName = ""
 
 
+class DeleteQuery(WireModel):
+    """Whether what the slot holds may be lost."""
+
+    discard: bool = Field(
+        default=False, description="Accept that the items and currencies of the slot are lost."
+    )
+
+
 class SaveDeleted(WireModel):
     """The slot is gone, with its revisions."""
 
@@ -425,10 +445,18 @@ class Conflict(WireModel):
     resolved_at: str | None
 
 
+class ConflictsQuery(WireModel):
+    """A page of conflicts."""
+
+    cursor: Cursor | None = None
+    limit: Limit = 20
+
+
 class Conflicts(WireModel):
-    """The conflicts of a slot, newest first."""
+    """The conflicts of a slot, open ones first, and the newest of these."""
 
     conflicts: list[Conflict]
+    next: str | None
 
 
 class Resolve(WireModel):
@@ -509,10 +537,18 @@ class SaveSchema(SaveSchemaRequest):
     created_at: str
 
 
+class SaveSchemasQuery(WireModel):
+    """A page of schemas."""
+
+    cursor: Cursor | None = None
+    limit: Limit = 20
+
+
 class SaveSchemas(WireModel):
     """The versions of a title's save schema, newest first."""
 
     schemas: list[SaveSchema]
+    next: str | None
 
 
 # ------------------------------------------------------------------ what is published to devices

@@ -1,6 +1,8 @@
 """JSON schemas of models, collected for a document: one name, one schema."""
 
+from copy import deepcopy
 from typing import Literal, TypeAlias
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import GenerateJsonSchema
@@ -20,13 +22,13 @@ class SchemaNameTaken(ValueError):
         self.name = name
 
 
-class Schemas:
+class SchemaRegistry:
     """The schemas under `components/schemas` of one document."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, JsonObject] = {}
 
-    def add(
+    def add_model(
         self,
         model: type[BaseModel],
         *,
@@ -38,7 +40,7 @@ class Schemas:
         What clients send is described for validation (a default makes a field optional),
         what they get for serialization.
         """
-        schema = inline(model, mode=mode)
+        schema = inline_schema(model, mode=mode)
         inner = schema.pop("$defs", {})
         assert isinstance(inner, dict)
         for inner_name, definition in inner.items():
@@ -46,7 +48,7 @@ class Schemas:
             self._put(inner_name, definition)
         return self._put(name or model.__name__, schema)
 
-    def sorted(self) -> JsonObject:
+    def sorted_schemas(self) -> JsonObject:
         """Give all of them, by name."""
         return {name: self._by_name[name] for name in sorted(self._by_name)}
 
@@ -71,6 +73,17 @@ class _AsWritten(GenerateJsonSchema):
         return super().field_is_required(field, total)
 
 
-def inline(model: type[BaseModel], *, mode: Literal["validation", "serialization"]) -> JsonObject:
+# What was described once, for as long as the model exists: most models are met many times.
+_described: WeakKeyDictionary[type[BaseModel], dict[str, JsonObject]] = WeakKeyDictionary()
+
+
+def inline_schema(
+    model: type[BaseModel], *, mode: Literal["validation", "serialization"]
+) -> JsonObject:
     """Describe one model; what it refers to is in its `$defs`."""
-    return model.model_json_schema(mode=mode, ref_template=REF, schema_generator=_AsWritten)
+    known = _described.setdefault(model, {})
+    if mode not in known:
+        known[mode] = model.model_json_schema(
+            mode=mode, ref_template=REF, schema_generator=_AsWritten
+        )
+    return deepcopy(known[mode])

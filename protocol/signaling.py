@@ -47,17 +47,17 @@ CARD: Final = {
 }
 
 
-def frame(kind: str, **fields: object) -> bytes:
+def encode_message(kind: str, **fields: object) -> bytes:
     """Write a message."""
     return orjson.dumps({"type": kind, **fields})
 
 
-def opening(src: str) -> bytes:
+def message_prefix(src: str) -> bytes:
     """Write how every message begins that a peer sends."""
     return b'{"src":%b,' % orjson.dumps(src)
 
 
-def signed(message: bytes, said: dict[str, object], start: bytes) -> bytes:
+def with_sender(message: bytes, said: dict[str, object], start: bytes) -> bytes:
     """Write who really sent a message into it; `said` is what it says, `start` its `opening`.
 
     What a peer wrote is not written anew: its object, which is not empty, gets one more field.
@@ -68,23 +68,25 @@ def signed(message: bytes, said: dict[str, object], start: bytes) -> bytes:
     return start + message[1:]
 
 
-OPEN: Final = frame("OPEN")
-ID_TAKEN: Final = frame("ID-TAKEN", payload={"msg": "ID is taken"})
-MISSING: Final = frame(
+OPEN: Final = encode_message("OPEN")
+ID_TAKEN: Final = encode_message("ID-TAKEN", payload={"msg": "ID is taken"})
+MISSING: Final = encode_message(
     "ERROR", payload={"msg": "No id, token, or key supplied to websocket server"}
 )
-WRONG_KEY: Final = frame("ERROR", payload={"msg": "Invalid key provided"})
-FULL: Final = frame("ERROR", payload={"msg": "Server has reached its concurrent user limit"})
-TOO_LONG: Final = frame("ERROR", payload={"msg": "The id or the token is too long"})
-BAD_TOKEN: Final = frame(
+WRONG_KEY: Final = encode_message("ERROR", payload={"msg": "Invalid key provided"})
+FULL: Final = encode_message(
+    "ERROR", payload={"msg": "Server has reached its concurrent user limit"}
+)
+TOO_LONG: Final = encode_message("ERROR", payload={"msg": "The id or the token is too long"})
+BAD_TOKEN: Final = encode_message(
     "ERROR",
     payload={"msg": "The token is not valid; GET /v1/lobbies/{id}/peer-access gives a new one"},
 )
-SHOWN_OUT: Final = frame("ERROR", payload={"msg": "You are no longer in this lobby"})
-TOO_MANY_OF_YOURS: Final = frame(
+SHOWN_OUT: Final = encode_message("ERROR", payload={"msg": "You are no longer in this lobby"})
+TOO_MANY_OF_YOURS: Final = encode_message(
     "ERROR", payload={"msg": "You have the maximum number of peers in this lobby"}
 )
-NO_ANSWER: Final = frame(
+NO_ANSWER: Final = encode_message(
     "ERROR", payload={"msg": "Your membership cannot be checked at the moment; try again"}
 )
 
@@ -119,7 +121,7 @@ class PeerAccess(WireModel):
     ice_servers: list[TurnServer | StunServer]
 
 
-class Admission(NamedTuple):
+class PeerAdmission(NamedTuple):
     """What a token says: a person, by one session of theirs, among the people of one circle."""
 
     circle: str
@@ -127,7 +129,7 @@ class Admission(NamedTuple):
     session: str
 
     @property
-    def owner(self) -> str:
+    def peer_owner(self) -> str:
         """Whose a peer is: the same for every token of a person in a circle."""
         return f"{self.circle}/{self.person}"
 

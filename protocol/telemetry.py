@@ -117,8 +117,9 @@ class Consent(WireModel):
     purpose: Purpose
     granted: bool = Field(description="Whether it is allowed: by your decision, or by default.")
     version: int = Field(description="The number of your decision; 0 if you have not decided.")
-    source: Literal["default", "person", "gpc"] = Field(
-        description="`gpc`: your browser sent Sec-GPC: 1 (Global Privacy Control)."
+    source: Literal["default", "person", "gpc", "merge"] = Field(
+        description="`gpc`: your browser sent Sec-GPC: 1 (Global Privacy Control). `merge`: an "
+        "account that was merged into yours had refused it, or that merge was undone."
     )
     policy_version: str
     recorded_at: str | None

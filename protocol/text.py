@@ -46,7 +46,7 @@ def _visible(allowed: str, *, blank: bool = True) -> AfterValidator:
                     "Remove the character {code}, which is invisible or reorders text",
                     {"code": f"U+{ord(char):04X}"},
                 )
-        if not blank and not shows_something(text):
+        if not blank and not is_visible(text):
             raise PydanticCustomError("blank", "Use at least one visible character")
         return text
 
@@ -62,7 +62,7 @@ def is_invisible(char: str) -> bool:
     )
 
 
-def shows_something(text: str) -> bool:
+def is_visible(text: str) -> bool:
     """Say whether a text has a letter, digit, sign or symbol, and not only blanks and marks."""
     return any(category(char)[0] not in "ZM" and not _shows_nothing(char) for char in text)
 
@@ -71,11 +71,11 @@ def _shows_nothing(char: str) -> bool:
     return category(char) in ("Cc", "Cf") or is_invisible(char)
 
 
-def readable(text: str, *, chars_max: int) -> str:
+def sanitise_name(text: str, *, chars_max: int) -> str:
     """Leave out of a name from elsewhere what names may not have here; may come out empty."""
     kept = "".join(c for c in text if category(c) != "Cc" and not is_invisible(c))
     name = kept.strip()[:chars_max].strip()
-    return name if shows_something(name) else ""
+    return name if is_visible(name) else ""
 
 
 ONE_LINE: Final = _visible("")

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import orjson
@@ -16,7 +17,8 @@ from protocol.history import Status
 from protocol.limits import SUBPROTOCOL
 from server.config import Config
 from server.core.containment import FAILURES
-from server.core.event_delivery import EventDeliverer
+from server.core.event_delivery import OutboxDeliverer
+from server.core.retention import RetentionJob, RetentionSweep
 from server.core.settings import split_names, unread_variables, variable_names
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
@@ -38,6 +40,7 @@ from server.domains.progression.inventory.domain import build as inventory
 from server.domains.progression.packages.domain import build as packages
 from server.domains.progression.quests.domain import build as quests
 from server.domains.progression.saves.domain import build as saves
+from server.domains.progression.slot_games.domain import build as slot_games
 from server.domains.progression.telemetry.domain import build as telemetry
 from server.domains.services import Services
 from server.gateway.http.cors import install_cors
@@ -52,7 +55,7 @@ from server.gateway.metrics import (
 )
 from server.gateway.session.sessions import merge_routes
 from server.gateway.transport.limits import TransportLimits, connections_per_address
-from server.gateway.transport.listener import Listener, Route
+from server.gateway.transport.listener import Listener, WebSocketRoute
 from server.gateway.transport.proxies import Proxies, trust_proxies
 from server.ops.http import OperationRoutes
 from server.web.pages import add_pages
@@ -80,6 +83,7 @@ DOMAINS: Final[Sequence[Build]] = (
     saves,
     inventory,
     quests,
+    slot_games,
     command_saves,
     packages,
     telemetry,
@@ -97,18 +101,28 @@ class App:
         self._variables = set(variable_names(Config))
         for build in (*DOMAINS, *services.titles):
             self._mount(build(services))
-        self._events = EventDeliverer(
-            EventOutbox(services.database),
+        outbox, config = EventOutbox(services.database), services.config
+        self._events = OutboxDeliverer(
+            outbox,
             tuple(each for domain in self.domains for each in domain.durable),
             now=services.clock.monotonic,
-            kept_s=services.config.events_kept_s,
+        )
+        clear_events = partial(
+            outbox.delete_delivered, config.events_kept_s, dead_kept_s=config.events_dead_kept_s
+        )
+        self.retention = RetentionJob(
+            [
+                RetentionSweep("event_outbox", clear_events),
+                *(sweep for domain in self.domains for sweep in domain.retention),
+            ],
+            now=services.clock.monotonic,
         )
         services.sessions.routes = merge_routes(*(domain.commands for domain in self.domains))
 
     def _mount(self, domain: Domain) -> None:
         for interface, implementation in domain.provides:
             self.services.interfaces.provide(interface, implementation)
-        self.services.events.listen(domain.listens)
+        self.services.events.add_listeners(domain.listens)
         if domain.settings is not None:
             self._claim(domain.settings, of=domain.name)
         self.domains.append(domain)
@@ -134,14 +148,18 @@ class App:
         services = self.services
         services.address.url = address
         for domain in self.domains:
+            for check in domain.checks:
+                await check()
+        for domain in self.domains:
             for start in domain.start:
                 await start()
         tasks = services.tasks
         tasks.start_loop(services.broker.run(), name="broker")
         tasks.start_loop(services.subscriptions.run(), name="subscriptions")
         tasks.start_loop(services.passwords.run(), name="password hashing")
-        tasks.start_loop(services.sessions.sweep(), name="silent connections")
+        tasks.start_loop(services.sessions.close_silent(), name="silent connections")
         tasks.start_loop(self._events.run(), name="events")
+        tasks.start_loop(self.retention.run(), name="retention")
         for domain in self.domains:
             for job in domain.jobs:
                 tasks.start_loop(job.run(), name=job.name)
@@ -183,7 +201,11 @@ class App:
             write_timeout_s=config.write_timeout_s,
             outbox_bytes_max=config.outbox_bytes_max,
         )
-        websockets = {WEBSOCKET_PATH: Route(lambda _: services.sessions.new(), SUBPROTOCOL)}
+        websockets = {
+            WEBSOCKET_PATH: WebSocketRoute(
+                lambda _: services.sessions.create_session(), SUBPROTOCOL
+            )
+        }
         for domain in self.domains:
             websockets |= domain.websockets
         self._listener = Listener(
@@ -230,7 +252,7 @@ class App:
             node=services.node,
             connections=len(services.sessions),
             games=len(services.interfaces.get(Games)),
-            lobbies=services.interfaces.get(LobbyAccess).count(),
+            lobbies=services.interfaces.get(LobbyAccess).count_followed(),
             events_total=totals.events,
             games_completed_total=totals.games_completed,
             uptime_s=round(services.clock.monotonic() - self._started_at, 1),
@@ -255,6 +277,7 @@ class App:
             ErrorCollector(lambda: services.error_counts.counts),
             broker_metrics(services.subscriptions),
             self._events.collector,
+            self.retention,
             *(each for domain in self.domains for each in domain.metrics),
         ]
 

@@ -21,18 +21,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from migrations import runner
-from persistence.dsn import EXAMPLE_URL, problem_of
+from persistence.dsn import EXAMPLE_URL, find_dsn_problem
 from persistence.embedded import EmbeddedPostgres
-from persistence.errors import StartRefused, said_in_one_line
-from persistence.private_files import close_to_others, make_folder
-from persistence.signals import StoppedAtOnce, unwinding
+from persistence.errors import StartRefused, log_without_traceback
+from persistence.private_files import make_folder, restrict_to_owner
+from persistence.signals import StoppedBySecondSignal, stop_on_signals
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
 from server.core.settings import SettingsReader, read_settings
 from server.domains.settings import read_included
 from server.gamekit.checking import RulesetRefused
 from server.ops.shell import DataDir, Shell
-from server.terminal import UNWRITABLE, flush_streams, prepare_streams, unreadable_argument
+from server.terminal import UNWRITABLE, find_unreadable_argument, flush_streams, prepare_streams
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) 
             runner.upgrade(database.owner)
             _upgrade_titles(database.owner, titles)
             _serve(config, database, settings, titles)
-    except StoppedAtOnce as stopped:
+    except StoppedBySecondSignal as stopped:
         # The bundled database is stopped; what the loop had still to do is left undone.
         err.print(
             "[red]playhall:[/red] Stopped immediately. Everything that was confirmed is saved."
@@ -84,7 +84,7 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     for chatty in ("picows", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("asyncpg.pool").addFilter(said_in_one_line)
+    logging.getLogger("asyncpg.pool").addFilter(log_without_traceback)
 
 
 def _serve(
@@ -92,13 +92,13 @@ def _serve(
 ) -> None:
     import uvloop
 
-    from server.rulesets import find_rulesets, folders_in
+    from server.rulesets import find_rulesets, parse_folder_list
     from server.serving import serve as serve_until_stopped
 
     work = serve_until_stopped(
         config,
         database.serving,
-        rulesets=find_rulesets(*folders_in(config.rulesets_path)),
+        rulesets=find_rulesets(*parse_folder_list(config.rulesets_path)),
         settings=settings,
         titles=[title.build for title in titles],
         ready=_welcome,
@@ -107,7 +107,7 @@ def _serve(
     loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     try:
         loop.run(work)
-    except StoppedAtOnce:
+    except StoppedBySecondSignal:
         raise  # without closing the loop, which would wait for its tasks
     except BaseException:
         loop.close()
@@ -122,9 +122,9 @@ def _usable_extensions(config: Config, settings: SettingsReader) -> Sequence[Any
     """
     if not (config.rulesets_path or config.titles_path):
         return ()
-    from server.rulesets import find_rulesets, folders_in
+    from server.rulesets import find_rulesets, parse_folder_list
 
-    rulesets = find_rulesets(*folders_in(config.rulesets_path))
+    rulesets = find_rulesets(*parse_folder_list(config.rulesets_path))
     titles = _titles(config)
     if titles:
         from server.ops.title_check import check_titles
@@ -137,10 +137,10 @@ def _titles(config: Config) -> Sequence[Any]:
     """Find the title packages, if any are configured: importing what finds them takes a while."""
     if not config.titles_path:
         return ()
-    from server.rulesets import folders_in
+    from server.rulesets import parse_folder_list
     from server.titles import find_titles
 
-    return find_titles(*folders_in(config.titles_path))
+    return find_titles(*parse_folder_list(config.titles_path))
 
 
 def _upgrade_titles(dsn: str, titles: Sequence[Any]) -> None:
@@ -255,11 +255,11 @@ def _ask_before_losing(lost: list[str]) -> None:
 @app.command()
 def backup(file: Path, data_dir: DataDir = None) -> None:
     """Dump the database to a new file. The dump contains secrets; store it accordingly."""
-    from persistence.backup import dump
+    from persistence.backup import write_dump
 
     config = read_config(data_dir=data_dir)
     with plain_errors(), reach_database(config) as database:
-        dump(database.owner, file)
+        write_dump(database.owner, file)
     out.print(f"wrote {file}", soft_wrap=True)
     out.print("Not included: the sealing keys (PLAYHALL_SECRET_KEYS or secret.key) and the files.")
 
@@ -267,13 +267,13 @@ def backup(file: Path, data_dir: DataDir = None) -> None:
 @app.command()
 def restore(file: Path, data_dir: DataDir = None) -> None:
     """Restore a dump into an empty database: the bundled one in a new folder, or your own."""
-    from persistence.backup import fill_from
+    from persistence.backup import restore_dump
 
     config = read_config(data_dir=data_dir)
     if not file.is_file():  # before a database is made for it
         fail(f"There is no file {file}.")
     with plain_errors(), reach_database(config, may_make=True) as database:
-        fill_from(database.owner, file)
+        restore_dump(database.owner, file)
         stands = runner.status(database.owner)
     out.print(f"The database is at revision {stands.current}.")
     if stands.pending:
@@ -358,18 +358,18 @@ def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reacha
     program unwinds the block, so that the bundled one is stopped.
     """
     bundled = EmbeddedPostgres()
-    with unwinding():
+    with stop_on_signals():
         if may_make:
             if config.database_url is None:
                 bundled.check_path(config.data_dir / "postgres")
             _make_folder(config.data_dir)
         if config.database_url is not None:
             dsn = config.database_url.get_secret_value()
-            if problem := problem_of(dsn):
+            if problem := find_dsn_problem(dsn):
                 fail(f"PLAYHALL_DATABASE_URL: {problem}; the format is {EXAMPLE_URL}")
             yield ReachableDatabase(dsn, dsn)
             return
-        if not may_make and not bundled.is_in(config.data_dir / "postgres"):
+        if not may_make and not bundled.has_cluster(config.data_dir / "postgres"):
             raise StartRefused(
                 f"There is no Playhall data in {config.data_dir}. Name the folder that a server "
                 "uses with --data-dir, or its database with PLAYHALL_DATABASE_URL; `playhall "
@@ -377,7 +377,7 @@ def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reacha
             )
         try:
             owner = bundled.start(config.data_dir / "postgres")
-            yield ReachableDatabase(bundled.admit(), owner, bundled.keep)
+            yield ReachableDatabase(bundled.ensure_login(), owner, bundled.keep_running)
         finally:
             bundled.stop()
 
@@ -385,7 +385,7 @@ def reach_database(config: Config, *, may_make: bool = False) -> Iterator[Reacha
 def _make_folder(data_dir: Path) -> None:
     try:
         make_folder(data_dir)
-        close_to_others(data_dir, ours=KEPT_IN_DATA_DIR)
+        restrict_to_owner(data_dir, ours=KEPT_IN_DATA_DIR)
     except OSError as error:
         raise StartRefused(
             f"The data folder {data_dir} cannot be used ({error.strerror}); choose another with "
@@ -397,7 +397,7 @@ def main() -> None:
     """Run the command line."""
     gc.set_threshold(GARBAGE_OBJECTS)
     prepare_streams()
-    if argument := unreadable_argument(sys.argv[1:]):
+    if argument := find_unreadable_argument(sys.argv[1:]):
         err.print(f"[red]playhall:[/red] The argument {escape(argument)} is not UTF-8.")
         sys.exit(2)
     command = next(iter(sys.argv[1:]), "")
@@ -470,6 +470,12 @@ def _add_telemetry() -> None:
     add_telemetry_commands(app, _SHELL)
 
 
+def _add_seeding() -> None:
+    from server.ops.seed_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_load_tester() -> None:
     from loadtest.cli import app as loadtest
 
@@ -494,6 +500,7 @@ _ADDED: Final = {
     "saves": _add_saves,
     "content": _add_content,
     "telemetry": _add_telemetry,
+    "seed": _add_seeding,
     "loadtest": _add_load_tester,
     "play": _add_player,
 }

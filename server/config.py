@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
-from protocol.email_address import BadAddress, parse_sender
+from protocol.email_address import InvalidAddress, parse_sender
 from server.core.addresses import is_base_url
 from server.core.settings import Origins, Settings, split_names
 
@@ -31,7 +31,7 @@ def _addresses(listed: str) -> str:
 def _sender(text: str) -> str:
     try:
         parse_sender(text)
-    except BadAddress as why:
+    except InvalidAddress as why:
         raise PydanticCustomError(
             "sender", "write a sender such as Playhall <hall@example.org>; {why}", {"why": str(why)}
         ) from None
@@ -92,6 +92,9 @@ class Config(Settings):
 
     events_kept_s: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
         default=86_400.0, description="How long an event is kept once every listener has it."
+    )
+    events_dead_kept_s: Annotated[float, Field(ge=3600, le=31_536_000)] = Field(
+        default=604_800.0, description="How long an event is kept that was given up."
     )
 
     commands_per_s: Annotated[float, Field(gt=0)] = 50.0

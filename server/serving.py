@@ -16,7 +16,7 @@ from typing import Any
 from persistence.database import SERVER_ROLE, Database
 from persistence.errors import StartRefused
 from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
-from persistence.signals import StoppedAtOnce, handled
+from persistence.signals import StoppedBySecondSignal, handled_signals
 from protocol.errors import CloseReason
 from server.app import App
 from server.config import Config
@@ -52,12 +52,12 @@ class StopRequest:
         self._why: StartRefused | None = None
 
     def on_signal(self, number: signal.Signals) -> None:
-        """Ask; a second SIGTERM or SIGINT raises `StoppedAtOnce`.
+        """Ask; a second SIGTERM or SIGINT raises `StoppedBySecondSignal`.
 
         SIGHUP hurries nobody: when a terminal closes, it comes more than once.
         """
         if self._asked.is_set() and number != signal.SIGHUP:
-            raise StoppedAtOnce(number)
+            raise StoppedBySecondSignal(number)
         self._asked.set()
 
     async def wait(self) -> None:
@@ -90,14 +90,14 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP; `ready` gets the address once clients may come.
 
-    A second signal ends the loop with `StoppedAtOnce`, whatever is under way. `keep_database`
-    looks after a database of the node's own; the node goes away when it raises `StartRefused`,
-    which is raised from here in the end.
+    A second signal ends the loop with `StoppedBySecondSignal`, whatever is under way.
+    `keep_database` looks after a database of the node's own; the node goes away when it raises
+    `StartRefused`, which is raised from here in the end.
     """
     stop = StopRequest()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(count_unhandled)
-    for number in handled():
+    for number in handled_signals():
         loop.add_signal_handler(number, stop.on_signal, number)
     async with Tasks() as keeper:
         if keep_database is not None:

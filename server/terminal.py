@@ -52,7 +52,7 @@ def flush_streams() -> OSError | None:
     return unwritable
 
 
-def unreadable_argument(arguments: list[str]) -> str | None:
+def find_unreadable_argument(arguments: list[str]) -> str | None:
     """Give the first argument that is not text in the terminal's encoding, made readable."""
     for argument in arguments:
         if any("\ud800" <= letter <= "\udfff" for letter in argument):

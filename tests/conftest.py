@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.cluster import Cluster
+from persistence.cluster import PostgresCluster
 from persistence.database import Database
 from persistence.embedded import SETTINGS, EmbeddedPostgres
 from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
@@ -73,7 +73,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Take the server away, even if a worker died without stopping it."""
     if not hasattr(config, "workerinput"):
         folder = Path(os.environ.pop(_FOLDER))
-        Cluster(folder / "cluster").stop()
+        PostgresCluster(folder / "cluster").stop()
         shutil.rmtree(folder)
 
 
@@ -83,7 +83,7 @@ def data_dir() -> Iterator[Path]:
     parent = Path(tempfile.mkdtemp(prefix="playhall-", dir=Path(os.environ[_FOLDER]).parent))
     parent.chmod(0o755)
     yield parent / "postgres"
-    Cluster(parent / "postgres" / "cluster").stop()
+    PostgresCluster(parent / "postgres" / "cluster").stop()
     shutil.rmtree(parent)
 
 

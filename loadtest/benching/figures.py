@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from loadtest.benching.machine import Usage
+from loadtest.benching.machine import CpuUsage
 from loadtest.measure import Checks
-from loadtest.report import number
+from loadtest.report import format_number
 
 
 class Verdict(StrEnum):
@@ -42,13 +42,13 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunResult:
     """One run: its numbers, what was checked, and what it used."""
 
     what: str
     numbers: dict[str, float]
     checks: Checks
-    usage: Usage | None = None
+    usage: CpuUsage | None = None
 
     @property
     def ok(self) -> bool:
@@ -62,7 +62,7 @@ class Run:
 
 
 @dataclass(slots=True)
-class Figure:
+class BenchFigure:
     """One row of the table; `values` are those of repeated runs."""
 
     key: str
@@ -73,7 +73,7 @@ class Figure:
     ok: bool = True
     disturbed: bool = False
 
-    def add(self, run: Run, value: float) -> None:
+    def add(self, run: RunResult, value: float) -> None:
         """Add one run's value."""
         self.values.append(value)
         self.ok = self.ok and run.ok
@@ -130,27 +130,38 @@ _ROWS: Final = (
     ("epoch sent", "… from sending the claim or vote: p99", "ms", None),
     ("epoch/s", "… deliveries", "/s", None),
     ("µs/epoch", "… server CPU for a delivery", "µs", None),
+    ("save writes", "save writes of 4 KB over HTTP, each committed", "/s", _at_least(2500)),
+    ("µs/save writes", "… server CPU for a write", "µs", None),
+    ("direct save writes", "… the same by SQL alone, with role and claims", "/s", None),
+    ("merge", "merge of two changed states of 1 MiB, CPU", "ms", Budget(20)),
+    ("merged write", "… a write over HTTP that is merged", "ms", None),
+    ("plain write", "… and one that need not be", "ms", None),
+    ("telemetry", "telemetry in batches of 500, each committed: events", "/s", _at_least(60_000)),
+    ("µs/telemetry", "… server CPU for an event", "µs", None),
+    ("direct telemetry", "… the same by COPY alone", "/s", None),
+    ("manifests", "manifests of content", "/s", _at_least(3000)),
+    ("µs/manifests", "… server CPU for a manifest", "µs", None),
 )
 
 
-class Figures:
+class BenchFigures:
     """All rows, by key, and the runs behind them."""
 
     def __init__(self, *, games: int, watchers: int = 10_000) -> None:
         counts = {"games": f"{games:,}", "watchers": f"{watchers:,}"}
         self.by_key = {
-            key: Figure(key, what.format(**counts), unit, budget)
+            key: BenchFigure(key, what.format(**counts), unit, budget)
             for key, what, unit, budget in _ROWS
         }
-        self.runs: list[Run] = []
+        self.runs: list[RunResult] = []
 
-    def record(self, run: Run, values: dict[str, float]) -> None:
+    def record(self, run: RunResult, values: dict[str, float]) -> None:
         """Keep a run, and its values of some rows."""
         self.runs.append(run)
         for key, value in values.items():
             self.by_key[key].add(run, value)
 
-    def compare(self, key: str, pairs: Sequence[tuple[Run, Run]]) -> None:
+    def compare(self, key: str, pairs: Sequence[tuple[RunResult, RunResult]]) -> None:
         """Take the ratio of the medians of runs that took turns."""
         ours = [run for run, _ in pairs]
         theirs = [run for _, run in pairs]
@@ -160,7 +171,7 @@ class Figures:
         ratio.disturbed = any(run.disturbed for pair in pairs for run in pair)
 
 
-def _median(runs: Sequence[Run]) -> float:
+def _median(runs: Sequence[RunResult]) -> float:
     return median(run.numbers["deliveries/s"] for run in runs)
 
 
@@ -172,7 +183,7 @@ END: Final = "<!-- end of figures -->"
 _HEAD: Final = ("what", "budget", "measured: median (lowest to highest)", "reached")
 
 
-def show(figures: Figures, console: Console) -> None:
+def print_table(figures: BenchFigures, console: Console) -> None:
     """Print the table."""
     table = Table(*_HEAD[:1], title="benchmarks", title_justify="left")
     for name in _HEAD[1:]:
@@ -182,22 +193,25 @@ def show(figures: Figures, console: Console) -> None:
     console.print(table)
 
 
-def show_run(run: Run, console: Console) -> None:
+def print_run(run: RunResult, console: Console) -> None:
     """Print one run: what it gave, who was busy, and whether its checks held."""
-    parts = [f"{name} {number(value)}" for name, value in run.numbers.items() if name in _SHOWN]
+    parts = [
+        f"{name} {format_number(value)}" for name, value in run.numbers.items() if name in _SHOWN
+    ]
     if (usage := run.usage) is not None:
         parts.append(
             f"server {usage.server:.0%}, database {usage.database:.0%}, load {usage.load:.0%}, "
-            f"cores {usage.server_core:.0%} and {usage.rest_core:.0%}; saturated: {usage.saturated}"
+            f"cores {usage.server_core:.0%} and {usage.rest_core:.0%}; "
+            f"saturated: {usage.saturated}"
         )
     console.print(f"{run.what}: {'; '.join(parts)}; {_checked(run)}", soft_wrap=True)
 
 
-def as_json(figures: Figures, *, began_at: str) -> dict[str, object]:
+def format_json(figures: BenchFigures, *, began_at: str) -> dict[str, object]:
     """Write all figures, and the runs behind them, as JSON has it."""
     return {
         "began_at": began_at,
-        "machine": machine(),
+        "machine": describe_machine(),
         "figures": [
             {
                 **asdict(figure),
@@ -210,7 +224,7 @@ def as_json(figures: Figures, *, began_at: str) -> dict[str, object]:
     }
 
 
-def machine() -> str:
+def describe_machine() -> str:
     """Name the machine."""
     found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     model = found[1] if found else platform.machine()
@@ -218,14 +232,14 @@ def machine() -> str:
     return f"{model}, {cores} cores, {system}, Python {platform.python_version()}"
 
 
-def markdown(figures: Figures, *, began_at: str) -> str:
+def format_markdown(figures: BenchFigures, *, began_at: str) -> str:
     """Write the table as the documentation has it."""
     rows = [_HEAD, ("---", "---:", "---:", "---"), *map(_cells, figures.by_key.values())]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"{began_at}, {machine()}.\n\n{lines}"
+    return f"{began_at}, {describe_machine()}.\n\n{lines}"
 
 
-def between_markers(page: str, text: str) -> str:
+def replace_between_markers(page: str, text: str) -> str:
     """Replace what stands between the markers of a page."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -238,21 +252,23 @@ _SHOWN: Final = frozenset(
     {
         *("games/s", "moves/s", "deliveries/s", "reply p50 ms", "reply p99 ms"),
         *("bytes per connection", "resume ms", "recovery s", "ready s", "first game s"),
+        *("save writes/s", "telemetry events/s", "manifests/s"),
+        *("merge ms", "merged write ms", "plain write ms"),
         *("commit to watcher p50 ms", "commit to watcher p99 ms", "commit to last watcher p99 ms"),
     }
 )
 
 
-def _cells(figure: Figure) -> tuple[str, str, str, str]:
+def _cells(figure: BenchFigure) -> tuple[str, str, str, str]:
     said = [*filter(None, [figure.verdict]), *(["disturbed"] if figure.disturbed else [])]
     measured = _measured(figure.values, figure.unit)
     return figure.what, _bound(figure), measured, ", ".join(said)
 
 
-def _bound(figure: Figure) -> str:
+def _bound(figure: BenchFigure) -> str:
     if figure.budget is None:
         return ""
-    return f"{_sign(figure.budget)} {number(figure.budget.limit)} {figure.unit}"
+    return f"{_sign(figure.budget)} {format_number(figure.budget.limit)} {figure.unit}"
 
 
 def _sign(budget: Budget) -> str:
@@ -263,11 +279,11 @@ def _measured(values: Iterable[float], unit: str) -> str:
     ordered = sorted(values)
     if not ordered:
         return ""
-    low, middle, high = map(number, (ordered[0], median(ordered), ordered[-1]))
+    low, middle, high = map(format_number, (ordered[0], median(ordered), ordered[-1]))
     return f"{middle} {unit}" if low == high else f"{middle} {unit} ({low} to {high})"
 
 
-def _checked(run: Run) -> str:
+def _checked(run: RunResult) -> str:
     if run.ok:
         return f"{sum(each.passed for each in run.checks.by_name.values()):,} checks held"
     examples = [f"{n}: {e}" for n, each in run.checks.by_name.items() for e in each.examples[:2]]

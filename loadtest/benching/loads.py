@@ -16,21 +16,21 @@ from typing import Final, NamedTuple
 import orjson
 import psycopg
 
-from loadtest.benching.figures import Run
-from loadtest.benching.machine import Cores, monitored
-from loadtest.benching.servers import Node, Server
-from loadtest.epochs.latency import gather
-from loadtest.measure import Checked, Checks, Measured
+from loadtest.benching.figures import RunResult
+from loadtest.benching.machine import CoreAssignment, monitor_usage
+from loadtest.benching.servers import BenchNode, BenchServer
+from loadtest.epochs.latency import merge_epoch_measurements
+from loadtest.measure import CheckResult, Checks, Measurements
 from loadtest.players import KINDS
-from loadtest.processes import merge, run_scenarios
-from loadtest.report import report_of
-from loadtest.scenarios.epoch import Epoch
-from loadtest.scenarios.idle import Idle
-from loadtest.scenarios.matches import Matches
-from loadtest.scenarios.relay import Relay
+from loadtest.processes import merge_measurements, run_scenarios
+from loadtest.report import make_report
+from loadtest.scenarios.epoch import EpochScenario
+from loadtest.scenarios.idle import IdleScenario
+from loadtest.scenarios.matches import MatchesScenario
+from loadtest.scenarios.relay import RelayScenario
 from loadtest.scenarios.scenario import Barrier, Scenario, Shard
-from loadtest.scenarios.signaling import Signaling
-from loadtest.simulation.player import Habits
+from loadtest.scenarios.signaling import SignalingScenario
+from loadtest.simulation.player import PlayerHabits
 
 ROOMS = 100
 PLAYERS = 4
@@ -45,12 +45,12 @@ VOTES_PER_S = 10
 EPOCH_SPEED = 20
 EPOCH_PROCESSES = 3  # one with those who act
 
-AddUp = Callable[[Sequence[Measured]], Measured]
+AddUp = Callable[[Sequence[Measurements]], Measurements]
 
 
-def play(
-    node: Node,
-    on: Cores,
+def run_matches(
+    node: BenchNode,
+    on: CoreAssignment,
     *,
     seconds: float,
     think_s: float = 0,
@@ -58,9 +58,9 @@ def play(
     rooms: int = ROOMS,
     games: int | None = None,
     sample: int = 20,
-) -> Run:
+) -> RunResult:
     """Play El Dorado in a hundred rooms, or so many games in all."""
-    share = Matches(
+    share = MatchesScenario(
         shard=Shard(node.url),
         kind=KINDS["el_dorado"],
         players=PLAYERS,
@@ -68,7 +68,7 @@ def play(
         games=games,
         duration_s=None if games else seconds,
         ramp_up_s=seconds / 2,  # so that games do not end all at once
-        habits=Habits(think_s=think_s),
+        habits=PlayerHabits(think_s=think_s),
         config={"rounds": rounds},
         sample=sample,
     )
@@ -76,9 +76,9 @@ def play(
     return _run(what, share, node=node, on=on)
 
 
-def relay(node: Node, on: Cores, *, rooms: int, seconds: float) -> Run:
+def run_relay(node: BenchNode, on: CoreAssignment, *, rooms: int, seconds: float) -> RunResult:
     """Relay messages."""
-    share = Relay(
+    share = RelayScenario(
         shard=Shard(node.url),
         rooms=rooms,
         players=PLAYERS,
@@ -91,9 +91,11 @@ def relay(node: Node, on: Cores, *, rooms: int, seconds: float) -> Run:
     return _run(f"relay, {rooms} rooms", share, node=node, on=on)
 
 
-def signaling(server: Server, on: Cores, *, pairs: int, seconds: float, name: str) -> Run:
+def run_signaling(
+    server: BenchServer, on: CoreAssignment, *, pairs: int, seconds: float, name: str
+) -> RunResult:
     """Pass messages on between peers, on our server or on another one."""
-    share = Signaling(
+    share = SignalingScenario(
         shard=Shard(server.url),
         pairs=pairs,
         window=WINDOW,
@@ -102,26 +104,28 @@ def signaling(server: Server, on: Cores, *, pairs: int, seconds: float, name: st
         ramp_up_s=1,
         asks=False,
     )
-    with monitored(on=on, server=server.pid) as monitor:
-        measured = merge(run_scenarios([share], progress=lambda _: None))
+    with monitor_usage(on=on, server=server.pid) as monitor:
+        measured = merge_measurements(run_scenarios([share], progress=lambda _: None))
     began, ended = measured.numbers["from s"], measured.numbers["to s"]
     numbers = _numbers(measured)
-    return Run(f"{name}, {pairs} pairs", numbers, measured.checks, monitor.between(began, ended))
+    return RunResult(
+        f"{name}, {pairs} pairs", numbers, measured.checks, monitor.usage_between(began, ended)
+    )
 
 
-def hold(node: Node, on: Cores, *, connections: int) -> Run:
+def hold_idle(node: BenchNode, on: CoreAssignment, *, connections: int) -> RunResult:
     """Hold idle connections."""
-    share = Idle(shard=Shard(node.url), connections=connections, duration_s=5, pid=node.pid)
+    share = IdleScenario(shard=Shard(node.url), connections=connections, duration_s=5, pid=node.pid)
     return _run(f"{connections:,} idle connections", share, node=node, on=on)
 
 
-def watch_epoch(node: Node, on: Cores, *, watchers: int, seconds: float) -> Run:
+def watch_epoch(node: BenchNode, on: CoreAssignment, *, watchers: int, seconds: float) -> RunResult:
     """Let bots claim and people vote while thousands watch."""
-    bots = node.console("epoch", "bots", str(BOTS), "--live", "--speed", str(EPOCH_SPEED))
-    voters = node.console("epoch", "voters", str(VOTERS))
+    bots = node.run_command("epoch", "bots", str(BOTS), "--live", "--speed", str(EPOCH_SPEED))
+    voters = node.run_command("epoch", "voters", str(VOTERS))
     barrier = Barrier(EPOCH_PROCESSES)
     shares = [
-        Epoch(
+        EpochScenario(
             shard=Shard(node.url, index, EPOCH_PROCESSES),
             watchers=watchers,
             epoch="current",
@@ -134,19 +138,33 @@ def watch_epoch(node: Node, on: Cores, *, watchers: int, seconds: float) -> Run:
         )
         for index in range(EPOCH_PROCESSES)
     ]
-    return _run(f"an epoch, {watchers:,} watchers", *shares, node=node, on=on, add_up=gather)
+    return _run(
+        f"an epoch, {watchers:,} watchers",
+        *shares,
+        node=node,
+        on=on,
+        add_up=merge_epoch_measurements,
+    )
 
 
-def _run(what: str, *shares: Scenario, node: Node, on: Cores, add_up: AddUp = merge) -> Run:
-    with monitored(on=on, server=node.pid, database=node.database_pid) as monitor:
+def _run(
+    what: str,
+    *shares: Scenario,
+    node: BenchNode,
+    on: CoreAssignment,
+    add_up: AddUp = merge_measurements,
+) -> RunResult:
+    with monitor_usage(on=on, server=node.pid, database=node.database_pid) as monitor:
         measured = add_up(run_scenarios(shares, progress=lambda _: None))
     assert measured.server is not None
     opened, closed = measured.server
-    return Run(what, _numbers(measured), measured.checks, monitor.between(opened.at_s, closed.at_s))
+    return RunResult(
+        what, _numbers(measured), measured.checks, monitor.usage_between(opened.at_s, closed.at_s)
+    )
 
 
-def _numbers(measured: Measured) -> dict[str, float]:
-    return report_of("", measured, began_at="", settings={}).rows
+def _numbers(measured: Measurements) -> dict[str, float]:
+    return make_report("", measured, began_at="", settings={}).rows
 
 
 # ---------------------------------------------------------------------- statements of the database
@@ -164,7 +182,7 @@ class _Count(NamedTuple):
     transactions: int
 
 
-def count_statements(node: Node, on: Cores, *, games: int) -> Run:
+def count_statements(node: BenchNode, on: CoreAssignment, *, games: int) -> RunResult:
     """Play some games of El Dorado; gives the statements and transactions of one."""
     node.stop()
     node.set_database("shared_preload_libraries", "pg_stat_statements")
@@ -173,10 +191,12 @@ def count_statements(node: Node, on: Cores, *, games: int) -> Run:
         database.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         idle = _counted(database, lambda: time.sleep(IDLE_S))
         began = time.monotonic()
-        runs: list[Run] = []
+        runs: list[RunResult] = []
 
         def play_counted() -> None:
-            runs.append(play(node, on, seconds=0, rooms=COUNTED_ROOMS, games=games, sample=0))
+            runs.append(
+                run_matches(node, on, seconds=0, rooms=COUNTED_ROOMS, games=games, sample=0)
+            )
             time.sleep(SETTLE_S)
 
         busy = _counted(database, play_counted)
@@ -186,7 +206,7 @@ def count_statements(node: Node, on: Cores, *, games: int) -> Run:
         "statements per game": (busy.statements - share * idle.statements) / games,
         "transactions per game": (busy.transactions - share * idle.transactions) / games,
     }
-    return Run(f"{games} games, counted", numbers, run.checks, run.usage)
+    return RunResult(f"{games} games, counted", numbers, run.checks, run.usage)
 
 
 def _counted(database: psycopg.Connection[tuple[int, int]], work: Callable[[], None]) -> _Count:
@@ -209,14 +229,14 @@ IN_ORDER: Final = "every client got everybody's messages, in order"
 class Colyseus:
     """Colyseus on the server's core; installed in a folder and ready once it is made."""
 
-    def __init__(self, folder: Path, *, on: Cores) -> None:
+    def __init__(self, folder: Path, *, on: CoreAssignment) -> None:
         self._folder = folder
         self._on = on
         self._node = _found("node")
-        self._server = peer_server("colyseus", folder, on=on)
+        self._server = install_peer_server("colyseus", folder, on=on)
         self._server.start()
 
-    def relay(self, *, rooms: int, seconds: float) -> Run:
+    def relay(self, *, rooms: int, seconds: float) -> RunResult:
         """Relay messages."""
         asked = {
             "url": self._server.url,
@@ -228,24 +248,24 @@ class Colyseus:
             "duration_s": seconds,
         }
         load = [self._node, "load.js", orjson.dumps(asked).decode()]
-        with monitored(on=self._on, server=self._server.pid) as monitor:
+        with monitor_usage(on=self._on, server=self._server.pid) as monitor:
             said = orjson.loads(_run_program(load, self._folder, LOAD_TIMEOUT_S))
         window_s = said["to_s"] - said["from_s"]
         numbers = {"window s": window_s, "deliveries/s": said["deliveries"] / window_s}
-        checked = Checked(said["passed"], said["failed"], said["examples"])
-        usage = monitor.between(said["from_s"], said["to_s"])
-        return Run(f"Colyseus, {rooms} rooms", numbers, Checks({IN_ORDER: checked}), usage)
+        checked = CheckResult(said["passed"], said["failed"], said["examples"])
+        usage = monitor.usage_between(said["from_s"], said["to_s"])
+        return RunResult(f"Colyseus, {rooms} rooms", numbers, Checks({IN_ORDER: checked}), usage)
 
-    def clear(self) -> None:
+    def destroy(self) -> None:
         """End it."""
-        self._server.end(signal.SIGKILL)
+        self._server.stop_with_signal(signal.SIGKILL)
 
 
-def peer_server(name: str, folder: Path, *, on: Cores) -> Server:
+def install_peer_server(name: str, folder: Path, *, on: CoreAssignment) -> BenchServer:
     """Install one of `loadtest/peers` into a folder; it is not started yet."""
     shutil.copytree(SOURCES / name, folder)
     _run_program([_found("npm"), "install", "--no-audit", "--no-fund"], folder, INSTALL_TIMEOUT_S)
-    return Server(
+    return BenchServer(
         [_found("node"), str(folder / "server.js")],
         log=folder / "server.log",
         on=on,
@@ -253,14 +273,14 @@ def peer_server(name: str, folder: Path, *, on: Cores) -> Server:
     )
 
 
-class NoPeer(Exception):
+class PeerUnavailable(Exception):
     """The other server cannot be run here; the message says why."""
 
 
 def _found(program: str) -> str:
     path = shutil.which(program)
     if path is None:
-        raise NoPeer(f"{program} is missing: the comparison needs Node.js and npm.")
+        raise PeerUnavailable(f"{program} is missing: the comparison needs Node.js and npm.")
     return path
 
 
@@ -269,5 +289,7 @@ def _run_program(command: list[str], folder: Path, timeout_s: float) -> bytes:
         command, cwd=folder, capture_output=True, check=False, timeout=timeout_s
     )
     if done.returncode:
-        raise NoPeer(f"{' '.join(command[:2])} failed: {done.stderr.decode(errors='replace')}")
+        raise PeerUnavailable(
+            f"{' '.join(command[:2])} failed: {done.stderr.decode(errors='replace')}"
+        )
     return done.stdout

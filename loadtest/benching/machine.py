@@ -18,32 +18,32 @@ DISTURBED: Final = 0.1
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
-class Cores(NamedTuple):
+class CoreAssignment(NamedTuple):
     """Which core the server has, and which ones everything else; one and the same if need be."""
 
     server: frozenset[int]
     rest: frozenset[int]
 
 
-def cores() -> Cores:
+def assign_cores() -> CoreAssignment:
     """Share out the cores that this process may use."""
     first, *others = sorted(os.sched_getaffinity(0))
-    return Cores(frozenset({first}), frozenset(others or {first}))
+    return CoreAssignment(frozenset({first}), frozenset(others or {first}))
 
 
-def pin(pid: int, to: frozenset[int]) -> None:
+def pin_process(pid: int, to: frozenset[int]) -> None:
     """Pin a process and all its threads; what they start later inherits it."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(thread.name), to)
 
 
-def family(pid: int) -> list[int]:
+def process_tree(pid: int) -> list[int]:
     """List a process and its children."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *map(int, children)]
 
 
-def cpu_s(pid: int, *, with_children: bool = False) -> float:
+def process_cpu_s(pid: int, *, with_children: bool = False) -> float:
     """Read how long a process has had the processor; 0 for one that is gone.
 
     With children: those that were waited for, and those that there are now.
@@ -51,10 +51,10 @@ def cpu_s(pid: int, *, with_children: bool = False) -> float:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks = sum(map(int, fields[11 : 15 if with_children else 13]))
-        others = family(pid)[1:] if with_children else []
+        others = process_tree(pid)[1:] if with_children else []
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
-    return ticks / _TICKS_PER_S + sum(map(cpu_s, others))
+    return ticks / _TICKS_PER_S + sum(map(process_cpu_s, others))
 
 
 def core_busy_s(core: int) -> float:
@@ -69,7 +69,7 @@ def core_busy_s(core: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class CpuUsage:
     """What was used in a stretch of time: 1.0 is a whole core.
 
     `server_core` and `rest_core` count everybody, also who has nothing to do with it.
@@ -125,27 +125,29 @@ class UsageMonitor:
         """Stop sampling."""
         self._stop.set()
 
-    def between(self, from_s: float, to_s: float) -> Usage:
+    def usage_between(self, from_s: float, to_s: float) -> CpuUsage:
         """Give what was used between two moments of the monotonic clock."""
         times = [sample.at_s for sample in self._samples]
         first = self._samples[max(0, bisect_right(times, from_s) - 1)]
         last = self._samples[min(len(times) - 1, bisect_right(times, to_s))]
         seconds = last.at_s - first.at_s
         used = zip(first.used, last.used, strict=True)
-        return Usage(seconds, *((after - before) / seconds for before, after in used))
+        return CpuUsage(seconds, *((after - before) / seconds for before, after in used))
 
 
 @contextmanager
-def monitored(*, on: Cores, server: int, database: int | None = None) -> Iterator[UsageMonitor]:
+def monitor_usage(
+    *, on: CoreAssignment, server: int, database: int | None = None
+) -> Iterator[UsageMonitor]:
     """Watch a server, its database, this process with its other children, and the cores."""
     me = os.getpid()
 
     def read() -> tuple[float, ...]:
-        served_s = cpu_s(server)
+        served_s = process_cpu_s(server)
         return (
             served_s,
-            cpu_s(database, with_children=True) if database is not None else 0.0,
-            cpu_s(me, with_children=True) - served_s,
+            process_cpu_s(database, with_children=True) if database is not None else 0.0,
+            process_cpu_s(me, with_children=True) - served_s,
             sum(map(core_busy_s, on.server)),
             sum(map(core_busy_s, on.rest)),
         )

@@ -11,16 +11,21 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import uvloop
 
-from loadtest.benching.figures import Run
-from loadtest.benching.servers import Node
+from loadtest.benching.figures import RunResult
+from loadtest.benching.servers import BenchNode
 from loadtest.measure import Checks, Counters
 from loadtest.players.relay import KIND
 from loadtest.simulation.group import MatchSetup, PlayerGroup
-from loadtest.simulation.player import Habits, Player, connected, sign_in
-from loadtest.simulation.trace import LOG, ORDER, GameTrace, digest_event, seen_of
+from loadtest.simulation.player import (
+    PlayerHabits,
+    SimulatedPlayer,
+    connected_players,
+    sign_in_guests,
+)
+from loadtest.simulation.trace import LOG, ORDER, GameTrace, digest_event, parse_seen_event
 from playhall.errors import ClientError
 from playhall.game import GameStream
-from playhall.http import Http
+from playhall.http import HttpClient
 from protocol.limits import EVENTS_PAGE_MAX
 
 RECOVERY_TIMEOUT_S: Final = 120.0
@@ -32,13 +37,13 @@ STARTED: Final = "a game could be played"
 T = TypeVar("T")
 
 
-def in_a_loop(work: Coroutine[Any, Any, T]) -> T:
+def run_in_new_loop(work: Coroutine[Any, Any, T]) -> T:
     """Run something to its end in a loop of its own."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
         return loop.run(work)
 
 
-class SavedGame(NamedTuple):
+class ObservedGame(NamedTuple):
     """A game under way as its player saw it; `digest` is of the events up to `head`."""
 
     game_id: str
@@ -50,26 +55,26 @@ class SavedGame(NamedTuple):
 # ---------------------------------------------------------------------- resume
 
 
-async def resume(url: str, *, events: int, times: int) -> Run:
+async def measure_resume(url: str, *, events: int, times: int) -> RunResult:
     """Take up a game from its first event, again and again: the median, in milliseconds."""
     checks = Checks()
     async with (
-        Http(url) as http,
+        HttpClient(url) as http,
         _seated(http, rooms=1, players=4, checks=checks) as (rooms, traces),
     ):
         await _send_until(rooms, traces, events=events)
         guest = rooms[0].players[-1]
         guest.leave_seat()
         took_ms = [await _resume_once(guest, traces[0], checks) for _ in range(times)]
-    return Run("resume", {"resume ms": median(took_ms), "events": traces[0].head + 1}, checks)
+    return RunResult("resume", {"resume ms": median(took_ms), "events": traces[0].head + 1}, checks)
 
 
-async def _resume_once(player: Player, trace: GameTrace, checks: Checks) -> float:
+async def _resume_once(player: SimulatedPlayer, trace: GameTrace, checks: Checks) -> float:
     seen: list[int] = []
     failures: list[ClientError] = []
     stream = GameStream(
         trace.game_id,
-        player.connection.moves_of(trace.game_id),
+        player.connection.track_moves(trace.game_id),
         on_event=lambda message: seen.append(message["event_index"]),
         on_failure=failures.append,
     )
@@ -77,18 +82,18 @@ async def _resume_once(player: Player, trace: GameTrace, checks: Checks) -> floa
     await player.connection.follow(stream)
     took_ms = (time.perf_counter() - began) * 1000
     whole = seen == list(range(trace.head + 1))
-    checks.note(ORDER, None if whole else f"{len(seen)} events came, {failures or ''}")
+    checks.note_check(ORDER, None if whole else f"{len(seen)} events came, {failures or ''}")
     return took_ms
 
 
 # ---------------------------------------------------------------------- recovery
 
 
-async def recover(node: Node, *, games: int, events: int) -> Run:
+async def measure_recovery(node: BenchNode, *, games: int, events: int) -> RunResult:
     """Kill a node in the middle of its games, and count the seconds until it has them again."""
     checks = Checks()
     async with (
-        Http(node.url) as http,
+        HttpClient(node.url) as http,
         _seated(http, rooms=games, players=1, checks=checks) as (rooms, traces),
     ):
         await _send_until(rooms, traces, events=events)
@@ -97,16 +102,20 @@ async def recover(node: Node, *, games: int, events: int) -> Run:
         node.kill()
     ready_s = node.start()
     began = time.monotonic() - ready_s
-    async with Http(node.url) as http:
+    async with HttpClient(node.url) as http:
         found = await _adopted(http, games)
         took_s = time.monotonic() - began
-        checks.note(ADOPTED, None if found == games else f"{found} of {games} games were adopted")
+        checks.note_check(
+            ADOPTED, None if found == games else f"{found} of {games} games were adopted"
+        )
         for game in Random(0).sample(under_way, min(SAMPLE_GAMES, len(under_way))):  # noqa: S311 - a sample
-            checks.note(LOG, await _fault_of(http, game))
-    return Run(f"recovery of {games:,} games", {"recovery s": took_s, "ready s": ready_s}, checks)
+            checks.note_check(LOG, await _fault_of(http, game))
+    return RunResult(
+        f"recovery of {games:,} games", {"recovery s": took_s, "ready s": ready_s}, checks
+    )
 
 
-async def _adopted(http: Http, games: int) -> int:
+async def _adopted(http: HttpClient, games: int) -> int:
     deadline = time.monotonic() + RECOVERY_TIMEOUT_S
     while (found := int((await http.get("/v1/status"))["games"])) < games:
         if time.monotonic() > deadline:
@@ -115,14 +124,14 @@ async def _adopted(http: Http, games: int) -> int:
     return found
 
 
-def _under_way(group: PlayerGroup, trace: GameTrace) -> SavedGame:
+def _under_way(group: PlayerGroup, trace: GameTrace) -> ObservedGame:
     digest = blake2b(digest_size=16)
     for index, seen in enumerate(trace.events):
         digest_event(digest, index, seen)
-    return SavedGame(trace.game_id, trace.head, digest.digest(), group.players[0].account.token)
+    return ObservedGame(trace.game_id, trace.head, digest.digest(), group.players[0].account.token)
 
 
-async def _fault_of(http: Http, game: SavedGame) -> str | None:
+async def _fault_of(http: HttpClient, game: ObservedGame) -> str | None:
     """Compare a recovered game's log with what its player saw before."""
     digest, after = blake2b(digest_size=16), -1
     while after < game.head:
@@ -138,7 +147,9 @@ async def _fault_of(http: Http, game: SavedGame) -> str | None:
                 return f"game {game.game_id}: {event['event_index']} comes where {after} is due"
             if after <= game.head:
                 digest_event(
-                    digest, after, seen_of(event["event"], event["payload"], event["at"], {})
+                    digest,
+                    after,
+                    parse_seen_event(event["event"], event["payload"], event["at"], {}),
                 )
     same = digest.digest() == game.digest
     return None if same else f"game {game.game_id}: the log is not what its player got"
@@ -147,20 +158,23 @@ async def _fault_of(http: Http, game: SavedGame) -> str | None:
 # ---------------------------------------------------------------------- start
 
 
-def start_again(node: Node) -> Run:
+def measure_restart(node: BenchNode) -> RunResult:
     """Stop a node and start it again: seconds until it is ready, and until a game runs."""
     node.stop()
     ready_s = node.start()
     began, checks = time.monotonic(), Checks()
-    in_a_loop(_first_game(node.url, checks))
+    run_in_new_loop(_first_game(node.url, checks))
     first_s = ready_s + time.monotonic() - began
-    return Run("start", {"ready s": ready_s, "first game s": first_s}, checks)
+    return RunResult("start", {"ready s": ready_s, "first game s": first_s}, checks)
 
 
 async def _first_game(url: str, checks: Checks) -> None:
-    async with Http(url) as http, _seated(http, rooms=1, players=1, checks=checks) as (_, traces):
+    async with (
+        HttpClient(url) as http,
+        _seated(http, rooms=1, players=1, checks=checks) as (_, traces),
+    ):
         head = traces[0].head
-        checks.note(STARTED, None if head >= 0 else "no event came")
+        checks.note_check(STARTED, None if head >= 0 else "no event came")
 
 
 # ---------------------------------------------------------------------- games under way
@@ -168,13 +182,13 @@ async def _first_game(url: str, checks: Checks) -> None:
 
 @asynccontextmanager
 async def _seated(
-    http: Http, *, rooms: int, players: int, checks: Checks
+    http: HttpClient, *, rooms: int, players: int, checks: Checks
 ) -> AsyncIterator[tuple[list[PlayerGroup], list[GameTrace]]]:
     """Have relay games under way for a block; they are not ended."""
-    accounts = await sign_in(http, rooms * players, on_count=_nothing)
+    accounts = await sign_in_guests(http, rooms * players, on_count=_nothing)
     chance = Random(0)  # noqa: S311 - games, no secrets
-    async with connected(http, accounts, counters=Counters(), chance=chance) as all_players:
-        setup = MatchSetup(KIND, Habits(window=4))
+    async with connected_players(http, accounts, counters=Counters(), chance=chance) as all_players:
+        setup = MatchSetup(KIND, PlayerHabits(window=4))
         groups = [
             PlayerGroup(all_players[n * players :][:players], setup, checks) for n in range(rooms)
         ]
@@ -187,12 +201,12 @@ async def _seated(
 async def _send_until(rooms: list[PlayerGroup], traces: list[GameTrace], *, events: int) -> None:
     """Send messages until every game has so many events, and everybody has seen them."""
     for group in rooms:
-        group.begin()
+        group.begin_playing()
     waiting = list(zip(rooms, traces, strict=True))
     while waiting:
         await asyncio.sleep(LOOK_EVERY_S)
         for group, _ in (full := [each for each in waiting if each[1].head >= events - 1]):
-            group.pause()
+            group.pause_playing()
         waiting = [each for each in waiting if each not in full]
     await _until(lambda: not any(map(_is_busy, rooms)))
     for group, trace in zip(rooms, traces, strict=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Final
 from urllib.parse import quote
 
-from loadtest.benching.machine import Cores, family, pin
+from loadtest.benching.machine import CoreAssignment, pin_process, process_tree
 
 START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 40.0
@@ -21,21 +21,26 @@ SETTINGS: Final = {
     "PLAYHALL_CONNECTIONS_PER_ADDRESS_MAX": "20000",
     "PLAYHALL_BOT_PAUSE_S": "0",
     "PLAYHALL_PEER_MESSAGES_PER_S": "1000000",
+    "PLAYHALL_SAVES_WRITES_PER_MINUTE": "100000000",
+    "PLAYHALL_SAVES_WRITES_BURST": "1000000",
+    "PLAYHALL_TELEMETRY_BATCHES_PER_MINUTE": "1000000",
 }
 _READY: Final = re.compile(r"ready at (http\S+)")
 
 
-class DidNotStart(Exception):
+class ServerDidNotStart(Exception):
     """A server of the benchmark did not start; the message has what it said."""
 
 
-class Server:
+class BenchServer:
     """A program that says where it is once it is ready; pinned to the server's core.
 
     Its output goes to a file, so that it never waits for a reader.
     """
 
-    def __init__(self, command: list[str], *, log: Path, on: Cores, env: dict[str, str]) -> None:
+    def __init__(
+        self, command: list[str], *, log: Path, on: CoreAssignment, env: dict[str, str]
+    ) -> None:
         self.url = ""
         self._command = command
         self._log = log
@@ -54,16 +59,16 @@ class Server:
         began = time.monotonic()
         with self._log.open("wb") as out:
             self._process = self._launch(out)
-        pin(self.pid, self._on.server)
+        pin_process(self.pid, self._on.server)
         while not (found := _READY.search(self._log.read_text(errors="replace"))):
             if self._process.poll() is not None or time.monotonic() - began > START_TIMEOUT_S:
-                self.end(signal.SIGKILL)
-                raise DidNotStart(self._log.read_text(errors="replace"))
+                self.stop_with_signal(signal.SIGKILL)
+                raise ServerDidNotStart(self._log.read_text(errors="replace"))
             time.sleep(0.005)
         self.url = found[1]
         return time.monotonic() - began
 
-    def end(self, number: signal.Signals) -> None:
+    def stop_with_signal(self, number: signal.Signals) -> None:
         """Send it a signal that ends it, and wait until it has."""
         if self._process is not None:
             self._process.send_signal(number)
@@ -75,10 +80,10 @@ class Server:
         )
 
 
-class Node(Server):
+class BenchNode(BenchServer):
     """`playhall serve` with a bundled database, which goes to the other core."""
 
-    def __init__(self, folder: Path, *, on: Cores) -> None:
+    def __init__(self, folder: Path, *, on: CoreAssignment) -> None:
         folder.mkdir(mode=0o755)
         self._data = folder / "data"
         self._postmaster = self._data / "postgres" / "cluster" / "postmaster.pid"
@@ -97,8 +102,8 @@ class Node(Server):
     def start(self) -> float:
         """Start it, and move its database to the other core."""
         seconds = super().start()
-        for pid in family(self.database_pid):
-            pin(pid, self._on.rest)
+        for pid in process_tree(self.database_pid):
+            pin_process(pid, self._on.rest)
         return seconds
 
     def dsn(self, user: str) -> str:
@@ -110,7 +115,7 @@ class Node(Server):
         with (self._postmaster.parent / "postgresql.auto.conf").open("a") as settings:
             settings.write(f"{name} = '{value}'\n")
 
-    def console(self, *arguments: str) -> list[str]:
+    def run_command(self, *arguments: str) -> list[str]:
         """Run a command of `playhall` beside it; gives the lines that it printed."""
         said = subprocess.run(  # noqa: S603 - a program of ours
             [sys.executable, "-m", "server.cli", *arguments],
@@ -120,18 +125,18 @@ class Node(Server):
             check=False,
         )
         if said.returncode:
-            raise DidNotStart(said.stderr)
+            raise ServerDidNotStart(said.stderr)
         return said.stdout.split()
 
     def stop(self) -> None:
         """Ask it to go away, and its database with it."""
-        self.end(signal.SIGTERM)
+        self.stop_with_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it as a power failure would; the database goes on."""
-        self.end(signal.SIGKILL)
+        self.stop_with_signal(signal.SIGKILL)
 
-    def clear(self) -> None:
+    def destroy(self) -> None:
         """End it and its database, whatever state they are in; nothing is worth keeping."""
         self.kill()
         if self._postmaster.exists():

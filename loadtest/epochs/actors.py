@@ -15,15 +15,15 @@ from loadtest.transport import open_picows
 from playhall import Json
 from playhall.account import Account
 from playhall.connection import Connection
-from playhall.errors import ClientError, Refused
-from playhall.http import Http
+from playhall.errors import ClientError, RequestRefused
+from playhall.http import HttpClient
 
 # A word that the slots of a kind take, and how large the number behind it may be.
 _WORDS: Final = {"drums": "bd", "notes": "c4", "chords": "Am"}
 _BASE: Final = 60
 
 
-class Act(NamedTuple):
+class ActorCommand(NamedTuple):
     """A command, and what of it the event shows in its payload (and as its slot)."""
 
     command: str
@@ -31,15 +31,15 @@ class Act(NamedTuple):
     shows: Json
 
 
-def claims(slots: Sequence[Json]) -> Iterator[Act]:
+def generate_slot_claims(slots: Sequence[Json]) -> Iterator[ActorCommand]:
     """Claim the slots in turns, each time with code that was never written before."""
     for number, slot in zip(count(1), cycle(slots)):
-        code = code_for(slot["constraints_id"], number)
+        code = make_slot_code(slot["constraints_id"], number)
         fields = {"slot_index": slot["slot_index"], "code": code}
-        yield Act("epoch.claim", fields, {"code": code})
+        yield ActorCommand("epoch.claim", fields, {"code": code})
 
 
-def votes(governance: Json) -> Iterator[Act]:
+def generate_votes(governance: Json) -> Iterator[ActorCommand]:
     """Vote for the options that a day's profile names, now high, now low."""
     targets = [target for target in governance["targets"] if target.get("options")]
     if not targets:
@@ -49,10 +49,10 @@ def votes(governance: Json) -> Iterator[Act]:
         low, high = float(target["score_min"]), float(target["score_max"])
         score = round(low + (high - low) * (number % 100) / 100, 4)
         vote = {"target_type": target["type"], "target_id": option, "score": score}
-        yield Act("epoch.vote", vote, vote)
+        yield ActorCommand("epoch.vote", vote, vote)
 
 
-def code_for(constraints_id: str, number: int) -> str:
+def make_slot_code(constraints_id: str, number: int) -> str:
     """Write a number as code that a kind of slot takes; free text where it is not known."""
     word = _WORDS.get(constraints_id)
     if word is None:
@@ -64,7 +64,7 @@ def code_for(constraints_id: str, number: int) -> str:
     return " ".join(digits)
 
 
-def fault_of(act: Act, event: Json) -> str | None:
+def find_event_fault(act: ActorCommand, event: Json) -> str | None:
     """Say how an event is not what an act did; None if it is."""
     found = {name: event["payload"].get(name) for name in act.shows}
     if isinstance(score := found.get("score"), str):
@@ -81,14 +81,14 @@ ACKNOWLEDGED_MAX: Final = 100_000
 SKIPPED: Final = "acts skipped, for all still waited"
 
 
-class Acknowledged(NamedTuple):
+class AcknowledgedCommand(NamedTuple):
     """An act that the server said is done: when it was sent and when the answer came (monotonic).
 
     The answer comes after the commit.
     """
 
     version: int
-    act: Act
+    act: ActorCommand
     sent_s: float
     heard_s: float
 
@@ -96,7 +96,7 @@ class Acknowledged(NamedTuple):
 class Actor:
     """Somebody who acts: one connection."""
 
-    def __init__(self, http: Http, token: str) -> None:
+    def __init__(self, http: HttpClient, token: str) -> None:
         self.connection = Connection(
             http.socket_url,
             Account(http, token),
@@ -107,31 +107,33 @@ class Actor:
         self.is_busy = False
         self._heard_s = 0.0
 
-    async def do(self, act: Act, epoch_id: str) -> Acknowledged:
-        """Do it; raise `RpcRefused` or `Lost`."""
+    async def send_command(self, act: ActorCommand, epoch_id: str) -> AcknowledgedCommand:
+        """Do it; raise `RequestRefused` or `ConnectionLost`."""
         self.is_busy, sent_s = True, time.monotonic()
         try:
             reply = await self.connection.call(act.command, epoch_id=epoch_id, **act.fields)
         finally:
             self.is_busy = False
-        return Acknowledged(reply["version"], act, sent_s, self._heard_s)
+        return AcknowledgedCommand(reply["version"], act, sent_s, self._heard_s)
 
     def _hear(self, frame: bytes) -> None:
         self._heard_s = time.monotonic()  # before anything else is done with it
-        self.connection.receive(frame)
+        self.connection.handle_frame(frame)
 
 
 class ActorGroup:
     """Everybody of one kind, and what was acknowledged to them."""
 
     def __init__(self, actors: Sequence[Actor], epoch_id: str, counters: Counters) -> None:
-        self.acknowledged: list[Acknowledged] = []
+        self.acknowledged: list[AcknowledgedCommand] = []
         self._actors = actors
         self._epoch_id = epoch_id
         self._counters = counters
         self._turn = 0
 
-    async def perform(self, acts: Iterator[Act], *, per_s: float, duration_s: float) -> None:
+    async def perform_commands(
+        self, acts: Iterator[ActorCommand], *, per_s: float, duration_s: float
+    ) -> None:
         """Have free actors act at a given rate, then wait for the last answers."""
         began = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
@@ -150,10 +152,10 @@ class ActorGroup:
                 return self._actors[self._turn]
         return None
 
-    async def _do(self, actor: Actor, act: Act) -> None:
+    async def _do(self, actor: Actor, act: ActorCommand) -> None:
         try:
-            done = await actor.do(act, self._epoch_id)
-        except Refused as refused:
+            done = await actor.send_command(act, self._epoch_id)
+        except RequestRefused as refused:
             self._counters.refusals[refused.code] += 1
         except ClientError:
             self._counters.counts["acts without an answer"] += 1
@@ -164,7 +166,7 @@ class ActorGroup:
 
 
 @asynccontextmanager
-async def connected_actors(http: Http, tokens: Sequence[str]) -> AsyncIterator[list[Actor]]:
+async def connected_actors(http: HttpClient, tokens: Sequence[str]) -> AsyncIterator[list[Actor]]:
     """Connect everybody whose token is given, for a block."""
     actors = [Actor(http, token) for token in tokens]
     async with asyncio.TaskGroup() as tasks:
@@ -172,7 +174,7 @@ async def connected_actors(http: Http, tokens: Sequence[str]) -> AsyncIterator[l
             for actor in actors:
                 tasks.create_task(actor.connection.run())
             for actor in actors:
-                await actor.connection.ready()
+                await actor.connection.wait_until_ready()
             yield actors
         finally:
             for actor in actors:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from loadtest.epochs.stream_check import TICK_S, Arrivals
-from loadtest.measure import Histogram, Measured
-from loadtest.processes import merge
+from loadtest.measure import Histogram, Measurements
+from loadtest.processes import merge_measurements
 from loadtest.report import QUANTILES
 
 
-class Stamp(NamedTuple):
+class CommandTiming(NamedTuple):
     """When an act was sent and when its answer came, in monotonic seconds."""
 
     sent_s: float
@@ -22,11 +22,11 @@ class Stamp(NamedTuple):
 
 
 @dataclass(slots=True)
-class EpochMeasured(Measured):
+class EpochMeasurements(Measurements):
     """What one process of watchers, or of those who act, brings home; by version."""
 
     arrivals: Arrivals = field(default_factory=dict)
-    stamps: dict[int, Stamp] = field(default_factory=dict)
+    stamps: dict[int, CommandTiming] = field(default_factory=dict)
 
 
 _FROM_COMMIT: Final = "commit to watcher"
@@ -34,17 +34,19 @@ _TO_LAST: Final = "commit to last watcher"
 _FROM_SENT: Final = "sending to watcher"
 
 
-def gather(parts: Sequence[Measured]) -> Measured:
+def merge_epoch_measurements(parts: Sequence[Measurements]) -> Measurements:
     """Add up what the processes measured, and take the latencies from what they have together."""
-    watched = [part for part in parts if isinstance(part, EpochMeasured)]
+    watched = [part for part in parts if isinstance(part, EpochMeasurements)]
     stamps = {version: stamp for part in watched for version, stamp in part.stamps.items()}
-    numbers = latencies(stamps, [part.arrivals for part in watched])
-    whole = merge(parts)
+    numbers = latency_quantiles(stamps, [part.arrivals for part in watched])
+    whole = merge_measurements(parts)
     whole.numbers |= numbers | _cost(whole)
     return whole
 
 
-def latencies(stamps: Mapping[int, Stamp], arrivals: Sequence[Arrivals]) -> dict[str, float]:
+def latency_quantiles(
+    stamps: Mapping[int, CommandTiming], arrivals: Sequence[Arrivals]
+) -> dict[str, float]:
     """Give the quantiles, in ms: of every arrival, and of the last one of each change."""
     every, last, whole = Histogram(), Histogram(), Histogram()
     for version, stamp in stamps.items():
@@ -70,7 +72,7 @@ def _rows(name: str, histogram: Histogram) -> Iterator[tuple[str, float]]:
         yield f"{name} max ms", histogram.max_s * 1000
 
 
-def _cost(whole: Measured) -> dict[str, float]:
+def _cost(whole: Measurements) -> dict[str, float]:
     """Give the server's processor time for a delivery, where it says how long it had it."""
     deliveries = whole.window.counters.counts["deliveries"]
     if whole.server is None or not deliveries:

@@ -17,19 +17,19 @@ from playhall.errors import ClientError
 CLAIMS = frozenset({"slot_claimed", "slot_overwritten"})
 
 
-class State(NamedTuple):
+class DayState(NamedTuple):
     """What watchers have of a day at a version: its phase, and its slots by their index."""
 
     phase: str
     slots: tuple[Json, ...]
 
     @classmethod
-    def of(cls, shown: Json) -> "State":
+    def from_snapshot(cls, shown: Json) -> "DayState":
         """Read the state from a snapshot, or from what HTTP says of the slots."""
         return cls(shown["phase"], tuple(shown["slots"]))
 
 
-def fold(state: State, events: Iterable[Json]) -> State:
+def apply_events(state: DayState, events: Iterable[Json]) -> DayState:
     """Give the state after events."""
     phase, slots = state.phase, list(state.slots)
     for event in events:
@@ -37,10 +37,10 @@ def fold(state: State, events: Iterable[Json]) -> State:
             slots[event["slot_index"]] = _claimed(slots[event["slot_index"]], event)
         elif event["event"] == "phase_changed":
             phase = event["payload"]["phase"]
-    return State(phase, tuple(slots))
+    return DayState(phase, tuple(slots))
 
 
-def difference(mine: State, theirs: State) -> str | None:
+def first_difference(mine: DayState, theirs: DayState) -> str | None:
     """Say where two states differ first; None if they are the same."""
     if mine.phase != theirs.phase:
         return f"phase {mine.phase}, over HTTP {theirs.phase}"
@@ -85,7 +85,7 @@ class DayStream:
         self._counts = counts
         self._now = now
 
-    def learn(self, version: int, frame: bytes) -> None:
+    def remember_frame(self, version: int, frame: bytes) -> None:
         """Keep the first frame of a version."""
         if len(self.frames) >= EVENTS_MAX:
             raise ClientError(f"There were more than {EVENTS_MAX} events; test for fewer seconds.")
@@ -93,7 +93,7 @@ class DayStream:
         if len(self.arrivals) < MEASURED_MAX:
             self.arrivals[version] = {}
 
-    def count(self, version: int) -> None:
+    def count_delivery(self, version: int) -> None:
         """Count that one watcher has a version now."""
         self._counts["deliveries"] += 1
         ticks = self.arrivals.get(version)
@@ -116,25 +116,25 @@ class StreamCheck:
     __slots__ = ("_stream", "fault", "start", "state", "version")
 
     def __init__(self, stream: DayStream) -> None:
-        self.state: State | None = None
+        self.state: DayState | None = None
         self.start = 0
         self.version = 0
         self.fault: str | None = None
         self._stream = stream
 
-    def begin(self, snapshot: State, version: int) -> None:
+    def start_from(self, snapshot: DayState, version: int) -> None:
         """Take the snapshot that everything else is a change of."""
         self.state, self.start, self.version = snapshot, version, version
 
-    def is_next(self, frame: bytes) -> bool:
+    def take_if_same(self, frame: bytes) -> bool:
         """Take a frame if it is, byte for byte, the one that others had in this place."""
         if frame != self._stream.frames.get(self.version + 1):
             return False
         self.version += 1
-        self._stream.count(self.version)
+        self._stream.count_delivery(self.version)
         return True
 
-    def take(self, frame: bytes, event: Mapping[str, object]) -> None:
+    def take_event(self, frame: bytes, event: Mapping[str, object]) -> None:
         """Take any other event: the first of its version, or a fault."""
         version = event["version"]
         assert isinstance(version, int)
@@ -143,9 +143,9 @@ class StreamCheck:
         elif version in self._stream.frames:
             self._blame(f"version {version} is not what another watcher got")
         else:
-            self._stream.learn(version, frame)
+            self._stream.remember_frame(version, frame)
         self.version = max(self.version, version)
-        self._stream.count(version)
+        self._stream.count_delivery(version)
 
     def _blame(self, fault: str) -> None:
         self.fault = self.fault or fault

@@ -8,11 +8,11 @@ from typing import Final
 
 import orjson
 
-from loadtest.epochs.stream_check import EVENT, DayStream, State, StreamCheck
+from loadtest.epochs.stream_check import EVENT, DayState, DayStream, StreamCheck
 from loadtest.transport import open_picows
 from playhall import Json
 from playhall.account import Account
-from playhall.errors import Refused, Unreachable
+from playhall.errors import RequestRefused, ServerUnreachable
 from playhall.transport import Transport
 
 AT_ONCE: Final = 32
@@ -24,15 +24,15 @@ HEARTBEAT_MIN_S: Final = 1.0  # until the server has said how often it wants a s
 OnCount = Callable[[int], None]
 
 
-class Snapshots:
+class SnapshotCache:
     """Snapshots, each kept once however many watchers got it."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, State] = {}
+        self._known: dict[bytes, DayState] = {}
 
-    def unique(self, snapshot: Json) -> State:
+    def intern(self, snapshot: Json) -> DayState:
         """Give the one that is kept of a snapshot's state."""
-        state = State.of(snapshot)
+        state = DayState.from_snapshot(snapshot)
         return self._known.setdefault(orjson.dumps(tuple(state)), state)
 
 
@@ -49,7 +49,7 @@ class Watcher:
         "stream_check",
     )
 
-    def __init__(self, account: Account, stream: DayStream, snapshots: Snapshots) -> None:
+    def __init__(self, account: Account, stream: DayStream, snapshots: SnapshotCache) -> None:
         self.stream_check = StreamCheck(stream)
         self.heartbeat_s = 0.0
         self._account = account
@@ -74,7 +74,7 @@ class Watcher:
                 self.stream_check.fault or f"closed: {closed.code} {closed.reason}"
             )
 
-    def show_life(self) -> None:
+    def send_heartbeat(self) -> None:
         """Let the server know that somebody is there, once it knows who."""
         if self._transport is not None and self.heartbeat_s:
             self._transport.send(b'{"id":3,"type":"session.ping"}')
@@ -92,35 +92,37 @@ class Watcher:
         try:
             return await asyncio.wait_for(self._answer, ANSWER_TIMEOUT_S)
         except TimeoutError:
-            raise Unreachable(f"{command} was not answered in {ANSWER_TIMEOUT_S:.0f} s.") from None
+            raise ServerUnreachable(
+                f"{command} was not answered in {ANSWER_TIMEOUT_S:.0f} s."
+            ) from None
         finally:
             self._answer = None
 
     def _take(self, frame: bytes) -> None:
-        if self.stream_check.is_next(frame):
+        if self.stream_check.take_if_same(frame):
             return
         message = orjson.loads(frame)
         if message["type"] == EVENT:
-            self.stream_check.take(frame, message)
+            self.stream_check.take_event(frame, message)
         elif message.get("re") == 1 and self._answer is not None and not self._answer.done():
             self._hear(message, self._answer)
 
     def _hear(self, reply: Json, answer: "asyncio.Future[Json]") -> None:
         """Take a reply; a snapshot at once, for the next frame may be the change after it."""
         if reply["type"] == "error":
-            answer.set_exception(Refused.of(reply))
+            answer.set_exception(RequestRefused.from_reply(reply))
             return
         if (snapshot := reply.get("snapshot")) is not None:
-            self.stream_check.begin(self._snapshots.unique(snapshot), snapshot["version"])
+            self.stream_check.start_from(self._snapshots.intern(snapshot), snapshot["version"])
         answer.set_result(reply)
 
 
 @asynccontextmanager
-async def watching(
+async def connected_watchers(
     url: str, accounts: Sequence[Account], epoch_id: str, *, stream: DayStream, on_count: OnCount
 ) -> AsyncIterator[list[Watcher]]:
     """Let each account watch a day for a block; `came` is called with how many do so far."""
-    snapshots = Snapshots()
+    snapshots = SnapshotCache()
     watchers = [Watcher(account, stream, snapshots) for account in accounts]
     async with asyncio.TaskGroup() as tasks:
         living = tasks.create_task(_show_life(watchers))
@@ -144,4 +146,4 @@ async def _show_life(watchers: Sequence[Watcher]) -> None:
     for some in cycle(slices):
         await asyncio.sleep((watchers[0].heartbeat_s or HEARTBEAT_MIN_S) / SLICES / 2)
         for watcher in some:
-            watcher.show_life()
+            watcher.send_heartbeat()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from loadtest.players.kind import Kind
+from loadtest.players.kind import RulesetPlayer
 from playhall import Json
 
 SUITS: Final = ("spades", "hearts", "diamonds", "clubs")
@@ -65,12 +65,12 @@ class ElDoradoBehaviour:
             "trump_broken": self._trump_broken,
         }
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event."""
         if (fold := self._see.get(event)) is not None:
             fold(payload)
 
-    def choose(self) -> Json | None:
+    def choose_move(self) -> Json | None:
         """Bid what the hand is worth; play any card that may be played."""
         if self.turn_of != self._me:
             return None
@@ -78,7 +78,7 @@ class ElDoradoBehaviour:
             return {"type": "bid", "bid": self._worth()}
         return {"type": "play_card", "card": self._chance.choice(self.playable())}
 
-    def illegal_move(self) -> Json:
+    def make_illegal_move(self) -> Json:
         """Bid too high, or play a card that is not there."""
         if self.bidding:
             return {"type": "bid", "bid": len(self.hand) + 1}
@@ -163,7 +163,7 @@ class ElDoradoScore:
         self._bids: dict[str, int] = {}
         self._tricks: dict[str, int] = {}
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event."""
         if event == "trick_completed":
             self._tricks[payload["player_id"]] = self._tricks.get(payload["player_id"], 0) + 1
@@ -179,7 +179,7 @@ class ElDoradoScore:
         self._bids, self._tricks = {}, {}
 
 
-KIND: Final = Kind(
+KIND: Final = RulesetPlayer(
     ruleset="el_dorado",
     behaviour=ElDoradoBehaviour,
     score=ElDoradoScore,

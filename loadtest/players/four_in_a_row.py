@@ -3,7 +3,7 @@
 from random import Random
 from typing import Final
 
-from loadtest.players.kind import Kind
+from loadtest.players.kind import RulesetPlayer
 from playhall import Json
 
 COLUMNS: Final = 7
@@ -23,7 +23,7 @@ class FourInARowBehaviour:
         self.over = False
         self.turn = 0
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event."""
         if event == "disc_dropped":
             self.heights[payload["column"]] += 1
@@ -33,7 +33,7 @@ class FourInARowBehaviour:
         elif event in ("four_connected", "board_filled", "player_left"):
             self.over = True
 
-    def choose(self) -> Json | None:
+    def choose_move(self) -> Json | None:
         """Drop anywhere."""
         if self.over or not self.players or self.players[self.turn % 2] != self._me:
             return None
@@ -42,7 +42,7 @@ class FourInARowBehaviour:
             return None
         return {"type": "drop", "column": self._chance.choice(open_columns)}
 
-    def illegal_move(self) -> Json:
+    def make_illegal_move(self) -> Json:
         """Drop beside the board."""
         return {"type": "drop", "column": COLUMNS}
 
@@ -54,7 +54,7 @@ class FourInARowScore:
         self.totals = dict.fromkeys(players, 0)
         self._over = False
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event."""
         if event == "four_connected":
             self.totals[payload["player_id"]] = 1
@@ -64,6 +64,6 @@ class FourInARowScore:
         self._over = self._over or event in ("four_connected", "board_filled", "player_left")
 
 
-KIND: Final = Kind(
+KIND: Final = RulesetPlayer(
     ruleset="four_in_a_row", behaviour=FourInARowBehaviour, score=FourInARowScore, seats=2
 )

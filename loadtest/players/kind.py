@@ -15,27 +15,27 @@ class Behaviour(Protocol):
     # Counts turns, so that no turn is played twice.
     turn: int
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event."""
 
-    def choose(self) -> Json | None:
+    def choose_move(self) -> Json | None:
         """Choose the move to make now; None if it is somebody else's turn."""
 
-    def illegal_move(self) -> Json:
+    def make_illegal_move(self) -> Json:
         """Give a move that the rules refuse now."""
 
 
-class Score(Protocol):
+class ScoreKeeper(Protocol):
     """A game's result, as anybody can count it from the events."""
 
     totals: dict[str, int]
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class RulesetPlayer:
     """One ruleset, from outside.
 
     `behaviour` is made for a seat from its player id and a source of chance, `score` for a
@@ -45,12 +45,12 @@ class Kind:
 
     ruleset: str
     behaviour: Callable[[str, Random], Behaviour]
-    score: Callable[[list[str]], Score]
+    score: Callable[[list[str]], ScoreKeeper]
     seats: int
     hidden: Mapping[str, str] | None = field(default_factory=dict)
 
     @property
-    def asks(self) -> bool:
+    def asks_for_moves(self) -> bool:
         """Whether its behaviour chooses from the moves that the server lists."""
         return self.hidden is None
 
@@ -58,7 +58,7 @@ class Kind:
 # ---------------------------------------------------------------------- any ruleset
 
 
-class AnyBehaviour:
+class GenericBehaviour:
     """One seat; chooses from the moves of the last snapshot."""
 
     __slots__ = ("_chance", "moves", "turn")
@@ -68,17 +68,17 @@ class AnyBehaviour:
         self.moves: list[Json] | None = None
         self.turn = 0
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event: what was legal before may not be any more."""
         if event != INVALID_ACTION:  # which changes nothing for anybody
             self.turn += 1
             self.moves = None
 
-    def choose(self) -> Json | None:
+    def choose_move(self) -> Json | None:
         """Choose any legal move."""
         return self._chance.choice(self.moves) if self.moves else None
 
-    def illegal_move(self) -> Json:
+    def make_illegal_move(self) -> Json:
         """Make a move that no game has."""
         return {"type": "…"}
 
@@ -89,14 +89,14 @@ class StatedScore:
     def __init__(self, players: list[str]) -> None:
         self.totals = dict.fromkeys(players, 0)
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event."""
         if event == "game_completed":
             self.totals = dict(payload["final_scores"])
 
 
-def kind_of(ruleset: str, *, seats: int) -> Kind:
+def make_generic_player(ruleset: str, *, seats: int) -> RulesetPlayer:
     """Say how a ruleset is played of which nothing is known here."""
-    return Kind(
-        ruleset=ruleset, behaviour=AnyBehaviour, score=StatedScore, seats=seats, hidden=None
+    return RulesetPlayer(
+        ruleset=ruleset, behaviour=GenericBehaviour, score=StatedScore, seats=seats, hidden=None
     )

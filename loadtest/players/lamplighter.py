@@ -3,7 +3,7 @@
 from random import Random
 from typing import Final
 
-from loadtest.players.kind import Kind
+from loadtest.players.kind import RulesetPlayer
 from playhall import Json
 
 # What can be chosen in a scene whatever happened before.
@@ -31,7 +31,7 @@ class LamplighterBehaviour:
         self.over = False
         self.turn = 0
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event."""
         if event == "scene_entered":
             self.scene = payload["scene"]
@@ -45,7 +45,7 @@ class LamplighterBehaviour:
         elif event in ("story_ended", "player_left"):
             self.over = True
 
-    def choose(self) -> Json | None:
+    def choose_move(self) -> Json | None:
         """Choose anything that is surely possible."""
         if self.over or self.scene not in ALWAYS:
             return None
@@ -55,7 +55,7 @@ class LamplighterBehaviour:
             choices.append(choice)
         return {"type": "choose", "choice": self._chance.choice(choices)}
 
-    def illegal_move(self) -> Json:
+    def make_illegal_move(self) -> Json:
         """Choose what no scene has."""
         return {"type": "choose", "choice": "fly"}
 
@@ -66,13 +66,13 @@ class LamplighterScore:
     def __init__(self, players: list[str]) -> None:
         self.totals = dict.fromkeys(players, 0)
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event."""
         if event == "story_ended":
             for player in self.totals:
                 self.totals[player] = payload["score"]
 
 
-KIND: Final = Kind(
+KIND: Final = RulesetPlayer(
     ruleset="lamplighter", behaviour=LamplighterBehaviour, score=LamplighterScore, seats=1
 )

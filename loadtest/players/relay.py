@@ -3,7 +3,7 @@
 from random import Random
 from typing import Final
 
-from loadtest.players.kind import Kind
+from loadtest.players.kind import RulesetPlayer
 from playhall import Json
 
 PAYLOAD_BYTES: Final = 250
@@ -20,15 +20,15 @@ class RelayBehaviour:
         self._pad = "x" * max(0, payload_bytes - _BARE_BYTES)
         self.turn = 0
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event: nothing depends on it."""
 
-    def choose(self) -> Json:
+    def choose_move(self) -> Json:
         """Send the next message."""
         self.turn += 1
         return {"type": "say", "n": self.turn, "pad": self._pad}
 
-    def illegal_move(self) -> Json:
+    def make_illegal_move(self) -> Json:
         """Try to end the game in a way that the rules refuse, whoever tries."""
         return {"type": "end", "scores": "none"}
 
@@ -39,10 +39,10 @@ class RelayScore:
     def __init__(self, players: list[str]) -> None:
         self.totals = dict.fromkeys(players, 0)
 
-    def see(self, event: str, payload: Json) -> None:
+    def on_event(self, event: str, payload: Json) -> None:
         """Take in the next event."""
         if event == "relay_ended":
             self.totals.update(payload["scores"])
 
 
-KIND: Final = Kind(ruleset="relay", behaviour=RelayBehaviour, score=RelayScore, seats=4)
+KIND: Final = RulesetPlayer(ruleset="relay", behaviour=RelayBehaviour, score=RelayScore, seats=4)

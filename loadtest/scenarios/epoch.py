@@ -5,23 +5,29 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from loadtest.epochs.actors import Acknowledged, ActorGroup, claims, connected_actors, votes
-from loadtest.epochs.audit import (
-    caught_up,
-    note_acknowledged,
-    note_log,
-    note_stream_checks,
-    read_end,
+from loadtest.epochs.actors import (
+    AcknowledgedCommand,
+    ActorGroup,
+    connected_actors,
+    generate_slot_claims,
+    generate_votes,
 )
-from loadtest.epochs.latency import EpochMeasured, Stamp
+from loadtest.epochs.audit import (
+    check_acknowledged,
+    check_log,
+    check_streams,
+    read_final_day,
+    wait_until_caught_up,
+)
+from loadtest.epochs.latency import CommandTiming, EpochMeasurements
 from loadtest.epochs.stream_check import DayStream
-from loadtest.epochs.watchers import OnCount, Watcher, watching
+from loadtest.epochs.watchers import OnCount, Watcher, connected_watchers
 from loadtest.measure import Meter, OnProgress
-from loadtest.scenarios.scenario import Barrier, Shard, sampled
-from loadtest.simulation.player import sign_in
+from loadtest.scenarios.scenario import Barrier, Shard, sample_while
+from loadtest.simulation.player import sign_in_guests
 from playhall import Json
-from playhall.errors import ClientError, Refused
-from playhall.http import Http
+from playhall.errors import ClientError, RequestRefused
+from playhall.http import HttpClient
 
 CURRENT: Final = "current"
 LIVE_WAIT_S: Final = 10.0
@@ -30,7 +36,7 @@ HIDDEN: Final = {"shown": False}  # secrets, and what no report needs
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
+class EpochScenario:
     """One share of: `watchers` of a day in which others act for `duration_s`.
 
     The first process has everybody who acts, and one watcher if there are more processes: so
@@ -59,16 +65,18 @@ class Epoch:
             return self.watchers
         if self.acts:
             return 1
-        return Shard("", self.shard.index - 1, self.shard.of - 1).part(self.watchers - 1)
+        return Shard("", self.shard.index - 1, self.shard.of - 1).share_of(self.watchers - 1)
 
-    async def run(self, on_progress: OnProgress) -> EpochMeasured:
+    async def run(self, on_progress: OnProgress) -> EpochMeasurements:
         """Watch, and act."""
-        async with Http(self.shard.url) as http:
+        async with HttpClient(self.shard.url) as http:
             meter = Meter(http, on_progress=on_progress, asks=self.acts)
             day = await self._day(http)
             stream = DayStream(meter.counters.counts)
-            accounts = await sign_in(http, self.watchers_here, on_count=_at(meter, "signing in"))
-            async with watching(
+            accounts = await sign_in_guests(
+                http, self.watchers_here, on_count=_at(meter, "signing in")
+            )
+            async with connected_watchers(
                 http.socket_url,
                 accounts,
                 day["epoch_id"],
@@ -79,7 +87,7 @@ class Epoch:
                 await self._check(http, meter, day["epoch_id"], stream, watchers, done)
             return _result(meter, stream, done)
 
-    async def _day(self, http: Http) -> Json:
+    async def _day(self, http: HttpClient) -> Json:
         """Find the day; for those who act it must be live, which it may be about to be."""
         until = time.monotonic() + (LIVE_WAIT_S if self.epoch == CURRENT else 0)
         while True:
@@ -88,13 +96,15 @@ class Epoch:
                 if day["phase"] == "live" or not (self.bots or self.voters):
                     return day
                 problem = f"The day is in phase {day['phase']}, so nobody can claim or vote."
-            except Refused as refused:
+            except RequestRefused as refused:
                 problem = str(refused)
             if time.monotonic() > until:
                 raise ClientError(problem)
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def _measure(self, http: Http, meter: Meter, day: Json) -> list[Acknowledged]:
+    async def _measure(
+        self, http: HttpClient, meter: Meter, day: Json
+    ) -> list[AcknowledgedCommand]:
         tokens = (self.bots, self.voters) if self.acts else ((), ())
         async with (
             connected_actors(http, tokens[0]) as bots,
@@ -104,7 +114,7 @@ class Epoch:
             meter.stage, meter.done = "playing", self.watchers_here
             await meter.begin()
             groups = [ActorGroup(each, day["epoch_id"], meter.counters) for each in (bots, voters)]
-            async with sampled(meter) as tasks:
+            async with sample_while(meter) as tasks:
                 tasks.create_task(asyncio.sleep(self.duration_s))
                 await self._perform(http, day["epoch_id"], groups, tasks)
             await meter.close_window()
@@ -112,42 +122,46 @@ class Epoch:
         return [each for group in groups for each in group.acknowledged]
 
     async def _perform(
-        self, http: Http, epoch_id: str, groups: list[ActorGroup], tasks: asyncio.TaskGroup
+        self, http: HttpClient, epoch_id: str, groups: list[ActorGroup], tasks: asyncio.TaskGroup
     ) -> None:
         bots, voters = groups
         if self.acts and self.bots:
             slots = (await http.get(f"/v1/epochs/{epoch_id}/slots"))["slots"]
-            script = claims(slots)
-            performing = bots.perform(script, per_s=self.claims_per_s, duration_s=self.duration_s)
+            script = generate_slot_claims(slots)
+            performing = bots.perform_commands(
+                script, per_s=self.claims_per_s, duration_s=self.duration_s
+            )
             tasks.create_task(performing)
         if self.acts and self.voters:
             rules = (await http.get(f"/v1/epochs/{epoch_id}/profile"))["config"]
-            script = votes(rules["governance"])
-            performing = voters.perform(script, per_s=self.votes_per_s, duration_s=self.duration_s)
+            script = generate_votes(rules["governance"])
+            performing = voters.perform_commands(
+                script, per_s=self.votes_per_s, duration_s=self.duration_s
+            )
             tasks.create_task(performing)
 
     async def _check(
         self,
-        http: Http,
+        http: HttpClient,
         meter: Meter,
         epoch_id: str,
         stream: DayStream,
         watchers: list[Watcher],
-        done: list[Acknowledged],
+        done: list[AcknowledgedCommand],
     ) -> None:
         meter.stage = "checking"
         stream_checks = [watcher.stream_check for watcher in watchers]
-        end = await read_end(http, epoch_id)
-        await caught_up(stream_checks, end.version)
-        note_stream_checks(stream_checks, stream, end, meter.checks)
+        end = await read_final_day(http, epoch_id)
+        await wait_until_caught_up(stream_checks, end.version)
+        check_streams(stream_checks, stream, end, meter.checks)
         after = min(stream_check.start for stream_check in stream_checks)
-        await note_log(http, epoch_id, stream, meter.checks, after=after, end=end)
-        note_acknowledged(done, stream, meter.checks)
+        await check_log(http, epoch_id, stream, meter.checks, after=after, end=end)
+        check_acknowledged(done, stream, meter.checks)
 
 
-def _result(meter: Meter, stream: DayStream, done: list[Acknowledged]) -> EpochMeasured:
+def _result(meter: Meter, stream: DayStream, done: list[AcknowledgedCommand]) -> EpochMeasurements:
     measured = meter.result()
-    return EpochMeasured(
+    return EpochMeasurements(
         window=measured.window,
         busy=measured.busy,
         total=measured.total,
@@ -156,7 +170,7 @@ def _result(meter: Meter, stream: DayStream, done: list[Acknowledged]) -> EpochM
         server=measured.server,
         numbers=measured.numbers,
         arrivals=stream.arrivals,
-        stamps={each.version: Stamp(each.sent_s, each.heard_s) for each in done},
+        stamps={each.version: CommandTiming(each.sent_s, each.heard_s) for each in done},
     )
 
 

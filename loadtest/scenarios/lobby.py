@@ -5,12 +5,12 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from loadtest.measure import Measured, Meter, OnProgress
-from loadtest.scenarios.scenario import Shard, sampled, simulated_players
-from loadtest.simulation.player import Player
+from loadtest.measure import Measurements, Meter, OnProgress
+from loadtest.scenarios.scenario import Shard, sample_while, simulated_players
+from loadtest.simulation.player import SimulatedPlayer
 from playhall import Json
-from playhall.errors import Refused
-from playhall.http import Http, full_jitter_s
+from playhall.errors import RequestRefused
+from playhall.http import HttpClient, full_jitter_pause_s
 
 MEMBERS: Final = "a lobby's members are who joined and did not leave"
 TRIES_MAX: Final = 10  # of one command; the pauses between them come to some 15 s
@@ -19,7 +19,7 @@ UNDONE: Final = frozenset({"rate_limited", "overloaded"})
 
 
 @dataclass(frozen=True, slots=True)
-class Lobbies:
+class LobbyScenario:
     """One share of: `pairs` of players, one of whom hosts while the other comes and goes."""
 
     shard: Shard
@@ -27,14 +27,14 @@ class Lobbies:
     duration_s: float
     ruleset: str
 
-    async def run(self, on_progress: OnProgress) -> Measured:
+    async def run(self, on_progress: OnProgress) -> Measurements:
         """Churn."""
-        async with Http(self.shard.url) as http:
+        async with HttpClient(self.shard.url) as http:
             meter = Meter(http, on_progress=on_progress, asks=self.shard.index == 0)
-            pairs = self.shard.part(self.pairs)
-            async with simulated_players(http, meter, 2 * pairs, self.shard.chance) as players:
+            pairs = self.shard.share_of(self.pairs)
+            async with simulated_players(http, meter, 2 * pairs, self.shard.random) as players:
                 until = time.monotonic() + self.duration_s
-                async with sampled(meter) as tasks:
+                async with sample_while(meter) as tasks:
                     for number in range(pairs):
                         pair = _Pair(players[2 * number], players[2 * number + 1], meter)
                         tasks.create_task(pair.churn(self.ruleset, until))
@@ -46,7 +46,7 @@ class Lobbies:
 class _Pair:
     """A host and a guest."""
 
-    def __init__(self, host: Player, guest: Player, meter: Meter) -> None:
+    def __init__(self, host: SimulatedPlayer, guest: SimulatedPlayer, meter: Meter) -> None:
         self._host = host
         self._guest = guest
         self._meter = meter
@@ -56,7 +56,7 @@ class _Pair:
         while time.monotonic() < until:
             try:
                 await self._one_lobby(ruleset)
-            except Refused as refused:
+            except RequestRefused as refused:
                 self._meter.counters.refusals[refused.code] += 1
                 if not refused.retry:
                     raise
@@ -73,19 +73,19 @@ class _Pair:
         await self._ask(self._host, "lobby.leave", lobby_id=lobby["lobby_id"])
         self._meter.done += 1
 
-    async def _ask(self, player: Player, command: str, **fields: object) -> Json:
+    async def _ask(self, player: SimulatedPlayer, command: str, **fields: object) -> Json:
         """Give the reply; a lobby that was opened is also left where the server asks to wait."""
         for attempt in range(TRIES_MAX - 1):
             try:
                 return await self._ask_once(player, command, **fields)
-            except Refused as refused:
+            except RequestRefused as refused:
                 if refused.code not in UNDONE:
                     raise
                 self._meter.counters.refusals[refused.code] += 1
-                await asyncio.sleep(full_jitter_s(attempt))
+                await asyncio.sleep(full_jitter_pause_s(attempt))
         return await self._ask_once(player, command, **fields)
 
-    async def _ask_once(self, player: Player, command: str, **fields: object) -> Json:
+    async def _ask_once(self, player: SimulatedPlayer, command: str, **fields: object) -> Json:
         began = time.perf_counter()
         reply = await player.connection.call(command, **fields)
         self._meter.counters.latency.record(time.perf_counter() - began)
@@ -95,4 +95,4 @@ class _Pair:
     def _check(self, lobby: Json, expected: set[str]) -> None:
         members = {member["player_id"] for member in lobby["members"]}
         fault = f"lobby {lobby['lobby_id']}: {members} instead of {expected}"
-        self._meter.checks.note(MEMBERS, None if members == expected else fault)
+        self._meter.checks.note_check(MEMBERS, None if members == expected else fault)

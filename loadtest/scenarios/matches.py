@@ -4,48 +4,48 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from loadtest.measure import Measured, Meter, OnProgress
-from loadtest.players.kind import Kind
-from loadtest.scenarios.scenario import Shard, sampled, simulated_players
+from loadtest.measure import Measurements, Meter, OnProgress
+from loadtest.players.kind import RulesetPlayer
+from loadtest.scenarios.scenario import Shard, sample_while, simulated_players
 from loadtest.simulation.group import MatchSetup, PlayerGroup
-from loadtest.simulation.player import Habits
-from loadtest.simulation.trace import Reservoir, audit
+from loadtest.simulation.player import PlayerHabits
+from loadtest.simulation.trace import GameSample, audit_games
 from playhall import Json
-from playhall.http import Http
+from playhall.http import HttpClient
 
 
 @dataclass(frozen=True, slots=True)
-class Matches:
+class MatchesScenario:
     """One share of: `concurrency` rooms that play until `games` are played, or for a time.
 
     `sample` is how many finished games are read again over HTTP and compared.
     """
 
     shard: Shard
-    kind: Kind
+    kind: RulesetPlayer
     players: int
     concurrency: int
     games: int | None
     duration_s: float | None
     ramp_up_s: float = 0.0
-    habits: Habits = field(default_factory=Habits)
+    habits: PlayerHabits = field(default_factory=PlayerHabits)
     config: Json = field(default_factory=dict)
     sample: int = 100
 
-    async def run(self, on_progress: OnProgress) -> Measured:
+    async def run(self, on_progress: OnProgress) -> Measurements:
         """Play."""
-        async with Http(self.shard.url) as http:
+        async with HttpClient(self.shard.url) as http:
             meter = Meter(http, on_progress=on_progress, asks=self.shard.index == 0)
-            finished = Reservoir(self.shard.part(self.sample), self.shard.chance)
-            rooms = self.shard.part(self.concurrency)
+            finished = GameSample(self.shard.share_of(self.sample), self.shard.random)
+            rooms = self.shard.share_of(self.concurrency)
             async with simulated_players(
-                http, meter, rooms * self.players, self.shard.chance
+                http, meter, rooms * self.players, self.shard.random
             ) as players:
                 setup = MatchSetup(self.kind, self.habits, self.config)
                 seats = range(0, len(players), self.players)
                 groups = [players[first : first + self.players] for first in seats]
                 schedule = _Schedule(self, meter, finished)
-                async with sampled(meter) as tasks:
+                async with sample_while(meter) as tasks:
                     for number, members in enumerate(groups):
                         group = PlayerGroup(members, setup, meter.checks)
                         tasks.create_task(schedule.play_games(group, number / len(groups)))
@@ -58,11 +58,11 @@ class Matches:
 class _Schedule:
     """Who may begin another game, and when the load is full."""
 
-    def __init__(self, share: Matches, meter: Meter, finished: Reservoir) -> None:
+    def __init__(self, share: MatchesScenario, meter: Meter, finished: GameSample) -> None:
         self._share = share
         self._meter = meter
         self._finished = finished
-        self._left = None if share.games is None else share.shard.part(share.games)
+        self._left = None if share.games is None else share.shard.share_of(share.games)
         self._began = time.monotonic()
         self._over = asyncio.Event()
 
@@ -70,10 +70,10 @@ class _Schedule:
         """Play game after game; `arrival` is when, as a share of the ramp-up."""
         await asyncio.sleep(arrival * self._share.ramp_up_s)
         while await self._begins_another():
-            game = await group.play()
+            game = await group.play_game()
             self._meter.done += 1
             if game is not None:
-                self._finished.offer(game)
+                self._finished.offer_game(game)
 
     async def run_clock(self) -> None:
         """Open the window after the ramp-up; stop starting games when the time is over."""
@@ -104,9 +104,9 @@ class _Schedule:
         return True
 
 
-async def _audit(http: Http, meter: Meter, finished: Reservoir) -> None:
+async def _audit(http: HttpClient, meter: Meter, finished: GameSample) -> None:
     meter.stage, meter.done = "checking", 0
     for game in finished.kept:
-        await audit(http, game, meter.checks)
+        await audit_games(http, game, meter.checks)
         meter.done += 1
         meter.report_progress()

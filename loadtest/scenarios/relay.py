@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from loadtest.measure import Measured, Meter, OnProgress
-from loadtest.players.kind import Kind
+from loadtest.measure import Measurements, Meter, OnProgress
+from loadtest.players.kind import RulesetPlayer
 from loadtest.players.relay import KIND, RelayBehaviour
-from loadtest.scenarios.scenario import Shard, sampled, simulated_players
+from loadtest.scenarios.scenario import Shard, sample_while, simulated_players
 from loadtest.simulation.group import MatchSetup, PlayerGroup
-from loadtest.simulation.player import Habits
-from loadtest.simulation.trace import FinishedGame, GameTrace, audit
-from playhall.http import Http
+from loadtest.simulation.player import PlayerHabits
+from loadtest.simulation.trace import FinishedGame, GameTrace, audit_games
+from playhall.http import HttpClient
 
 
 @dataclass(frozen=True, slots=True)
-class Relay:
+class RelayScenario:
     """One share of: `rooms` games whose players keep `window` messages each under way."""
 
     shard: Shard
@@ -28,56 +28,56 @@ class Relay:
     ramp_up_s: float
     sample: int
 
-    async def run(self, on_progress: OnProgress) -> Measured:
+    async def run(self, on_progress: OnProgress) -> Measurements:
         """Send."""
-        async with Http(self.shard.url) as http:
+        async with HttpClient(self.shard.url) as http:
             meter = Meter(http, on_progress=on_progress, asks=self.shard.index == 0)
-            rooms = self.shard.part(self.rooms)
+            rooms = self.shard.share_of(self.rooms)
             async with simulated_players(
-                http, meter, rooms * self.players, self.shard.chance
+                http, meter, rooms * self.players, self.shard.random
             ) as players:
-                setup = MatchSetup(self._kind(), Habits(window=self.window))
+                setup = MatchSetup(self._kind(), PlayerHabits(window=self.window))
                 groups = [
                     PlayerGroup(
                         players[number * self.players :][: self.players], setup, meter.checks
                     )
                     for number in range(rooms)
                 ]
-                async with sampled(meter):
+                async with sample_while(meter):
                     await self._measure(http, meter, groups)
             return meter.result()
 
-    async def _measure(self, http: Http, meter: Meter, rooms: list[PlayerGroup]) -> None:
+    async def _measure(self, http: HttpClient, meter: Meter, rooms: list[PlayerGroup]) -> None:
         meter.stage = "sitting down"
         async with asyncio.TaskGroup() as tasks:
             starting = [tasks.create_task(group.start_game()) for group in rooms]
         meter.stage = "sending"
         for group in rooms:
-            group.begin()
+            group.begin_playing()
         await asyncio.sleep(self.ramp_up_s)
         await meter.open_window()
         await asyncio.sleep(self.duration_s)
         await meter.close_window()
         for group in rooms:
-            group.pause()
+            group.pause_playing()
         meter.stage = "checking"
         finished = [
             await _end(group, task.result()) for group, task in zip(rooms, starting, strict=True)
         ]
-        for game in finished[: self.shard.part(self.sample)]:
+        for game in finished[: self.shard.share_of(self.sample)]:
             if game is not None:
-                await audit(http, game, meter.checks)
+                await audit_games(http, game, meter.checks)
                 meter.done += 1
 
-    def _kind(self) -> Kind:
+    def _kind(self) -> RulesetPlayer:
         behaviour = partial(_behaviour, payload_bytes=self.payload_bytes)
-        return Kind(KIND.ruleset, behaviour, KIND.score, self.players)
+        return RulesetPlayer(KIND.ruleset, behaviour, KIND.score, self.players)
 
 
 async def _end(group: PlayerGroup, trace: GameTrace) -> FinishedGame | None:
     if not trace.went_wrong:
-        await group.stop()
-    return await group.end(trace)
+        await group.stop_game()
+    return await group.wait_for_end(trace)
 
 
 def _behaviour(me: str, chance: Random, *, payload_bytes: int) -> RelayBehaviour:

@@ -9,16 +9,16 @@ from random import Random
 from threading import BrokenBarrierError
 from typing import Final, Protocol
 
-from loadtest.measure import Measured, Meter, OnProgress
-from loadtest.simulation.player import Player, connected, sign_in
+from loadtest.measure import Measurements, Meter, OnProgress
+from loadtest.simulation.player import SimulatedPlayer, connected_players, sign_in_guests
 from playhall.errors import ClientError
-from playhall.http import Http
+from playhall.http import HttpClient
 
 
 class Scenario(Protocol):
     """One process's share of a load test."""
 
-    async def run(self, on_progress: OnProgress) -> Measured:
+    async def run(self, on_progress: OnProgress) -> Measurements:
         """Put the load on the server; reports how far it is, gives what was measured."""
 
 
@@ -30,18 +30,18 @@ class Shard:
     index: int = 0
     of: int = 1
 
-    def part(self, whole: int) -> int:
+    def share_of(self, whole: int) -> int:
         """Give this share's part of a number; the parts add up to it."""
         return whole // self.of + (self.index < whole % self.of)
 
     @property
-    def chance(self) -> Random:
+    def random(self) -> Random:
         """The share's source of chance: the same in each run."""
         return Random(self.index)  # noqa: S311 - games, no secrets
 
 
 @asynccontextmanager
-async def sampled(meter: Meter) -> AsyncIterator[asyncio.TaskGroup]:
+async def sample_while(meter: Meter) -> AsyncIterator[asyncio.TaskGroup]:
     """Take samples while a block runs; the block may add tasks, which are waited for."""
     async with asyncio.TaskGroup() as tasks:
         sampling = tasks.create_task(meter.sample())
@@ -54,14 +54,14 @@ async def sampled(meter: Meter) -> AsyncIterator[asyncio.TaskGroup]:
 
 @asynccontextmanager
 async def simulated_players(
-    http: Http, meter: Meter, count: int, chance: Random
-) -> AsyncIterator[list[Player]]:
+    http: HttpClient, meter: Meter, count: int, chance: Random
+) -> AsyncIterator[list[SimulatedPlayer]]:
     """Bring players together for a block."""
     meter.stage = "signing in"
-    accounts = await sign_in(http, count, on_count=_count(meter))
+    accounts = await sign_in_guests(http, count, on_count=_count(meter))
     meter.stage, meter.done = "connecting", 0
     meter.report_progress()
-    async with connected(http, accounts, counters=meter.counters, chance=chance) as players:
+    async with connected_players(http, accounts, counters=meter.counters, chance=chance) as players:
         meter.stage = "playing"
         await meter.begin()
         yield players

@@ -12,11 +12,11 @@ from typing import Final
 
 import orjson
 
-from loadtest.measure import Measured, Meter, OnProgress
-from loadtest.scenarios.scenario import Shard, sampled
+from loadtest.measure import Measurements, Meter, OnProgress
+from loadtest.scenarios.scenario import Shard, sample_while
 from loadtest.transport import open_picows
-from playhall.errors import ClientError, Unreachable
-from playhall.http import Http
+from playhall.errors import ClientError, ServerUnreachable
+from playhall.http import HttpClient
 from playhall.transport import Transport
 
 AT_ONCE: Final = 16
@@ -26,7 +26,7 @@ TOO_MANY: Final = 1008  # RFC 6455: a rule of the server's was broken, here its 
 
 
 @dataclass(frozen=True, slots=True)
-class Signaling:
+class SignalingScenario:
     """One share of: `pairs` of peers who keep `window` messages each under way.
 
     A peer sends at most `messages_per_s`; 0 is as fast as its messages are answered.
@@ -44,12 +44,12 @@ class Signaling:
     asks: bool = True
     messages_per_s: float = 0
 
-    async def run(self, on_progress: OnProgress) -> Measured:
+    async def run(self, on_progress: OnProgress) -> Measurements:
         """Send."""
-        async with Http(self.shard.url) as http:
+        async with HttpClient(self.shard.url) as http:
             meter = Meter(http, on_progress=on_progress, asks=self.asks and self.shard.index == 0)
             meter.stage = "connecting"
-            async with self._connected(meter) as peers, sampled(meter):
+            async with self._connected(meter) as peers, sample_while(meter):
                 await self._measure(meter, peers)
             return meter.result()
 
@@ -65,14 +65,14 @@ class Signaling:
         meter.numbers["to s"] = time.monotonic()
         await meter.close_window()
         for peer in peers:
-            meter.checks.note(IN_ORDER, peer.fault)
+            meter.checks.note_check(IN_ORDER, peer.fault)
 
     @asynccontextmanager
     async def _connected(self, meter: Meter) -> AsyncIterator[list["SignalingPeer"]]:
         pad = "x" * self.payload_bytes
         names = [
             (f"{self.shard.index}-{n}-a", f"{self.shard.index}-{n}-b")
-            for n in range(self.shard.part(self.pairs))
+            for n in range(self.shard.share_of(self.pairs))
         ]
         pause_s = 1 / self.messages_per_s if self.messages_per_s else 0.0
         peers = [
@@ -127,7 +127,7 @@ class SignalingPeer:
         try:
             await asyncio.wait_for(self._open.wait(), OPEN_TIMEOUT_S)
         except TimeoutError:
-            raise Unreachable(f"Peer {self.me} was not let in.") from None
+            raise ServerUnreachable(f"Peer {self.me} was not let in.") from None
         if self.fault is not None:
             raise ClientError(self.fault)
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loadtest.measure import Checks
-from loadtest.players.kind import Kind
-from loadtest.simulation.player import Habits, Player, Seat
+from loadtest.players.kind import RulesetPlayer
+from loadtest.simulation.player import PlayerHabits, SimulatedPlayer, SimulatedSeat
 from loadtest.simulation.trace import ORDER, FinishedGame, GameTrace
 from playhall import Json
-from playhall.errors import Lost, Refused
-from playhall.http import full_jitter_s
+from playhall.errors import ConnectionLost, RequestRefused
+from playhall.http import full_jitter_pause_s
 
 # A game in which nothing happens for so long is given up, and counts as a failed check.
 STALL_S: Final = 60.0
@@ -22,25 +22,27 @@ TRIES_MAX: Final = 5
 class MatchSetup:
     """What is played, and how."""
 
-    kind: Kind
-    habits: Habits = field(default_factory=Habits)
+    kind: RulesetPlayer
+    habits: PlayerHabits = field(default_factory=PlayerHabits)
     config: Json = field(default_factory=dict)
 
 
 class PlayerGroup:
     """Some players and the games that they play, one after the other; the first is the host."""
 
-    def __init__(self, players: Sequence[Player], setup: MatchSetup, checks: Checks) -> None:
+    def __init__(
+        self, players: Sequence[SimulatedPlayer], setup: MatchSetup, checks: Checks
+    ) -> None:
         self.players = players
-        self.seats: list[Seat] = []
+        self.seats: list[SimulatedSeat] = []
         self._setup = setup
         self._checks = checks
 
-    async def play(self) -> FinishedGame | None:
+    async def play_game(self) -> FinishedGame | None:
         """Play one game to its end; None if it went wrong, which the checks then say."""
         trace = await self.start_game()
-        self.begin()
-        return await self.end(trace)
+        self.begin_playing()
+        return await self.wait_for_end(trace)
 
     async def start_game(self) -> GameTrace:
         """Open a lobby, start the game, and let everybody follow it; nobody moves yet."""
@@ -53,17 +55,17 @@ class PlayerGroup:
         ]
         return trace
 
-    def begin(self) -> None:
+    def begin_playing(self) -> None:
         """Let everybody play."""
         for seat in self.seats:
-            seat.begin()
+            seat.begin_playing()
 
-    def pause(self) -> None:
+    def pause_playing(self) -> None:
         """Let nobody move any more."""
         for seat in self.seats:
             seat.paused = True
 
-    async def end(self, trace: GameTrace) -> FinishedGame | None:
+    async def wait_for_end(self, trace: GameTrace) -> FinishedGame | None:
         """Wait for the game's end, and check its result."""
         try:
             await _until_done(trace)
@@ -75,23 +77,23 @@ class PlayerGroup:
         self.players[0].counters.counts["games"] += 1
         return trace.finish(self.players[0].account.token)
 
-    async def stop(self) -> None:
+    async def stop_game(self) -> None:
         """End a game that does not end by itself: once all have paused, the host ends it."""
         for seat in self.seats:
             await _until_answered(seat)
-        self.seats[0].make({"type": "end"}, lambda _, __: None)
+        self.seats[0].make_move({"type": "end"}, lambda _, __: None)
 
     async def _start(self) -> str:
         """Give the game's id; a lobby that came to nothing is followed by another."""
         for attempt in range(TRIES_MAX - 1):
             try:
                 return await self._start_once()
-            except Lost:
-                await self.players[0].connection.ready()
-            except Refused as refused:
+            except ConnectionLost:
+                await self.players[0].connection.wait_until_ready()
+            except RequestRefused as refused:
                 if not refused.retry:
                     raise
-            await asyncio.sleep(full_jitter_s(attempt))
+            await asyncio.sleep(full_jitter_pause_s(attempt))
         return await self._start_once()
 
     async def _start_once(self) -> str:
@@ -119,12 +121,12 @@ async def _until_done(trace: GameTrace) -> None:
             await asyncio.wait_for(trace.done.wait(), STALL_S)
         except TimeoutError:
             if trace.head == head:
-                trace.wrong(
+                trace.note_fault(
                     ORDER, f"game {trace.game_id}: nothing came after event {head} for {STALL_S} s"
                 )
 
 
-async def _until_answered(seat: Seat) -> None:
+async def _until_answered(seat: SimulatedSeat) -> None:
     async with asyncio.timeout(STALL_S):
         while seat.stream.moves.under_way:  # noqa: ASYNC110 - the answers have no event
             await asyncio.sleep(0.01)

@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from loadtest.measure import Counters
-from loadtest.players.kind import AnyBehaviour, Behaviour, Kind
+from loadtest.players.kind import Behaviour, GenericBehaviour, RulesetPlayer
 from loadtest.simulation.trace import LEGAL, GameTrace
 from loadtest.transport import open_picows
 from playhall import Json
@@ -17,7 +17,7 @@ from playhall.account import Account
 from playhall.connection import Connection
 from playhall.errors import ClientError
 from playhall.game import GAME_COMPLETED, GameStream
-from playhall.http import Http
+from playhall.http import HttpClient
 
 # Fewer than the server writes into a game's log for one player.
 ILLEGAL_MOVES_MAX: Final = 50
@@ -32,7 +32,7 @@ _TOO_LATE: Final = "game_over"
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class PlayerHabits:
     """How a player plays.
 
     `think_s` is the most time it takes over a move, `misplays` the share of moves that it
@@ -44,14 +44,14 @@ class Habits:
     window: int = 1
 
 
-class Player:
+class SimulatedPlayer:
     """A simulated player on a connection of its own."""
 
     def __init__(self, url: str, account: Account, *, counters: Counters, chance: Random) -> None:
         self.account = account
         self.counters = counters
         self.chance = chance
-        self.seat: Seat | None = None
+        self.seat: SimulatedSeat | None = None
         self.connection = Connection(
             url, account, open_transport=open_picows, on_update=_ignore, on_frame=self._take_frame
         )
@@ -65,10 +65,12 @@ class Player:
         """Keep the connection up."""
         await self.connection.run()
 
-    async def take_seat(self, trace: GameTrace, kind: Kind, habits: Habits) -> "Seat":
+    async def take_seat(
+        self, trace: GameTrace, kind: RulesetPlayer, habits: PlayerHabits
+    ) -> "SimulatedSeat":
         """Follow a game from its first event on, and play in it."""
         behaviour = kind.behaviour(self.player_id, self.chance)
-        seat = AskingSeat if kind.asks else Seat
+        seat = LegalMovesSeat if kind.asks_for_moves else SimulatedSeat
         self.seat = seat(self, trace, behaviour, habits)
         await self.connection.follow(self.seat.stream)
         return self.seat
@@ -81,11 +83,11 @@ class Player:
 
     def _take_frame(self, frame: bytes) -> None:
         seat = self.seat
-        if seat is None or not seat.recognise(frame):
-            self.connection.receive(frame)
+        if seat is None or not seat.take_known_frame(frame):
+            self.connection.handle_frame(frame)
 
 
-class Seat:
+class SimulatedSeat:
     """One player in one game."""
 
     __slots__ = (
@@ -104,7 +106,7 @@ class Seat:
     )
 
     def __init__(
-        self, player: Player, trace: GameTrace, behaviour: Behaviour, habits: Habits
+        self, player: SimulatedPlayer, trace: GameTrace, behaviour: Behaviour, habits: PlayerHabits
     ) -> None:
         self._player = player
         self._counters = player.counters
@@ -119,33 +121,33 @@ class Seat:
         self.paused = True
         self.stream = GameStream(
             trace.game_id,
-            player.connection.moves_of(trace.game_id),
+            player.connection.track_moves(trace.game_id),
             on_event=self._take,
-            on_failure=lambda error: trace.fail(self._me, error),
+            on_failure=lambda error: trace.note_failure(self._me, error),
         )
 
-    def recognise(self, frame: bytes) -> bool:
+    def take_known_frame(self, frame: bytes) -> bool:
         """Take a frame that another player of this game got already, unparsed."""
         stream = self.stream
         index = stream.next_index
-        seen = self._trace.known(index, frame)
+        seen = self._trace.find_known(index, frame)
         if seen is None or stream.failure is not None:
             self._frame = frame
             return False
-        stream.advance(seen.event, seen.payload, index)
+        stream.count_event(seen.event, seen.payload, index)
         self._see(seen.event, seen.payload, index)
         return True
 
-    def make(self, move: Json, done: Callable[[Json | ClientError, float], None]) -> None:
+    def make_move(self, move: Json, done: Callable[[Json | ClientError, float], None]) -> None:
         """Make a move that is not the behaviour's."""
-        self.stream.moves.make(move, done)
+        self.stream.moves.send_move(move, done)
 
-    def begin(self) -> None:
+    def begin_playing(self) -> None:
         """Play from now on."""
         self.paused = False
-        self.go_on()
+        self.play_due()
 
-    def go_on(self) -> None:
+    def play_due(self) -> None:
         """Play what there is to play now."""
         habits, behaviour, moves = self._habits, self._behaviour, self.stream.moves
         while behaviour.turn != self._played_turn:
@@ -153,22 +155,22 @@ class Seat:
             if busy or self.paused or self.stream.completed:
                 return
             turn = behaviour.turn
-            move = behaviour.choose()
+            move = behaviour.choose_move()
             if move is None:
                 return
             self._played_turn = turn
             self._think(move)
 
     def _take(self, message: Json) -> None:
-        seen = self._trace.take(self._me, message, self._frame)
+        seen = self._trace.take_event(self._me, message, self._frame)
         self._see(seen.event, seen.payload, message["event_index"])
 
     def _see(self, event: str, payload: Json, index: int) -> None:
         self._counters.counts["deliveries"] += 1
-        self._behaviour.see(event, payload)
-        self._trace.reached(self._me, index)
+        self._behaviour.on_event(event, payload)
+        self._trace.note_progress(self._me, index)
         if event != GAME_COMPLETED:
-            self.go_on()
+            self.play_due()
 
     def _think(self, move: Json) -> None:
         wait_s = self._habits.think_s
@@ -189,9 +191,11 @@ class Seat:
             and self._player.chance.random() < self._habits.misplays
         ):
             self._illegal_moves += 1
-            self.make(self._behaviour.illegal_move(), partial(self._illegal_move_answered, move))
+            self.make_move(
+                self._behaviour.make_illegal_move(), partial(self._illegal_move_answered, move)
+            )
         else:
-            self.make(move, self._answered)
+            self.make_move(move, self._answered)
 
     def _answered(self, reply: Json | ClientError, waited_s: float) -> None:
         if isinstance(reply, ClientError):
@@ -202,39 +206,41 @@ class Seat:
         else:
             self._counters.refusals[reply["code"]] += 1
             if reply["code"] != _TOO_LATE:
-                self._trace.wrong(
+                self._trace.note_fault(
                     LEGAL, f"game {self._trace.game_id}: {self._me}: {reply['message']}"
                 )
-        self.go_on()
+        self.play_due()
 
     def _illegal_move_answered(self, move: Json, reply: Json | ClientError, _: float) -> None:
         if isinstance(reply, ClientError):
             return
         if reply["type"] == "ok":
-            self._trace.wrong(LEGAL, f"game {self._trace.game_id}: took a move that is not legal")
+            self._trace.note_fault(
+                LEGAL, f"game {self._trace.game_id}: took a move that is not legal"
+            )
             return
         self._counters.refusals[reply["code"]] += 1
-        self._trace.checks.note(LEGAL, None)
-        self.make(move, self._answered)
+        self._trace.checks.note_check(LEGAL, None)
+        self.make_move(move, self._answered)
 
 
-class AskingSeat(Seat):
+class LegalMovesSeat(SimulatedSeat):
     """One player in one game whose rules it does not know: it asks for its legal moves."""
 
     __slots__ = ("_asking",)
 
-    _behaviour: AnyBehaviour
+    _behaviour: GenericBehaviour
 
     def __init__(
-        self, player: Player, trace: GameTrace, behaviour: Behaviour, habits: Habits
+        self, player: SimulatedPlayer, trace: GameTrace, behaviour: Behaviour, habits: PlayerHabits
     ) -> None:
         super().__init__(player, trace, behaviour, habits)
         self._asking = False
 
-    def go_on(self) -> None:
+    def play_due(self) -> None:
         """Ask once nothing else is under way, then play."""
         if self._behaviour.moves is not None:
-            super().go_on()
+            super().play_due()
         elif not (self._asking or self.paused or self.stream.completed):
             self._asking = True
             self._player.connection.request_snapshot(self.stream.game_id, self._shown)
@@ -242,11 +248,11 @@ class AskingSeat(Seat):
     def _shown(self, reply: Json | ClientError) -> None:
         self._asking = False
         if isinstance(reply, ClientError):  # asked again once the connection is back
-            asyncio.get_running_loop().call_later(ASK_AGAIN_S, self.go_on)
+            asyncio.get_running_loop().call_later(ASK_AGAIN_S, self.play_due)
         elif reply["type"] == "error":
-            self._trace.wrong(LEGAL, f"game {self._trace.game_id}: {reply['message']}")
+            self._trace.note_fault(LEGAL, f"game {self._trace.game_id}: {reply['message']}")
         elif reply["view"]["legal_moves"] is None and reply["status"] != "completed":
-            self._trace.wrong(LEGAL, UNLISTED)
+            self._trace.note_fault(LEGAL, UNLISTED)
         elif reply["head"] < self.stream.next_index:
             self._take_moves(reply)
         # Else events are on their way, and asking again is up to the next of them.
@@ -254,14 +260,14 @@ class AskingSeat(Seat):
     def _take_moves(self, reply: Json) -> None:
         if reply["head"] == self.stream.next_index - 1:
             self._behaviour.moves = reply["view"]["legal_moves"] or []
-        self.go_on()
+        self.play_due()
 
     def _answered(self, reply: Json | ClientError, waited_s: float) -> None:
         # What was legal when it was asked for may not be when it arrives, if others move too.
         was_overtaken = self._behaviour.turn != self._played_turn
         if was_overtaken and not isinstance(reply, ClientError) and reply["type"] != "ok":
             self._counters.refusals[reply["code"]] += 1
-            self.go_on()
+            self.play_due()
         else:
             super()._answered(reply, waited_s)
 
@@ -276,14 +282,16 @@ def _ignore(_: Json) -> None:
 AT_ONCE: Final = 16
 
 
-async def sign_in(http: Http, count: int, *, on_count: Callable[[int], None]) -> list[Account]:
+async def sign_in_guests(
+    http: HttpClient, count: int, *, on_count: Callable[[int], None]
+) -> list[Account]:
     """Make guests, some at once; `came` is called with how many there are."""
     turnstile = asyncio.Semaphore(AT_ONCE)
     accounts: list[Account] = []
 
     async def one(number: int) -> None:
         async with turnstile:
-            accounts.append(await Account.guest(http, f"Player {number}"))
+            accounts.append(await Account.sign_in_as_guest(http, f"Player {number}"))
             on_count(len(accounts))
 
     async with asyncio.TaskGroup() as tasks:
@@ -293,12 +301,12 @@ async def sign_in(http: Http, count: int, *, on_count: Callable[[int], None]) ->
 
 
 @asynccontextmanager
-async def connected(
-    http: Http, accounts: list[Account], *, counters: Counters, chance: Random
-) -> AsyncIterator[list[Player]]:
+async def connected_players(
+    http: HttpClient, accounts: list[Account], *, counters: Counters, chance: Random
+) -> AsyncIterator[list[SimulatedPlayer]]:
     """Connect players for a block; when it ends, all have gone."""
     players = [
-        Player(http.socket_url, account, counters=counters, chance=Random(chance.random()))  # noqa: S311 - play
+        SimulatedPlayer(http.socket_url, account, counters=counters, chance=Random(chance.random()))  # noqa: S311 - play
         for account in accounts
     ]
     try:
@@ -308,7 +316,7 @@ async def connected(
                 for player in group:
                     tasks.create_task(player.run())
                 for player in group:
-                    await player.connection.ready()
+                    await player.connection.wait_until_ready()
             try:
                 yield players
             finally:

@@ -15,11 +15,11 @@ from typing import Any, Final
 import orjson
 
 from loadtest.measure import Checks
-from loadtest.players.kind import Kind, Score
+from loadtest.players.kind import RulesetPlayer, ScoreKeeper
 from playhall import Json
-from playhall.errors import ClientError, OutOfOrder
+from playhall.errors import ClientError, EventOutOfOrder
 from playhall.game import GAME_COMPLETED, INVALID_ACTION
-from playhall.http import Http
+from playhall.http import HttpClient
 from protocol.limits import EVENTS_PAGE_MAX
 
 # Once every player has this many events behind it, they are dropped.
@@ -35,7 +35,7 @@ SUMMARY: Final = "the summary is the score that clients counted"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenEvent:
     """An event as it was seen: `public` is its payload without what is hidden from others."""
 
     event: str
@@ -61,56 +61,60 @@ class FinishedGame:
     token: str
 
 
-def digest_event(digest: "blake2b", index: int, seen: Seen) -> None:
+def digest_event(digest: "blake2b", index: int, seen: SeenEvent) -> None:
     """Add one event's public part to a digest of a log."""
     digest.update(
         orjson.dumps([index, seen.event, seen.public, seen.at], option=orjson.OPT_SORT_KEYS)
     )
 
 
-def seen_of(event: str, payload: Json | None, at: str, hides: dict[str, str] | None) -> Seen:
+def parse_seen_event(
+    event: str, payload: Json | None, at: str, hides: dict[str, str] | None
+) -> SeenEvent:
     """Split an event into what everybody sees and the rest; all is the rest, if it is not known."""
     whole: Json = payload if payload is not None else {}
     if hides is None:
-        return Seen(event, whole, {}, at)
+        return SeenEvent(event, whole, {}, at)
     if event == INVALID_ACTION:  # why a move was refused is for the mover alone
-        return Seen(event, whole, {"player_id": whole["player_id"]}, at)
+        return SeenEvent(event, whole, {"player_id": whole["player_id"]}, at)
     key = hides.get(event)
     public = whole if key is None else {name: whole[name] for name in whole if name != key}
-    return Seen(event, whole, public, at)
+    return SeenEvent(event, whole, public, at)
 
 
 class GameTrace:
     """One game under way. `done` is set once all players saw its end, or it went wrong."""
 
-    def __init__(self, kind: Kind, game_id: str, players: list[str], checks: Checks) -> None:
+    def __init__(
+        self, kind: RulesetPlayer, game_id: str, players: list[str], checks: Checks
+    ) -> None:
         self.game_id = game_id
         self.checks = checks
         self.done = asyncio.Event()
         self.went_wrong = False
         self.head = -1
         self.frames: list[bytes] = []
-        self.events: list[Seen] = []
+        self.events: list[SeenEvent] = []
         self.base = 0  # the index of the first event that is still here
         self._hides = None if kind.hidden is None else dict(kind.hidden)
         self._hidden: list[tuple[int, str, Json]] = []
-        self._score: Score = kind.score(players)
+        self._score: ScoreKeeper = kind.score(players)
         self._misplays: Counter[str] = Counter()
         self._digest = blake2b(digest_size=16)
         self._next_of = dict.fromkeys(players, 0)
         self._first: Json = {}
 
-    def known(self, index: int, frame: bytes) -> Seen | None:
+    def find_known(self, index: int, frame: bytes) -> SeenEvent | None:
         """Find the event of a frame that another player got already, byte for byte."""
         place = index - self.base
         if 0 <= place < len(self.frames) and self.frames[place] == frame:
             return self.events[place]
         return None
 
-    def take(self, player: str, message: Json, frame: bytes) -> Seen:
+    def take_event(self, player: str, message: Json, frame: bytes) -> SeenEvent:
         """Take an event that a player got: the first time it is added, later compared."""
         index = message["event_index"]
-        seen = seen_of(message["event"], message["payload"], message["at"], self._hides)
+        seen = parse_seen_event(message["event"], message["payload"], message["at"], self._hides)
         self._look_for_hidden(player, index, seen)
         place = index - self.base
         if place == len(self.events):
@@ -119,32 +123,32 @@ class GameTrace:
             self._compare(index, seen, self.events[place])
         return seen
 
-    def reached(self, player: str, index: int) -> None:
+    def note_progress(self, player: str, index: int) -> None:
         """Take note how far a player has come."""
         self._next_of[player] = index + 1
         if index - self.base >= 2 * TRIM_EVENTS:
             self._trim()
         if index == self.head and self.events[-1].event == GAME_COMPLETED:
-            self.checks.note(ORDER, None)
+            self.checks.note_check(ORDER, None)
             if min(self._next_of.values()) > self.head:
                 self.done.set()
 
-    def fail(self, player: str, error: ClientError) -> None:
+    def note_failure(self, player: str, error: ClientError) -> None:
         """Take note that a player cannot go on."""
-        name = ORDER if isinstance(error, OutOfOrder) else LEGAL
-        self.wrong(name, f"game {self.game_id}, player {player}: {error}")
+        name = ORDER if isinstance(error, EventOutOfOrder) else LEGAL
+        self.note_fault(name, f"game {self.game_id}, player {player}: {error}")
 
-    def wrong(self, name: str, fault: str) -> None:
+    def note_fault(self, name: str, fault: str) -> None:
         """Take note of a broken promise; the game is not waited for any longer."""
-        self.checks.note(name, fault)
+        self.checks.note_check(name, fault)
         self.went_wrong = True
         self.done.set()
 
     def finish(self, token: str) -> FinishedGame:
         """Check the result against the count, and give what an audit needs."""
         last, totals = self.events[-1].payload, self._score.totals
-        self.checks.note(AGREE, None)
-        self.checks.note(SCORE, self._fault_of_result(last, totals))
+        self.checks.note_check(AGREE, None)
+        self.checks.note_check(SCORE, self._fault_of_result(last, totals))
         return FinishedGame(
             game_id=self.game_id,
             head=self.head,
@@ -156,22 +160,22 @@ class GameTrace:
             token=token,
         )
 
-    def _add(self, index: int, seen: Seen, frame: bytes) -> None:
+    def _add(self, index: int, seen: SeenEvent, frame: bytes) -> None:
         self.head = index
         self.frames.append(frame)
         self.events.append(seen)
         digest_event(self._digest, index, seen)
-        self._score.see(seen.event, seen.payload)
+        self._score.on_event(seen.event, seen.payload)
         if index == 0:
             self._first = seen.payload
         elif seen.event == INVALID_ACTION:
             self._misplays[seen.payload["player_id"]] += 1
 
-    def _compare(self, index: int, seen: Seen, first: Seen) -> None:
+    def _compare(self, index: int, seen: SeenEvent, first: SeenEvent) -> None:
         if (seen.event, seen.at, seen.public) != (first.event, first.at, first.public):
-            self.wrong(AGREE, f"game {self.game_id}: event {index} is {seen} or {first}")
+            self.note_fault(AGREE, f"game {self.game_id}: event {index} is {seen} or {first}")
 
-    def _look_for_hidden(self, player: str, index: int, seen: Seen) -> None:
+    def _look_for_hidden(self, player: str, index: int, seen: SeenEvent) -> None:
         key = None if self._hides is None else self._hides.get(seen.event)
         if key is None:
             return
@@ -179,9 +183,11 @@ class GameTrace:
         self._hidden.append((index, key, entries))
         # Whoever takes up a game that is over gets its log, with nothing hidden any more.
         if set(entries) - {player} and not self._is_over:
-            self.wrong(HIDDEN, f"game {self.game_id}: {player} saw {sorted(entries)} at {index}")
+            self.note_fault(
+                HIDDEN, f"game {self.game_id}: {player} saw {sorted(entries)} at {index}"
+            )
         else:
-            self.checks.note(HIDDEN, None)
+            self.checks.note_check(HIDDEN, None)
 
     @property
     def _is_over(self) -> bool:
@@ -208,7 +214,7 @@ class GameTrace:
 EVENTS_MAX: Final = 10_000_000
 
 
-class Reservoir:
+class GameSample:
     """A fair sample of what is offered, however much that is (reservoir sampling)."""
 
     def __init__(self, size: int, chance: Random) -> None:
@@ -217,7 +223,7 @@ class Reservoir:
         self._offered = 0
         self._chance = chance
 
-    def offer(self, game: FinishedGame) -> None:
+    def offer_game(self, game: FinishedGame) -> None:
         """Keep a game, or not."""
         self._offered += 1
         if len(self.kept) < self._size:
@@ -228,16 +234,16 @@ class Reservoir:
             self.kept[place] = game
 
 
-async def audit(http: Http, game: FinishedGame, checks: Checks) -> None:
+async def audit_games(http: HttpClient, game: FinishedGame, checks: Checks) -> None:
     """Compare the log and the summary over HTTP with what was seen."""
     try:
-        checks.note(LOG, await _fault_of_log(http, game))
-        checks.note(SUMMARY, await _fault_of_summary(http, game))
+        checks.note_check(LOG, await _fault_of_log(http, game))
+        checks.note_check(SUMMARY, await _fault_of_summary(http, game))
     except ClientError as error:
-        checks.note(LOG, f"game {game.game_id}: {error}")
+        checks.note_check(LOG, f"game {game.game_id}: {error}")
 
 
-async def _fault_of_log(http: Http, game: FinishedGame) -> str | None:
+async def _fault_of_log(http: HttpClient, game: FinishedGame) -> str | None:
     digest = blake2b(digest_size=16)
     hidden = _Hidden(game)
     after = -1
@@ -252,7 +258,7 @@ async def _fault_of_log(http: Http, game: FinishedGame) -> str | None:
             after += 1
             if event["event_index"] != after:
                 return f"game {game.game_id}: {event['event_index']} comes where {after} is due"
-            seen = seen_of(event["event"], event["payload"], event["at"], game.hides)
+            seen = parse_seen_event(event["event"], event["payload"], event["at"], game.hides)
             digest_event(digest, after, seen)
             if (fault := hidden.fault(after, event["payload"])) is not None:
                 return fault
@@ -277,7 +283,7 @@ class _Hidden:
         return None
 
 
-async def _fault_of_summary(http: Http, game: FinishedGame) -> str | None:
+async def _fault_of_summary(http: HttpClient, game: FinishedGame) -> str | None:
     summary = await http.get(f"/v1/games/{game.game_id}/summary", token=game.token)
     if summary["final_scores"] != game.totals:
         return f"game {game.game_id}: counted {game.totals}, summary {summary['final_scores']}"

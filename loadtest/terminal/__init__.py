@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from loadtest.terminal.any_game import AnyScreen
+from loadtest.terminal.any_game import GenericScreen
 from loadtest.terminal.screens import (
     ElDoradoScreen,
     FourInARowScreen,
@@ -30,7 +30,7 @@ SCREENS: Final[Mapping[str, type[Screen]]] = MappingProxyType(
 )
 
 
-def screen_of(ruleset: str, me: str, names: Mapping[str, str]) -> Screen:
+def make_screen(ruleset: str, me: str, names: Mapping[str, str]) -> Screen:
     """Make the screen of a ruleset for one player."""
     screen = SCREENS.get(ruleset)
-    return AnyScreen(me, names, title=ruleset) if screen is None else screen(me, names)
+    return GenericScreen(me, names, title=ruleset) if screen is None else screen(me, names)

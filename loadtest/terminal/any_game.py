@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from loadtest.terminal.screens import Screen, Unclear
+from loadtest.terminal.screens import Screen, UnclearInput
 from playhall import Json
 from playhall.game import INVALID_ACTION
 
@@ -16,7 +16,7 @@ LINE_CHARS_MAX: Final = 400
 MOVES_SHOWN_MAX: Final = 30
 
 
-class AnyScreen(Screen):
+class GenericScreen(Screen):
     """Every field of the view in a line; a move is typed as its number, or as JSON."""
 
     moves: ClassVar[frozenset[str]] = frozenset()
@@ -34,23 +34,25 @@ class AnyScreen(Screen):
         if event == INVALID_ACTION:
             return None
         fields = {key: value for key, value in payload.items() if not key.startswith("_")}
-        return Text(f"{harmless(event)}  ", "dim").append_text(self._written(fields))
+        return Text(f"{strip_control_characters(event)}  ", "dim").append_text(
+            self._written(fields)
+        )
 
-    def show(self, view: Json) -> RenderableType:
+    def show_view(self, view: Json) -> RenderableType:
         """Show every field but the moves, and then the moves with their numbers."""
         fields, moves = Table.grid(padding=(0, 2)), Table.grid(padding=(0, 2))
         for key, value in view.items():
             if key != "legal_moves":
-                fields.add_row(Text(harmless(key), "cyan"), self._written(value))
+                fields.add_row(Text(strip_control_characters(key), "cyan"), self._written(value))
         for number, move in enumerate(view["legal_moves"][:MOVES_SHOWN_MAX], 1):
             moves.add_row(Text(str(number), "bold"), self._written(move))
         return Group(fields, moves)
 
-    def prompt(self, view: Json) -> str:
+    def prompt_text(self, view: Json) -> str:
         """Ask for a move."""
         return f"Your move? (1 to {len(view['legal_moves'])}, or JSON) "
 
-    def read(self, line: str, view: Json) -> Json:
+    def read_move(self, line: str, view: Json) -> Json:
         """Read the number of a move, or a move as JSON."""
         moves: list[Json] = view["legal_moves"]
         try:
@@ -61,10 +63,10 @@ class AnyScreen(Screen):
             return typed
         if type(typed) is int and 1 <= typed <= len(moves):
             return moves[typed - 1]
-        raise Unclear(f"Type a move: its number, from 1 to {len(moves)}, or a JSON object.")
+        raise UnclearInput(f"Type a move: its number, from 1 to {len(moves)}, or a JSON object.")
 
     def _written(self, value: Any) -> Text:
-        return Text(harmless(json.dumps(self._named(value), ensure_ascii=False)))
+        return Text(strip_control_characters(json.dumps(self._named(value), ensure_ascii=False)))
 
     def _named(self, value: Any) -> Any:
         """Put the names of players for their ids."""
@@ -73,10 +75,10 @@ class AnyScreen(Screen):
         if isinstance(value, list):
             return [self._named(each) for each in value]
         is_player = isinstance(value, str) and (value == self.me or value in self._names)
-        return self.name(value) if is_player else value
+        return self.player_name(value) if is_player else value
 
 
-def harmless(text: str) -> str:
+def strip_control_characters(text: str) -> str:
     """Write what others wrote so that nothing moves the cursor, and that it has an end."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return shown if len(shown) <= LINE_CHARS_MAX else f"{shown[: LINE_CHARS_MAX - 1]}…"

@@ -32,7 +32,7 @@ class Keyboard:
         self._lines: asyncio.Queue[_TypedLine] = asyncio.Queue(LINES_MAX)
         Thread(target=self._read, name="keyboard", daemon=True).start()
 
-    def forget(self) -> None:
+    def discard_typed(self) -> None:
         """Drop what a person has typed so far, half a line as well: it was for another screen.
 
         What is piped in stays: it was written for nobody's eyes.

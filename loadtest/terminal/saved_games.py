@@ -24,7 +24,7 @@ class SavedGame(BaseModel):
     names: dict[str, str]
 
 
-class SavedGames:
+class SavedGameFolder:
     """The folder; only its owner can read what is in it."""
 
     def __init__(self, folder: Path | None = None) -> None:

@@ -17,7 +17,7 @@ from loadtest.players.four_in_a_row import COLUMNS, ROWS
 from playhall import Json
 
 
-class Unclear(Exception):
+class UnclearInput(Exception):
     """A typed line that makes no sense; the message says what does."""
 
 
@@ -32,17 +32,17 @@ class Screen(ABC):
         self.me = me
         self._names = names
 
-    def name(self, player_id: str) -> str:
+    def player_name(self, player_id: str) -> str:
         """Say who somebody is."""
         return "You" if player_id == self.me else self._names.get(player_id, player_id[:8])
 
     def describe(self, event: str, payload: Json) -> Text | None:
         """Describe an event in one line; None for events that need no description."""
         if event == "game_created":
-            seated = ", ".join(self.name(seat["player_id"]) for seat in payload["players"])
+            seated = ", ".join(self.player_name(seat["player_id"]) for seat in payload["players"])
             return Text(f"{self.title}: {seated}.", style="bold")
         if event in _PRESENCE:
-            player = self.name(payload["player_id"])
+            player = self.player_name(payload["player_id"])
             of_you, of_others = _PRESENCE[event]
             did = of_you if player == "You" else of_others
             return Text(f"{player} {did}.", style="dim")
@@ -64,21 +64,21 @@ class Screen(ABC):
         """Describe one of the ruleset's own events."""
 
     @abstractmethod
-    def show(self, view: Json) -> RenderableType:
+    def show_view(self, view: Json) -> RenderableType:
         """Show the table before this player's move."""
 
     @abstractmethod
-    def prompt(self, view: Json) -> str:
+    def prompt_text(self, view: Json) -> str:
         """Ask for a move."""
 
     @abstractmethod
-    def read(self, line: str, view: Json) -> Json:
-        """Read a typed line as a move; raise `Unclear`."""
+    def read_move(self, line: str, view: Json) -> Json:
+        """Read a typed line as a move; raise `UnclearInput`."""
 
     def _result(self, payload: Json) -> Text:
         scores = sorted(payload["final_scores"].items(), key=lambda item: -item[1])
-        listed = ", ".join(f"{self.name(player)} {score}" for player, score in scores)
-        winners = [self.name(player) for player in payload["winners"]]
+        listed = ", ".join(f"{self.player_name(player)} {score}" for player, score in scores)
+        winners = [self.player_name(player) for player in payload["winners"]]
         verdict = f"{' and '.join(winners)} won" if winners else "Nobody won"
         return Text(f"{verdict}. Final score: {listed}.", style="bold green")
 
@@ -94,12 +94,12 @@ _PRESENCE = {
 }
 
 
-def choice(line: str, *, low: int, high: int, what: str) -> int:
-    """Read a number within bounds; raise `Unclear`."""
+def read_number(line: str, *, low: int, high: int, what: str) -> int:
+    """Read a number within bounds; raise `UnclearInput`."""
     text = line.strip()
     if text.isascii() and text.isdigit() and low <= int(text) <= high:
         return int(text)
-    raise Unclear(f"Type {what}: a number from {low} to {high}.")
+    raise UnclearInput(f"Type {what}: a number from {low} to {high}.")
 
 
 # ---------------------------------------------------------------------- cards
@@ -109,23 +109,23 @@ _SYMBOLS: Final = {"spades": "♠", "hearts": "♥", "diamonds": "♦", "clubs":
 _STYLES: Final = {"spades": "", "hearts": "red", "diamonds": "red", "clubs": ""}
 
 
-def symbol(suit: str) -> str:
+def suit_symbol(suit: str) -> str:
     """Write a suit."""
     return _SYMBOLS[suit]
 
 
-def short(card: str) -> str:
+def card_text(card: str) -> str:
     """Write a card: `A♠`."""
     deck, suit, rank = card.split(":")
     return f"{rank}{_SYMBOLS[suit]}{'' if deck == 'd0' else '²'}"
 
 
-def painted(card: str, extra: str = "") -> Text:
+def coloured_card(card: str, extra: str = "") -> Text:
     """Write a card in its colour."""
-    return Text(short(card), style=f"{_STYLES[SUIT_OF[card]]} {extra}".strip())
+    return Text(card_text(card), style=f"{_STYLES[SUIT_OF[card]]} {extra}".strip())
 
 
-def in_order(hand: Sequence[str]) -> list[str]:
+def sort_hand(hand: Sequence[str]) -> list[str]:
     """Sort a hand by suit, high cards first."""
     return sorted(hand, key=lambda card: (SUITS.index(SUIT_OF[card]), -RANK_OF[card], card))
 
@@ -136,17 +136,17 @@ def read_card(line: str, hand: Sequence[str]) -> str:
     if text.isascii() and text.isdigit():
         if 1 <= int(text) <= len(hand):
             return hand[int(text) - 1]
-        raise Unclear(f"Your hand has {len(hand)} cards: type a number from 1 to {len(hand)}.")
+        raise UnclearInput(f"Your hand has {len(hand)} cards: type a number from 1 to {len(hand)}.")
     for card in hand:
         if text in _spellings(card):
             return card
-    raise Unclear("Type a card's number, or its name: AS is the ace of spades, 10H a red ten.")
+    raise UnclearInput("Type a card's number, or its name: AS is the ace of spades, 10H a red ten.")
 
 
 def _spellings(card: str) -> set[str]:
     deck, suit, rank = card.split(":")
     names = {f"{rank}{_SYMBOLS[suit]}", f"{rank}{suit[0].upper()}"}
-    return names if deck == "d0" else names | {f"{name}2" for name in names} | {short(card)}
+    return names if deck == "d0" else names | {f"{name}2" for name in names} | {card_text(card)}
 
 
 # ---------------------------------------------------------------------- El Dorado
@@ -167,7 +167,9 @@ class ElDoradoScreen(Screen):
     def describe_move(self, event: str, payload: Json) -> str:
         """Say what was bid or played."""
         return (
-            f"bid {payload['bid']}" if event == "player_bid" else f"played {short(payload['card'])}"
+            f"bid {payload['bid']}"
+            if event == "player_bid"
+            else f"played {card_text(payload['card'])}"
         )
 
     def describe_event(self, event: str, payload: Json) -> Text | None:
@@ -175,16 +177,16 @@ class ElDoradoScreen(Screen):
         match event:
             case "round_started":
                 self._bids.clear()
-                starter = self.name(payload["player_id"])
+                starter = self.player_name(payload["player_id"])
                 head = f"\nRound {payload['round']}, {_cards_each(payload['cards'])}; {starter}"
                 return Text(f"{head} {'begin' if starter == 'You' else 'begins'}.", style="bold")
             case "cards_dealt":
                 self._players = payload["players"]
-                return _cards_text("Your hand: ", in_order(payload["hands"].get(self.me, ())))
+                return _cards_text("Your hand: ", sort_hand(payload["hands"].get(self.me, ())))
             case "trump_revealed":
                 return _cards_text(f"Trump is {payload['trump']}: ", [payload["card"]])
             case "player_bid":
-                self._bids.append(f"{self.name(payload['player_id'])} {payload['bid']}")
+                self._bids.append(f"{self.player_name(payload['player_id'])} {payload['bid']}")
             case "bidding_completed":
                 return Text(f"Bids: {', '.join(self._bids)}.")
             case "trick_started":
@@ -197,39 +199,42 @@ class ElDoradoScreen(Screen):
                 return self._describe_score(payload)
         return None
 
-    def show(self, view: Json) -> RenderableType:
+    def show_view(self, view: Json) -> RenderableType:
         """Show the scores, the trick, and the hand with what may be played."""
         return Group(self._table(view), self._hand(view))
 
-    def prompt(self, view: Json) -> str:
+    def prompt_text(self, view: Json) -> str:
         """Ask for a bid or a card."""
         if view["phase"] == "bidding":
             return f"How many tricks will you take? (0 to {view['cards']}) "
         return "Which card? (number or name) "
 
-    def read(self, line: str, view: Json) -> Json:
+    def read_move(self, line: str, view: Json) -> Json:
         """Read a bid or a card."""
         if view["phase"] == "bidding":
-            bid = choice(line, low=0, high=view["cards"], what="your bid")
+            bid = read_number(line, low=0, high=view["cards"], what="your bid")
             return {"type": "bid", "bid": bid}
-        return {"type": "play_card", "card": read_card(line, in_order(view["hand"]))}
+        return {"type": "play_card", "card": read_card(line, sort_hand(view["hand"]))}
 
     def _describe_trick(self, payload: Json) -> Text:
         line = Text(f"Trick {payload['trick']}: ")
         for place, (player, card) in enumerate(self._trick):
-            line.append(f"{', ' if place else ''}{self.name(player)} ").append_text(painted(card))
-        winner = self.name(payload["player_id"])
+            line.append(f"{', ' if place else ''}{self.player_name(player)} ").append_text(
+                coloured_card(card)
+            )
+        winner = self.player_name(payload["player_id"])
         return line.append(f". {winner} {'take' if winner == 'You' else 'takes'} it.")
 
     def _describe_score(self, payload: Json) -> Text:
         results = [
-            f"{self.name(player)} {result['tricks']} of {result['bid']} ({result['delta']:+d})"
+            f"{self.player_name(player)} {result['tricks']} of {result['bid']} "
+            f"({result['delta']:+d})"
             for player, result in payload["players"].items()
         ]
         return Text(f"Round {payload['round']}: {', '.join(results)}.", style="cyan")
 
     def _table(self, view: Json) -> Table:
-        trump = symbol(view["trump"]) if view["trump"] else "?"
+        trump = suit_symbol(view["trump"]) if view["trump"] else "?"
         table = Table(title=f"Round {view['round']} of {view['rounds']}, trump {trump}")
         for heading in ("player", "bid", "tricks", "score", "plays"):
             table.add_column(heading)
@@ -237,11 +242,11 @@ class ElDoradoScreen(Screen):
         for seat, player in enumerate(self._players):
             bid = view["bids"][seat]
             table.add_row(
-                self.name(player),
+                self.player_name(player),
                 "" if bid is None else str(bid),
                 str(view["tricks"][seat]),
                 str(view["totals"][seat]),
-                painted(played[seat]) if seat in played else "",
+                coloured_card(played[seat]) if seat in played else "",
             )
         return table
 
@@ -251,9 +256,9 @@ class ElDoradoScreen(Screen):
         return Columns(
             [
                 Text(f"{place} ").append_text(
-                    painted(card, "bold" if bidding or card in playable else "dim")
+                    coloured_card(card, "bold" if bidding or card in playable else "dim")
                 )
-                for place, card in enumerate(in_order(view["hand"]), start=1)
+                for place, card in enumerate(sort_hand(view["hand"]), start=1)
             ],
             padding=(0, 2),
         )
@@ -262,7 +267,7 @@ class ElDoradoScreen(Screen):
 def _cards_text(head: str, cards: list[str]) -> Text:
     line = Text(head)
     for card in cards:
-        line.append_text(painted(card)).append(" ")
+        line.append_text(coloured_card(card)).append(" ")
     return line
 
 
@@ -289,17 +294,17 @@ class FourInARowScreen(Screen):
     def describe_event(self, event: str, payload: Json) -> Text | None:
         """Describe a drop, and how it ended."""
         if event == "disc_dropped":
-            player = self.name(payload["player_id"])
+            player = self.player_name(payload["player_id"])
             verb = "drop" if player == "You" else "drops"
             return Text(f"{player} {verb} into column {payload['column'] + 1}.")
         if event == "four_connected":
-            player = self.name(payload["player_id"])
+            player = self.player_name(payload["player_id"])
             return Text(f"{player} {'have' if player == 'You' else 'has'} four in a row.")
         if event == "board_filled":
             return Text("The board is full.")
         return None
 
-    def show(self, view: Json) -> RenderableType:
+    def show_view(self, view: Json) -> RenderableType:
         """Show the board."""
         board = Text()
         for row in reversed(range(ROWS)):
@@ -312,16 +317,16 @@ class FourInARowScreen(Screen):
             board.append("\n")
         return board.append(" " + " ".join(str(number + 1) for number in range(COLUMNS)))
 
-    def prompt(self, view: Json) -> str:
+    def prompt_text(self, view: Json) -> str:
         """Ask for a column."""
         disc, _ = _DISCS[view["seat"]]
         return f"You play {disc}. Which column? (1 to {COLUMNS}) "
 
-    def read(self, line: str, view: Json) -> Json:
+    def read_move(self, line: str, view: Json) -> Json:
         """Read a column."""
         return {
             "type": "drop",
-            "column": choice(line, low=1, high=COLUMNS, what="a column") - 1,
+            "column": read_number(line, low=1, high=COLUMNS, what="a column") - 1,
         }
 
 
@@ -353,7 +358,7 @@ class LamplighterScreen(Screen):
                 return Text(f"It is over: {_words(payload['event'])}.", style="yellow")
         return None
 
-    def show(self, view: Json) -> RenderableType:
+    def show_view(self, view: Json) -> RenderableType:
         """Show what you have, and what you can choose."""
         counters = ", ".join(f"{count} {_words(name)}" for name, count in view["counters"].items())
         text = Text(f"You have {counters}.\n", style="dim")
@@ -361,14 +366,14 @@ class LamplighterScreen(Screen):
             text.append(f" {number}  {option}\n", style="default")
         return text
 
-    def prompt(self, view: Json) -> str:
+    def prompt_text(self, view: Json) -> str:
         """Ask for a choice."""
         return f"What do you do? (1 to {len(view['options'])}) "
 
-    def read(self, line: str, view: Json) -> Json:
+    def read_move(self, line: str, view: Json) -> Json:
         """Read a choice."""
         names = [*view["options"]]
-        number = choice(line, low=1, high=len(names), what="a choice")
+        number = read_number(line, low=1, high=len(names), what="a choice")
         return {"type": "choose", "choice": names[number - 1]}
 
 

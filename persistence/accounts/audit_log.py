@@ -7,14 +7,14 @@ from typing import Final, NamedTuple
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 
-SQL = load("accounts/audit_log")
+SQL = load_queries("accounts/audit_log")
 
 CONSOLE: Final = "console"  # whoever may use the command line
 
 
-class Act(NamedTuple):
+class AuditEntry(NamedTuple):
     """Something that was done; `before` and `after` are JSON, or nothing."""
 
     id: int
@@ -26,7 +26,7 @@ class Act(NamedTuple):
     at: datetime
 
 
-async def record(
+async def record_entry(
     connection: Connection,
     *,
     actor: str,
@@ -43,9 +43,11 @@ async def record(
     await connection.execute(SQL["record"], actor, action, target, *states)
 
 
-async def read(
+async def read_entries(
     database: Database, *, below: int, limit: int, target: str | None = None
-) -> list[Act]:
+) -> list[AuditEntry]:
     """Read acts with ids below one, newest first; all or those that concern a target."""
     async with database.acquire() as connection:
-        return [Act(*row) for row in await connection.fetch(SQL["read"], below, limit, target)]
+        return [
+            AuditEntry(*row) for row in await connection.fetch(SQL["read"], below, limit, target)
+        ]

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Final
 
 
-class Decision(Enum):
+class MergeDecision(Enum):
     """What becomes of the rows of the account that is merged into another one."""
 
     MOVE = "move"
@@ -23,92 +23,107 @@ class Decision(Enum):
     RESEAL = "reseal"
     """Like `MOVE`, but sealed anew: what is sealed opens in its own account only."""
 
-    REFUSE = "refuse"
-    """While there are rows, the account cannot be merged: they would not add up in another one."""
+    ADD = "add"
+    """Their amounts are added to those of the account that stays."""
 
 
-DECISIONS: Final[dict[str, tuple[Decision, str]]] = {
-    "public.profiles.id": (Decision.STAY, "the alias itself; its XP is added when it is read"),
+MERGE_DECISIONS: Final[dict[str, tuple[MergeDecision, str]]] = {
+    "public.profiles.id": (MergeDecision.STAY, "the alias itself; its XP is added when it is read"),
     "public.profiles.merged_into": (
-        Decision.MOVE,
+        MergeDecision.MOVE,
         "what was merged earlier is merged into the account that stays",
     ),
-    "public.account_merges.user_id": (Decision.STAY, "history"),
-    "public.account_merges.merged_user_id": (Decision.STAY, "history"),
-    "public.account_bans.user_id": (Decision.STAY, "a banned account cannot be merged"),
+    "public.account_merges.user_id": (MergeDecision.STAY, "history"),
+    "public.account_merges.merged_user_id": (MergeDecision.STAY, "history"),
+    "public.account_bans.user_id": (MergeDecision.STAY, "a banned account cannot be merged"),
     "public.account_roles.user_id": (
-        Decision.STAY,
+        MergeDecision.STAY,
         "a role is granted to an account by an admin, and no merge grants one",
     ),
-    "playhall_auth.sessions.user_id": (Decision.END, "both accounts sign in again"),
-    "playhall_auth.codes.user_id": (Decision.END, "what they would link is not theirs any more"),
+    "playhall_auth.sessions.user_id": (MergeDecision.END, "both accounts sign in again"),
+    "playhall_auth.codes.user_id": (
+        MergeDecision.END,
+        "what they would link is not theirs any more",
+    ),
     "playhall_auth.methods.user_id": (
-        Decision.RESEAL,
+        MergeDecision.RESEAL,
         "one of a kind that both have stays, and signs in to the account that stays",
     ),
-    "public.blueprints.owner_id": (Decision.MOVE, "a name that both have stays"),
-    "public.bot_identities.created_by_user_id": (Decision.MOVE, "who registered the bot"),
-    "public.bot_identities.player_id": (Decision.STAY, "the bot's own player"),
-    "public.file_uploads.owner_id": (Decision.STAY, "an upload under way expires"),
-    "public.files.owner_id": (Decision.MOVE, "paths stay, with the former id in them"),
+    "public.blueprints.owner_id": (MergeDecision.MOVE, "a name that both have stays"),
+    "public.bot_identities.created_by_user_id": (MergeDecision.MOVE, "who registered the bot"),
+    "public.bot_identities.player_id": (MergeDecision.STAY, "the bot's own player"),
+    "public.file_uploads.owner_id": (MergeDecision.STAY, "an upload under way expires"),
+    "public.files.owner_id": (MergeDecision.MOVE, "paths stay, with the former id in them"),
     "public.wallets.user_id": (
-        Decision.MOVE,
+        MergeDecision.MOVE,
         "with all that goes by address: votes, bots, payouts",
     ),
-    "public.wallet_nonces.user_id": (Decision.STAY, "a message to sign expires"),
-    "public.lobbies.host_user_id": (Decision.STAY, "closed ones: nobody merges while in a lobby"),
-    "public.lobbies.host_player_id": (Decision.STAY, "closed ones: nobody merges while in a lobby"),
-    "public.lobby_members.player_id": (Decision.STAY, "of closed lobbies"),
-    "public.lobby_bans.player_id": (Decision.STAY, "the host removed that player"),
-    "public.matches.winner_id": (Decision.STAY, "the history of finished games never changes"),
-    "public.matches.reported_by": (Decision.STAY, "the history of finished games never changes"),
+    "public.wallet_nonces.user_id": (MergeDecision.STAY, "a message to sign expires"),
+    "public.lobbies.host_user_id": (
+        MergeDecision.STAY,
+        "closed ones: nobody merges while in a lobby",
+    ),
+    "public.lobbies.host_player_id": (
+        MergeDecision.STAY,
+        "closed ones: nobody merges while in a lobby",
+    ),
+    "public.lobby_members.player_id": (MergeDecision.STAY, "of closed lobbies"),
+    "public.lobby_bans.player_id": (MergeDecision.STAY, "the host removed that player"),
+    "public.matches.winner_id": (MergeDecision.STAY, "the history of finished games never changes"),
+    "public.matches.reported_by": (
+        MergeDecision.STAY,
+        "the history of finished games never changes",
+    ),
     "public.match_players.player_id": (
-        Decision.STAY,
+        MergeDecision.STAY,
         "the history of finished games never changes",
     ),
     "public.player_lifetime_stats.player_id": (
-        Decision.STAY,
+        MergeDecision.STAY,
         "computed from the logs, which name the player",
     ),
     "public.player_ruleset_stats.player_id": (
-        Decision.STAY,
+        MergeDecision.STAY,
         "computed from the logs, which name the player",
     ),
-    "public.players.account_id": (Decision.STAY, "kept by a trigger"),
+    "public.players.account_id": (MergeDecision.STAY, "kept by a trigger"),
     "public.save_slots.account_id": (
-        Decision.REFUSE,
-        "a slot's holdings are in the ledger of its account",
+        MergeDecision.MOVE,
+        "with all that is in them; one whose name is taken is renamed",
     ),
     "public.ledger_transactions.account_id": (
-        Decision.REFUSE,
-        "a ledger has keys and balances of its own, which would not add up with another one's",
+        MergeDecision.MOVE,
+        "with their entries and keys; a key that both have used stays used",
     ),
     "public.currency_balances.account_id": (
-        Decision.REFUSE,
-        "a ledger has keys and balances of its own, which would not add up with another one's",
+        MergeDecision.ADD,
+        "those of slots go with their slots",
     ),
-    "public.unlocks.account_id": (Decision.REFUSE, "each comes from a transaction of the ledger"),
-    "public.reward_claims.account_id": (Decision.REFUSE, "a reward is given once to an account"),
+    "public.unlocks.account_id": (MergeDecision.MOVE, "one that both have stays"),
+    "public.reward_claims.account_id": (
+        MergeDecision.MOVE,
+        "what either has claimed is claimed; one that both have stays",
+    ),
     "public.economy_flags.account_id": (
-        Decision.REFUSE,
-        "the review queue decides about one account",
+        MergeDecision.MOVE,
+        "one that is open for both stays, and is listed with the account that stays",
     ),
     "public.progress_streams.account_id": (
-        Decision.STAY,
-        "devices follow the stream of their account",
+        MergeDecision.STAY,
+        "devices follow the stream of the account that stays from now on",
     ),
     "public.consents.account_id": (
-        Decision.STAY,
-        "each account decided for itself; that of the one that stays counts",
+        MergeDecision.STAY,
+        "history; what it refuses, the account that stays refuses as well",
     ),
-    "public.telemetry_forwards.account_id": (Decision.STAY, "is on its way already"),
+    "public.telemetry_forwards.account_id": (MergeDecision.STAY, "is on its way already"),
     "public.telemetry_dead_letters.account_id": (
-        Decision.STAY,
+        MergeDecision.STAY,
         "no schema fits it, and it expires",
     ),
 }
 
 
-def decision_of(column: str) -> Decision:
+def find_merge_decision(column: str) -> MergeDecision:
     """Say what becomes of a column `schema.table.column`."""
-    return DECISIONS[column][0] if column in DECISIONS else Decision.MOVE
+    return MERGE_DECISIONS[column][0] if column in MERGE_DECISIONS else MergeDecision.MOVE

@@ -15,27 +15,29 @@ from typing import Final, NamedTuple
 import asyncpg
 import orjson
 
-from persistence.accounts.audit_log import record
-from persistence.accounts.merge_decisions import Decision, decision_of
-from persistence.accounts.store import Holder, NewSession, open_session
+from persistence.accounts import merge_progress as progress
+from persistence.accounts.audit_log import record_entry
+from persistence.accounts.merge_decisions import MergeDecision, find_merge_decision
+from persistence.accounts.merge_progress import MovedBalance, RenamedSlot
+from persistence.accounts.store import NewSession, SessionOwner, open_session
 from persistence.database import Connection, Database
-from persistence.event_outbox import append
-from persistence.queries import load
+from persistence.event_outbox import append_durable_event
+from persistence.queries import load_queries
+from persistence.saves.changes import ProgressStore
 from protocol.domain_events import UserMerged, UserMergeUndone
 from protocol.ids import PlayerId, SessionId, UserId
 
-SQL = load("accounts/merges")
+SQL = load_queries("accounts/merges")
 
 METHODS: Final = "playhall_auth.methods"
 LISTED_MAX: Final = 100  # of an account; older ones are not listed
-FORGOTTEN_AT_ONCE: Final = 100
 
 # Seals a method for another account: its kind, as it is sealed, from whom, to whom. None if it
 # cannot be opened: its account is still its owner's.
-Reseal = Callable[[str, bytes, UserId, UserId], bytes | None]
+ResealMethod = Callable[[str, bytes, UserId, UserId], bytes | None]
 
 
-class Part(NamedTuple):
+class MergeAccount(NamedTuple):
     """One of the two accounts."""
 
     user_id: UserId
@@ -47,7 +49,7 @@ class Part(NamedTuple):
     is_anonymous: bool
 
 
-class Moved(NamedTuple):
+class MovedRows(NamedTuple):
     """How many rows of a table moved, and how many stay since the other account has the like."""
 
     relation: str
@@ -56,30 +58,36 @@ class Moved(NamedTuple):
     kept: int
 
 
-class Plan(NamedTuple):
-    """What a merge did, or would do; `digest` names exactly that."""
+class MergePlan(NamedTuple):
+    """What a merge did, or would do; `digest` names exactly that.
 
-    merged: Part
-    moves: list[Moved]
+    `refused` are purposes that the account that stays refuses now, since the merged one does.
+    """
+
+    merged: MergeAccount
+    moves: list[MovedRows]
+    renamed: list[RenamedSlot]
+    balances: list[MovedBalance]
+    refused: list[str]
     methods_moved: list[str]
     methods_kept: list[str]
     undo_until: datetime
     digest: str
 
 
-class Merged(NamedTuple):
+class CompletedMerge(NamedTuple):
     """A merge that was done; `ended` are the sessions that it ended."""
 
-    plan: Plan
-    holder: Holder
+    plan: MergePlan
+    holder: SessionOwner
     ended: list[SessionId]
 
 
-class Undone(NamedTuple):
+class UndoneMerge(NamedTuple):
     """An undone merge: who is whose again, how many rows came back, and how many were gone."""
 
-    stays: Holder
-    merged: Holder
+    stays: SessionOwner
+    merged: SessionOwner
     moved: int
     missing: int
     ended: list[SessionId]
@@ -99,7 +107,7 @@ class MergeRow(NamedTuple):
     can_undo: bool
 
 
-class Proof(NamedTuple):
+class SessionProof(NamedTuple):
     """How and when a session was signed in to, and whether its account has a way to sign in."""
 
     signed_in_at: datetime
@@ -107,19 +115,15 @@ class Proof(NamedTuple):
     can_sign_in: bool
 
 
-class Gone(Exception):
+class AccountGone(Exception):
     """One of the accounts, or the session that proved it, is gone, or it was merged meanwhile."""
 
 
-class Playing(Exception):
+class AccountPlaying(Exception):
     """One of the accounts is in a lobby or a game."""
 
 
-class NotMergeable(Exception):
-    """The account has what cannot become another one's; the argument is the table."""
-
-
-class Changed(Exception):
+class MergePlanChanged(Exception):
     """A merge would not do what its preview said."""
 
 
@@ -127,12 +131,12 @@ class NoSuchMerge(Exception):
     """Nothing was merged into this account under this id."""
 
 
-class CannotUndo(Exception):
+class MergeNotUndoable(Exception):
     """A merge cannot be undone; the argument says why."""
 
 
 class _Preview(Exception):
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: MergePlan) -> None:
         self.plan = plan
 
 
@@ -141,17 +145,20 @@ class MergeStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._changes = ProgressStore(database)
 
-    async def proof(self, user_id: UserId, session_id: SessionId) -> Proof | None:
+    async def read_session_proof(
+        self, user_id: UserId, session_id: SessionId
+    ) -> SessionProof | None:
         """Read how a session came about; None if it has ended."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["read_proof"], session_id, user_id)
-        return None if row is None else Proof(*row)
+        return None if row is None else SessionProof(*row)
 
     async def preview(
-        self, stays: UserId, merged: UserId, *, merge_id: str, undo_s: float, reseal: Reseal
-    ) -> Plan:
-        """Say what a merge would do; raise `Gone`, `Playing` or `NotMergeable`."""
+        self, stays: UserId, merged: UserId, *, merge_id: str, undo_s: float, reseal: ResealMethod
+    ) -> MergePlan:
+        """Say what a merge would do; raise `AccountGone`, `AccountPlaying` or `TooMuch`."""
         try:
             async with self._database.transaction() as connection:
                 plan, _ = await _merge(
@@ -170,11 +177,12 @@ class MergeStore:
         session_id: SessionId,
         digest: str,
         undo_s: float,
-        reseal: Reseal,
+        reseal: ResealMethod,
         session: NewSession,
-    ) -> Merged:
-        """Merge; raise `Gone`, `Playing`, `NotMergeable` or `Changed`.
+    ) -> CompletedMerge:
+        """Merge one account into another.
 
+        Raises `AccountGone`, `AccountPlaying`, `AccountNotMergeable` or `MergePlanChanged`.
         `session_id` is the session that proved the merged account: it must still be good.
         """
         async with self._database.transaction() as connection:
@@ -188,40 +196,54 @@ class MergeStore:
                 proved_by=session_id,
             )
             if plan.digest != digest:
-                raise Changed
+                raise MergePlanChanged
             holder = await open_session(connection, stays, session)
             if holder is None:
-                raise Gone
-            await record(
+                raise AccountGone
+            await record_entry(
                 connection,
                 actor=stays,
                 action="merge",
                 target=merged,
                 after={"merge_id": merge_id, "into": stays},
             )
-            await append(connection, UserMerged(user_id=stays, merged_user_id=merged))
-        return Merged(plan, holder, ended)
+            await append_durable_event(connection, UserMerged(user_id=stays, merged_user_id=merged))
+            # Devices that come back learn that there are other slots; none is connected now.
+            said = {"merge_id": merge_id, "user_id": merged}
+            await self._changes.append(connection, stays, "account.merged", None, said)
+        return CompletedMerge(plan, holder, ended)
 
     async def undo(
-        self, merge_id: str, user_id: UserId, *, reseal: Reseal, sessions: Sequence[NewSession]
-    ) -> Undone:
-        """Undo a merge; raise `NoSuchMerge`, `Playing` or `CannotUndo`.
+        self,
+        merge_id: str,
+        user_id: UserId,
+        *,
+        reseal: ResealMethod,
+        sessions: Sequence[NewSession],
+    ) -> UndoneMerge:
+        """Undo a merge; raise `NoSuchMerge`, `AccountPlaying` or `MergeNotUndoable`.
 
         `sessions` are opened: one for the account that stays, one for the one that was merged.
         """
         async with self._database.transaction() as connection:
-            return await _undo(connection, merge_id, user_id, reseal=reseal, sessions=sessions)
+            undone = await _undo(connection, merge_id, user_id, reseal=reseal, sessions=sessions)
+            for each in (undone.stays, undone.merged):
+                said = {"merge_id": merge_id}
+                await self._changes.append(
+                    connection, each.user_id, "account.merge_undone", None, said
+                )
+        return undone
 
-    async def list_of(self, user_id: UserId) -> list[MergeRow]:
+    async def list_merges(self, user_id: UserId) -> list[MergeRow]:
         """Read what was merged into an account, the latest first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["list_merges"], user_id, LISTED_MAX)
         return [MergeRow(*row) for row in rows]
 
-    async def forget_moves(self) -> None:
-        """Forget what merges moved that can no longer be undone."""
+    async def delete_final_moves(self, *, limit: int) -> int:
+        """Forget what some merges moved that can no longer be undone; says how many rows."""
         async with self._database.acquire() as connection:
-            await connection.execute(SQL["forget_moves"], FORGOTTEN_AT_ONCE)
+            return int(await connection.fetchval(SQL["forget_moves"], limit))
 
 
 async def lock_merges(connection: Connection) -> None:
@@ -229,15 +251,16 @@ async def lock_merges(connection: Connection) -> None:
     await connection.execute(SQL["lock_merges"])
 
 
-async def _locked(connection: Connection, *user_ids: UserId) -> list[Part]:
-    """Lock accounts, in the order in which they are given; raise `Gone`."""
+async def _locked(connection: Connection, *user_ids: UserId) -> list[MergeAccount]:
+    """Lock accounts, in the order in which they are given; raise `AccountGone`."""
     await lock_merges(connection)
+    await progress.lock_progress(connection, user_ids)
     rows = await connection.fetch(SQL["lock_accounts"], user_ids)
-    parts = {part.user_id: part for part in (Part(*row) for row in rows)}
+    parts = {part.user_id: part for part in (MergeAccount(*row) for row in rows)}
     if len(parts) < len(user_ids):
-        raise Gone
+        raise AccountGone
     if await connection.fetchval(SQL["is_playing"], user_ids):
-        raise Playing
+        raise AccountPlaying
     return [parts[user_id] for user_id in user_ids]
 
 
@@ -248,45 +271,58 @@ async def _merge(
     *,
     merge_id: str,
     undo_s: float,
-    reseal: Reseal,
+    reseal: ResealMethod,
     proved_by: SessionId | None = None,
-) -> tuple[Plan, list[SessionId]]:
+) -> tuple[MergePlan, list[SessionId]]:
     into, part = await _locked(connection, stays, merged)
     if into.merged_into is not None or part.merged_into is not None:
-        raise Gone
+        raise AccountGone
     if proved_by and await connection.fetchrow(SQL["read_proof"], proved_by, merged) is None:
-        raise Gone
-    columns = [tuple(row) for row in await connection.fetch(SQL["person_columns"])]
-    for relation, referrer in columns:
-        if decision_of(f"{relation}.{referrer}") is Decision.REFUSE and await connection.fetchval(
-            SQL["names_account"], relation, referrer, merged
-        ):
-            raise NotMergeable(relation.removeprefix("public."))
+        raise AccountGone
+    before = await progress.read_holdings(connection, [stays, merged])
+    balances = await progress.read_balances(connection, stays, merged)
     undo_until = await connection.fetchval(
         SQL["add_merge"], merge_id, stays, merged, into.is_anonymous, undo_s
     )
     # First: whoever may not change a row's owner is allowed to between the parts of one account.
     await connection.execute(SQL["set_merged_into"], merged, stays)
-    moves = [
-        Moved(relation, referrer, *row)
-        for relation, referrer in columns
-        if decision_of(f"{relation}.{referrer}") is Decision.MOVE
-        # The alias that was set just now is not moved: it names the account that stays.
-        and (row := await connection.fetchrow(SQL["move_rows"], merge_id, relation, referrer))
-        and any(row)
-    ]
+    moves = await _move_rows(connection, merge_id)
+    renamed = await progress.rename_slots(connection, merge_id)
+    await progress.require_same(connection, [stays, merged], before)
+    refused = await progress.refuse_as_merged(connection, stays, merged)
     moved, kept = await _move_methods(connection, merge_id, stays, merged, reseal)
     if moved:
         await connection.execute(SQL["set_anonymous"], stays, False)
     ended = [row["id"] for row in await connection.fetch(SQL["end_sessions"], [stays, merged])]
     rows = await connection.fetchval(SQL["digest_moves"], merge_id)
-    facts = [stays, merged, rows, [list(move) for move in moves], moved, kept]
+    facts = [stays, merged, rows, [list(move) for move in moves], refused, moved, kept]
     digest = sha256(orjson.dumps(facts)).hexdigest()
-    return Plan(part, moves, moved, kept, undo_until, digest), ended
+    return MergePlan(
+        part, moves, renamed, balances, refused, moved, kept, undo_until, digest
+    ), ended
+
+
+async def _move_rows(connection: Connection, merge_id: str) -> list[MovedRows]:
+    moves = []
+    for relation, referrer in await connection.fetch(SQL["person_columns"]):
+        column = f"{relation}.{referrer}"
+        moved = kept = 0
+        if column == progress.LEDGER:
+            moved = await progress.move_ledger(connection, merge_id)
+        elif column == progress.BALANCES:
+            moved = await progress.move_balances(connection, merge_id)
+        elif find_merge_decision(column) is MergeDecision.MOVE:
+            row = await connection.fetchrow(SQL["move_rows"], merge_id, relation, referrer)
+            assert row is not None
+            moved, kept = row
+        # The alias that was set just now is not moved: it names the account that stays.
+        if moved or kept:
+            moves.append(MovedRows(relation, referrer, moved, kept))
+    return moves
 
 
 async def _move_methods(
-    connection: Connection, merge_id: str, stays: UserId, merged: UserId, reseal: Reseal
+    connection: Connection, merge_id: str, stays: UserId, merged: UserId, reseal: ResealMethod
 ) -> tuple[list[str], list[str]]:
     moved, kept = [], []
     for kind, sealed, linked_at, is_taken in await connection.fetch(
@@ -308,32 +344,38 @@ async def _undo(
     merge_id: str,
     user_id: UserId,
     *,
-    reseal: Reseal,
+    reseal: ResealMethod,
     sessions: Sequence[NewSession],
-) -> Undone:
+) -> UndoneMerge:
     await lock_merges(connection)
     found = await connection.fetchrow(SQL["find_merge"], merge_id, user_id)
     if found is None:
         raise NoSuchMerge
     if found["undone_at"] is not None:
-        raise CannotUndo("it was undone already")
+        raise MergeNotUndoable("it was undone already")
     if not found["is_open"]:
-        raise CannotUndo("it was done too long ago")
+        raise MergeNotUndoable("it was done too long ago")
     merged: UserId = found["merged_user_id"]
     stays, part = await _locked(connection, user_id, merged)
     if part.merged_into != user_id or stays.merged_into is not None:
-        raise CannotUndo("the accounts were merged again since; undo that first")
+        raise MergeNotUndoable("the accounts were merged again since; undo that first")
+    before = await progress.read_holdings(connection, [user_id, merged])
     await _move_methods_back(connection, merge_id, user_id, merged, reseal)
     try:
         row = await connection.fetchrow(SQL["move_rows_back"], merge_id)
+        transactions = await progress.move_progress_back(connection, merge_id)
     except (asyncpg.IntegrityConstraintViolationError, asyncpg.UndefinedTableError) as error:
-        raise CannotUndo(str(error)) from error
+        raise MergeNotUndoable(str(error)) from error
     assert row is not None
+    await progress.require_same(connection, [user_id, merged], before)
     await connection.execute(SQL["set_merged_into"], merged, None)
+    await progress.grant_as_before(connection, user_id)
     for account, was_anonymous in ((stays, found["was_anonymous"]), (part, part.is_anonymous)):
         left = await connection.fetch(SQL["methods_to_move"], account.user_id, account.user_id)
         if not left and not was_anonymous:
-            raise CannotUndo(f"nobody could sign in to {account.username}; link a method first")
+            raise MergeNotUndoable(
+                f"nobody could sign in to {account.username}; link a method first"
+            )
         await connection.execute(SQL["set_anonymous"], account.user_id, not left)
     await connection.execute(SQL["finish_undo"], merge_id)
     ended = [row["id"] for row in await connection.fetch(SQL["end_sessions"], [user_id])]
@@ -342,29 +384,30 @@ async def _undo(
         for owner, session in zip((user_id, merged), sessions, strict=True)
     ]
     if holders[0] is None or holders[1] is None:
-        raise CannotUndo("one of the accounts is banned")
-    await record(
+        raise MergeNotUndoable("one of the accounts is banned")
+    await record_entry(
         connection,
         actor=user_id,
         action="undo_merge",
         target=merged,
         after={"merge_id": merge_id},
     )
-    await append(connection, UserMergeUndone(user_id=user_id, merged_user_id=merged))
-    return Undone(holders[0], holders[1], row["moved"], row["missing"], ended)
+    await append_durable_event(connection, UserMergeUndone(user_id=user_id, merged_user_id=merged))
+    moved = row["moved"] + transactions
+    return UndoneMerge(holders[0], holders[1], moved, row["missing"], ended)
 
 
 async def _move_methods_back(
-    connection: Connection, merge_id: str, stays: UserId, merged: UserId, reseal: Reseal
+    connection: Connection, merge_id: str, stays: UserId, merged: UserId, reseal: ResealMethod
 ) -> None:
     present = {
         row["kind"]: row for row in await connection.fetch(SQL["methods_to_move"], stays, merged)
     }
     for kind, linked_at in await connection.fetch(SQL["moved_methods"], merge_id):
         if (method := present.get(kind)) is None or method["linked_at"] != linked_at:
-            raise CannotUndo(f"the sign-in method {kind} was changed since")
+            raise MergeNotUndoable(f"the sign-in method {kind} was changed since")
         if method["is_taken"]:
-            raise CannotUndo(f"both accounts have a sign-in method {kind} by now")
+            raise MergeNotUndoable(f"both accounts have a sign-in method {kind} by now")
         if (anew := reseal(kind, method["sealed"], stays, merged)) is None:
-            raise CannotUndo(f"the sign-in method {kind} cannot be read")
+            raise MergeNotUndoable(f"the sign-in method {kind} cannot be read")
         await connection.execute(SQL["move_method"], stays, kind, merged, anew)

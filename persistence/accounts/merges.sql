@@ -3,11 +3,11 @@
 SELECT pg_advisory_xact_lock(hashtext('playhall_auth.merges'));
 
 -- name: lock_accounts
--- Lock two accounts, in an order that is always the same; reads what they were merged into.
+-- Lock two accounts, in an order that is always the same; reads what they were merged into. Decisions about consent lock as much.
 SELECT f.id, p.id AS player_id, f.username, f.display_name, f.merged_into, total_xp(f.id) AS xp_total,
        playhall_auth.is_guest(f.id) AS is_anonymous
 FROM profiles f JOIN players p ON p.user_id = f.id::text
-WHERE f.id = ANY ($1) ORDER BY f.id FOR NO KEY UPDATE OF f;
+WHERE f.id = ANY ($1) ORDER BY f.id FOR UPDATE OF f;
 
 -- name: read_proof
 -- Read whether a session is good, how its account signs in, and when that was done in it.
@@ -39,10 +39,6 @@ UPDATE profiles SET merged_into = $2 WHERE id = $1;
 SELECT relation, referrer FROM playhall_auth.person_columns()
 WHERE refers_to <> 'public.players' ORDER BY 1, 2;
 
--- name: names_account
--- Say whether a row of a table names an account.
-SELECT playhall_auth.names_account($1, $2, $3);
-
 -- name: move_rows
 -- Move the rows of a table.
 SELECT moved, kept FROM playhall_auth.move_rows($1, $2, $3);
@@ -67,7 +63,7 @@ INSERT INTO playhall_auth.merge_moves (merge_id, relation, referrer, key) VALUES
 
 -- name: digest_moves
 -- Digest which rows a merge moved.
-SELECT coalesce(md5(string_agg(concat_ws('|', relation, referrer, key::text), E'\n'
+SELECT coalesce(md5(string_agg(concat_ws('|', relation, referrer, key::text, before::text), E'\n'
                     ORDER BY relation, referrer, key::text)), '')
 FROM playhall_auth.merge_moves WHERE merge_id = $1;
 
@@ -110,9 +106,12 @@ WITH gone AS (
 UPDATE account_merges SET undone_at = clock_timestamp() WHERE id = $1;
 
 -- name: forget_moves
--- Forget what merges moved that can no longer be undone.
-DELETE FROM playhall_auth.merge_moves WHERE merge_id IN (
-  SELECT m.id FROM account_merges m
-  WHERE m.undo_until < clock_timestamp() AND EXISTS (
-    SELECT FROM playhall_auth.merge_moves v WHERE v.merge_id = m.id)
-  ORDER BY m.undo_until LIMIT $1);
+-- Forget what some merges moved that can no longer be undone; says how many rows.
+WITH gone AS (
+  DELETE FROM playhall_auth.merge_moves WHERE merge_id IN (
+    SELECT m.id FROM account_merges m
+    WHERE m.undo_until < clock_timestamp() AND EXISTS (
+      SELECT FROM playhall_auth.merge_moves v WHERE v.merge_id = m.id)
+    ORDER BY m.undo_until LIMIT $1)
+  RETURNING 1)
+SELECT count(*) FROM gone;

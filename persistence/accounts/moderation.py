@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import asyncpg
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.ids import PlayerId, UserId
 
-SQL = load("accounts/moderation")
+SQL = load_queries("accounts/moderation")
 
 
 class Ban(NamedTuple):
@@ -22,7 +22,7 @@ class Ban(NamedTuple):
     ends_at: datetime | None
 
 
-class Person(NamedTuple):
+class AccountDetails(NamedTuple):
     """An account as those who look after it see it."""
 
     user_id: UserId
@@ -49,7 +49,7 @@ class ModerationStore:
         async with self._account(user_id) as connection:
             before = await _ban_of(connection, user_id)
             await connection.execute(SQL["ban"], user_id, *ban)
-            await record(
+            await record_entry(
                 connection,
                 actor=actor,
                 action="ban",
@@ -64,7 +64,7 @@ class ModerationStore:
             if (before := await _ban_of(connection, user_id)) is None:
                 return
             await connection.execute(SQL["lift_ban"], user_id)
-            await record(
+            await record_entry(
                 connection, actor=actor, action="unban", target=user_id, before=before._asdict()
             )
 
@@ -76,7 +76,7 @@ class ModerationStore:
                 return
             await connection.execute(SQL["take_roles"], user_id, roles)
             await connection.execute(SQL["give_roles"], user_id, roles)
-            await record(
+            await record_entry(
                 connection,
                 actor=actor,
                 action="set_roles",
@@ -85,12 +85,14 @@ class ModerationStore:
                 after={"roles": sorted(roles)},
             )
 
-    async def roles_of(self, user_id: UserId) -> list[str]:
+    async def read_roles(self, user_id: UserId) -> list[str]:
         """Read what an account was made."""
         async with self._database.acquire() as connection:
             return await _roles_of(connection, user_id)
 
-    async def find(self, text: str, *, email_indexes: list[bytes], limit: int) -> list[Person]:
+    async def search_accounts(
+        self, text: str, *, email_indexes: list[bytes], limit: int
+    ) -> list[AccountDetails]:
         """Find accounts by an id, the beginning of a username, or an email's index."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["find_people"], text, email_indexes, limit)
@@ -114,7 +116,7 @@ async def _roles_of(connection: Connection, user_id: UserId) -> list[str]:
     return [role for (role,) in await connection.fetch(SQL["read_roles"], user_id)]
 
 
-def _person(row: asyncpg.Record) -> Person:
+def _person(row: asyncpg.Record) -> AccountDetails:
     known = dict(row)
     reason, ends_at = known.pop("ban_reason"), known.pop("ban_ends_at")
-    return Person(**known, ban=None if reason is None else Ban(reason, ends_at))
+    return AccountDetails(**known, ban=None if reason is None else Ban(reason, ends_at))

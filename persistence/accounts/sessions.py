@@ -4,14 +4,13 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from persistence.database import Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.ids import SessionId, UserId
 
-SQL = load("accounts/sessions")
+SQL = load_queries("accounts/sessions")
 
 LISTED_MAX: Final = 100  # the longest unused sessions of somebody who has more are not listed
 ENDED_MAX: Final = 10_000  # of a look; what is over is closed when its token expires
-FORGOTTEN_AT_ONCE: Final = 1_000
 
 
 class OwnSession(NamedTuple):
@@ -23,7 +22,7 @@ class OwnSession(NamedTuple):
     used_at: datetime
 
 
-class Ended(NamedTuple):
+class RecentlyEnded(NamedTuple):
     """What ended lately: sessions, by id, and whoever was banned, by account."""
 
     sessions: frozenset[SessionId]
@@ -36,40 +35,42 @@ class SessionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list_of(self, user_id: UserId) -> list[OwnSession]:
+    async def list_sessions(self, user_id: UserId) -> list[OwnSession]:
         """List somebody's sessions, the latest used first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["list_sessions"], user_id, LISTED_MAX)
         return [OwnSession(*row) for row in rows]
 
-    async def end_own(self, session_id: SessionId, user_id: UserId) -> bool:
+    async def end_session(self, session_id: SessionId, user_id: UserId) -> bool:
         """End a session of somebody's own; False if they have none of this id."""
         async with self._database.acquire() as connection:
             return (
                 await connection.fetchrow(SQL["end_own_session"], session_id, user_id) is not None
             )
 
-    async def end_all(self, user_id: UserId, *, but: SessionId | None = None) -> list[SessionId]:
+    async def end_sessions(
+        self, user_id: UserId, *, but: SessionId | None = None
+    ) -> list[SessionId]:
         """End every session of somebody, or every other; says which."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["end_all_sessions"], user_id, but)
         return [session_id for (session_id,) in rows]
 
-    async def ended_lately(self, within_s: float) -> Ended:
+    async def read_recently_ended(self, within_s: float) -> RecentlyEnded:
         """Read what ended within some seconds, by the database's clock."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["ended_lately"], within_s, ENDED_MAX)
-        return Ended(
+        return RecentlyEnded(
             frozenset(row["id"] for row in rows if not row["is_ban"]),
             frozenset(row["id"] for row in rows if row["is_ban"]),
         )
 
-    async def forget_expired(self) -> int:
-        """Delete some of what has expired; says how much that was."""
+    async def forget_tokens(self, *, limit: int) -> int:
+        """Delete some refresh tokens that have expired, and the sessions that end with them."""
         async with self._database.acquire() as connection:
-            return sum(
-                [
-                    await connection.fetchval(SQL[query], FORGOTTEN_AT_ONCE)
-                    for query in ("forget_expired_tokens", "forget_expired_codes")
-                ]
-            )
+            return int(await connection.fetchval(SQL["forget_expired_tokens"], limit))
+
+    async def forget_codes(self, *, limit: int) -> int:
+        """Delete some codes that have expired; says how many."""
+        async with self._database.acquire() as connection:
+            return int(await connection.fetchval(SQL["forget_expired_codes"], limit))

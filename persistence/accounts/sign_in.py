@@ -7,17 +7,17 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from persistence.accounts.audit_log import record
-from persistence.accounts.store import Guest, NewSession, add_person
+from persistence.accounts.audit_log import record_entry
+from persistence.accounts.store import NewAccount, NewSession, insert_account
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.accounts import Kind
 from protocol.ids import UserId
 
-SQL = load("accounts/sign_in")
+SQL = load_queries("accounts/sign_in")
 
 PAGE: Final = 500
-SAMPLES_MAX: Final = 3
+SAMPLES_PER_KEY_MAX: Final = 3
 _FIRST: Final = ("00000000-0000-0000-0000-000000000000", "")
 
 
@@ -38,7 +38,7 @@ class StoredCode(NamedTuple):
     sealed: bytes
 
 
-class NewMethod(NamedTuple):
+class NewSignInMethod(NamedTuple):
     """What somebody will sign in with; without a password hash, the present one stays."""
 
     kind: str
@@ -47,7 +47,7 @@ class NewMethod(NamedTuple):
     password_hash: str | None
 
 
-class Method(NamedTuple):
+class SignInMethod(NamedTuple):
     """What somebody signs in with."""
 
     user_id: UserId
@@ -57,7 +57,7 @@ class Method(NamedTuple):
     linked_at: datetime
 
 
-class SealedMethod(NamedTuple):
+class SealedSignInMethod(NamedTuple):
     """A method as far as it is sealed."""
 
     user_id: UserId
@@ -66,11 +66,11 @@ class SealedMethod(NamedTuple):
     sealed: bytes
 
 
-class CodeSpent(Exception):
+class CodeAlreadyUsed(Exception):
     """Somebody has used the code meanwhile."""
 
 
-class Linked(Exception):
+class MethodLinkedElsewhere(Exception):
     """The method belongs to another account."""
 
 
@@ -91,45 +91,53 @@ class SignInStore:
             row = await connection.fetchrow(SQL["read_code"], code_hash, purpose, now)
         return None if row is None else StoredCode(*row)
 
-    async def find(self, kind: str, indexes: list[bytes]) -> Method | None:
+    async def find_account(self, kind: str, indexes: list[bytes]) -> SignInMethod | None:
         """Find whose method this is."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["find_method"], kind, indexes)
-        return None if row is None else Method(*row)
+        return None if row is None else SignInMethod(*row)
 
-    async def methods_of(self, user_id: UserId) -> list[Method]:
+    async def list_methods(self, user_id: UserId) -> list[SignInMethod]:
         """Read what somebody signs in with."""
         async with self._database.acquire() as connection:
-            return [Method(*row) for row in await connection.fetch(SQL["methods_of"], user_id)]
+            return [
+                SignInMethod(*row) for row in await connection.fetch(SQL["methods_of"], user_id)
+            ]
 
-    async def merged_methods_of(self, user_id: UserId) -> list[Method]:
+    async def list_methods_with_merged(self, user_id: UserId) -> list[SignInMethod]:
         """Read what somebody signs in with, also that of accounts merged into theirs."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["merged_methods_of"], user_id)
-        return [Method(*row) for row in rows]
+        return [SignInMethod(*row) for row in rows]
 
-    async def join(
-        self, code_hash: bytes, guest: Guest, method: NewMethod, session: NewSession
+    async def create_account(
+        self, code_hash: bytes, guest: NewAccount, method: NewSignInMethod, session: NewSession
     ) -> None:
-        """Make an account that signs in so; raise `CodeSpent`, `Linked` or `UsernameTaken`."""
+        """Make an account with this sign-in method.
+
+        Raises `CodeAlreadyUsed`, `MethodLinkedElsewhere` or `UsernameTaken`.
+        """
         async with self._spending(code_hash) as connection:
-            await add_person(connection, guest, session)
+            await insert_account(connection, guest, session)
             await _link(connection, guest.user_id, method)
 
-    async def link(self, code_hash: bytes, user_id: UserId, method: NewMethod) -> None:
-        """Link a method to an account, by the first of its codes; raise `CodeSpent` or `Linked`."""
+    async def link_method(self, code_hash: bytes, user_id: UserId, method: NewSignInMethod) -> None:
+        """Link a method to an account; of two codes for it, the one that is used first does.
+
+        Raises `CodeAlreadyUsed` or `MethodLinkedElsewhere`.
+        """
         async with self._spending(code_hash) as connection:
             await connection.fetchrow(SQL["lock_person"], user_id)
             await _link(connection, user_id, method)
             await connection.execute(SQL["forget_links"], user_id)
 
-    async def spend(self, code_hash: bytes) -> None:
-        """Use a code up; raise `CodeSpent`."""
+    async def use_code(self, code_hash: bytes) -> None:
+        """Use a code up; raise `CodeAlreadyUsed`."""
         async with self._spending(code_hash):
             pass
 
-    async def reset(self, code_hash: bytes, user_id: UserId, password_hash: str) -> None:
-        """Change a forgotten password and end every session; raise `CodeSpent`."""
+    async def reset_password(self, code_hash: bytes, user_id: UserId, password_hash: str) -> None:
+        """Change a forgotten password and end every session; raise `CodeAlreadyUsed`."""
         async with self._spending(code_hash) as connection:
             await connection.execute(SQL["set_password"], user_id, password_hash)
             await connection.execute(SQL["end_sessions"], user_id)
@@ -141,7 +149,7 @@ class SignInStore:
             await connection.execute(SQL["set_password"], user_id, password_hash)
             await connection.execute(SQL["forget_links"], user_id)
 
-    async def unlink(
+    async def unlink_method(
         self, user_id: UserId, kind: str, require: Callable[[Sequence[str]], None]
     ) -> None:
         """Take a method away; `require` gets the kinds that there are, and may raise."""
@@ -151,34 +159,34 @@ class SignInStore:
             require(sorted({row["kind"] for row in rows}))
             await connection.execute(SQL["unlink_method"], user_id, kind)
 
-    async def every_method(self) -> AsyncIterator[SealedMethod]:
+    async def iterate_methods(self) -> AsyncIterator[SealedSignInMethod]:
         """Go through the methods of every account."""
         after: tuple[str, str] = _FIRST
         while True:
             async with self._database.acquire() as connection:
                 rows = await connection.fetch(SQL["methods_after"], *after, PAGE)
             for row in rows:
-                yield SealedMethod(*row)
+                yield SealedSignInMethod(*row)
             if len(rows) < PAGE:
                 return
             after = rows[-1]["user_id"], rows[-1]["kind"]
 
-    async def sealed_samples(self) -> list[SealedMethod]:
-        """Read up to `SAMPLES_MAX` methods of each key that sealed any."""
+    async def sample_sealed_methods(self) -> list[SealedSignInMethod]:
+        """Read up to `SAMPLES_PER_KEY_MAX` methods of each key that sealed any."""
         async with self._database.acquire() as connection:
-            rows = await connection.fetch(SQL["sealed_samples"], SAMPLES_MAX)
-        return [SealedMethod(*row) for row in rows]
+            rows = await connection.fetch(SQL["sealed_samples"], SAMPLES_PER_KEY_MAX)
+        return [SealedSignInMethod(*row) for row in rows]
 
     async def count_sealed_by(self, key_id: str) -> int:
         """Count the methods that a key sealed."""
         async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["count_sealed_by"], key_id.encode()))
 
-    async def forget_sealed_by(self, key_id: str, *, actor: str) -> int:
+    async def delete_sealed_by(self, key_id: str, *, actor: str) -> int:
         """Delete the methods that a key sealed, on record; returns how many."""
         async with self._database.transaction() as connection:
             deleted = int(await connection.fetchval(SQL["forget_sealed_by"], key_id.encode()))
-            await record(
+            await record_entry(
                 connection,
                 actor=actor,
                 action="forget_key",
@@ -187,7 +195,7 @@ class SignInStore:
             )
         return deleted
 
-    async def reseal(self, old: SealedMethod, *, lookup: bytes, sealed: bytes) -> None:
+    async def reseal_method(self, old: SealedSignInMethod, *, lookup: bytes, sealed: bytes) -> None:
         """Store a method under another key; nothing happens if it has changed meanwhile."""
         values = (old.user_id, old.kind, old.sealed, lookup, sealed)
         async with self._database.acquire() as connection:
@@ -197,13 +205,13 @@ class SignInStore:
     async def _spending(self, code_hash: bytes) -> AsyncIterator[Connection]:
         async with self._database.transaction() as connection:
             if await connection.fetchrow(SQL["spend_code"], code_hash) is None:
-                raise CodeSpent
+                raise CodeAlreadyUsed
             yield connection
 
 
-async def _link(connection: Connection, user_id: UserId, method: NewMethod) -> None:
+async def _link(connection: Connection, user_id: UserId, method: NewSignInMethod) -> None:
     try:
         await connection.execute(SQL["link_method"], user_id, *method)
     except asyncpg.UniqueViolationError as error:
-        raise Linked from error
+        raise MethodLinkedElsewhere from error
     await connection.execute(SQL["mark_known"], user_id)

@@ -8,11 +8,11 @@ import asyncpg
 from persistence.accounts.moderation import Ban
 from persistence.database import Connection, Database
 from persistence.event_outbox import event_columns
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.domain_events import UserCreated
 from protocol.ids import PlayerId, SessionId, UserId
 
-SQL = load("accounts/store")
+SQL = load_queries("accounts/store")
 
 # How many refresh tokens one session is given, its first among them, and for how long those that
 # were used are kept: so a session has at most one more than that.
@@ -21,14 +21,14 @@ REFRESHES_WITHIN_S: Final = 60.0
 ELSEWHERE: Final = "supabase"  # what people signed in with whose accounts another service keeps
 
 
-class StoredKey(NamedTuple):
+class StoredSigningKey(NamedTuple):
     """A signing key: its id and its private half, PKCS#8 PEM or that sealed (`sealed:…`)."""
 
     kid: str
     private_pem: str
 
 
-class ListedKey(NamedTuple):
+class ListedSigningKey(NamedTuple):
     """What may be shown of a signing key."""
 
     kid: str
@@ -37,7 +37,7 @@ class ListedKey(NamedTuple):
     is_sealed: bool
 
 
-class Guest(NamedTuple):
+class NewAccount(NamedTuple):
     """Everything that is written for a new guest."""
 
     user_id: UserId
@@ -48,7 +48,7 @@ class Guest(NamedTuple):
     color: str
 
 
-class Holder(NamedTuple):
+class SessionOwner(NamedTuple):
     """Whose session it is."""
 
     session_id: SessionId
@@ -60,7 +60,7 @@ class Holder(NamedTuple):
 class SessionStatus(NamedTuple):
     """What is to be known about a session before it is believed."""
 
-    holder: Holder
+    holder: SessionOwner
     roles: tuple[str, ...]
     is_ended: bool
     ban: Ban | None
@@ -75,10 +75,10 @@ class AccountStatus(NamedTuple):
     ban: Ban | None
 
 
-class SpentToken(NamedTuple):
+class UsedRefreshToken(NamedTuple):
     """A refresh token that could not be spent (again)."""
 
-    holder: Holder
+    holder: SessionOwner
     used_at: datetime | None
     salt: str | None
     is_ended: bool
@@ -101,7 +101,7 @@ class Account(NamedTuple):
     preferences: bytes
 
 
-class IssuedToken(NamedTuple):
+class IssuedRefreshToken(NamedTuple):
     """A refresh token that is handed out: hashes of it and its family are stored, it is not."""
 
     token_hash: bytes
@@ -114,7 +114,7 @@ class NewSession(NamedTuple):
     """A session that is opened: what was signed in with, and its first refresh token."""
 
     session_id: SessionId
-    token: IssuedToken
+    token: IssuedRefreshToken
     method: str
 
 
@@ -132,27 +132,29 @@ class AccountStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def signing_keys(self) -> list[StoredKey]:
+    async def read_signing_keys(self) -> list[StoredSigningKey]:
         """Read the keys in use, newest first."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(SQL["signing_keys"])
-        return [StoredKey(*record) for record in records]
+        return [StoredSigningKey(*record) for record in records]
 
-    async def add_first_key(self, key: StoredKey, public_pem: str) -> None:
+    async def add_first_signing_key(self, key: StoredSigningKey, public_pem: str) -> None:
         """Add a key if there is none, so that nodes that start at once agree on one."""
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_signing_keys"])
             if not await connection.fetch(SQL["signing_keys"]):
                 await connection.execute(SQL["add_signing_key"], *key, public_pem)
 
-    async def rotate_keys(self, key: StoredKey, public_pem: str) -> None:
+    async def rotate_signing_keys(self, key: StoredSigningKey, public_pem: str) -> None:
         """Add a key that signs from now on; all but it and the one before are retired."""
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_signing_keys"])
             await connection.execute(SQL["add_signing_key"], *key, public_pem)
             await connection.execute(SQL["retire_signing_keys"])
 
-    async def rotate_old_keys(self, key: StoredKey, public_pem: str, *, age_s: float) -> bool:
+    async def rotate_signing_keys_if_old(
+        self, key: StoredSigningKey, public_pem: str, *, age_s: float
+    ) -> bool:
         """Rotate if the newest key is older than that; of nodes that try at once, one does."""
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_signing_keys"])
@@ -161,51 +163,56 @@ class AccountStore:
             await connection.execute(SQL["add_signing_key"], *key, public_pem)
             return True
 
-    async def retire_outlived_keys(self, outlived_s: float) -> None:
+    async def retire_expired_signing_keys(self, outlived_s: float) -> None:
         """Retire keys that were replaced longer ago than what they signed was good for."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["retire_outlived_keys"], outlived_s)
 
-    async def retire_keys(self, kids: list[str]) -> None:
+    async def retire_signing_keys(self, kids: list[str]) -> None:
         """Retire some keys: they neither sign nor verify any more."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["retire_keys"], kids)
 
-    async def list_keys(self) -> list[ListedKey]:
+    async def list_signing_keys(self) -> list[ListedSigningKey]:
         """List every key there ever was, newest first."""
         async with self._database.acquire() as connection:
-            return [ListedKey(*row) for row in await connection.fetch(SQL["list_keys"])]
+            return [ListedSigningKey(*row) for row in await connection.fetch(SQL["list_keys"])]
 
-    async def replace_private_half(self, old: StoredKey, private_pem: str) -> None:
+    async def replace_private_key(self, old: StoredSigningKey, private_pem: str) -> None:
         """Store a key's private half anew; nothing happens if it has changed meanwhile."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["replace_private_half"], *old, private_pem)
 
-    async def add_guest(self, guest: Guest, session: NewSession) -> None:
+    async def add_guest(self, guest: NewAccount, session: NewSession) -> None:
         """Make a guest with a session, or nothing; raise `UsernameTaken`."""
         async with self._database.acquire() as connection:
-            await add_person(connection, guest, session)
+            await insert_account(connection, guest, session)
 
-    async def find_username(self, username: str) -> UserId | None:
+    async def has_members(self) -> bool:
+        """Say whether anybody has an account that is more than a guest's."""
+        async with self._database.acquire() as connection:
+            return bool(await connection.fetchval(SQL["has_members"]))
+
+    async def find_user_by_username(self, username: str) -> UserId | None:
         """Find whose a username is."""
         async with self._database.acquire() as connection:
             found = await connection.fetchval(SQL["find_username"], username)
         return None if found is None else UserId(found)
 
-    async def open_session(self, user_id: UserId, session: NewSession) -> Holder | None:
+    async def open_session(self, user_id: UserId, session: NewSession) -> SessionOwner | None:
         """Open a session; None if the account is banned or gone."""
         async with self._database.acquire() as connection:
             return await open_session(connection, user_id, session)
 
-    async def active_ban(self, user_id: UserId) -> Ban | None:
+    async def find_active_ban(self, user_id: UserId) -> Ban | None:
         """Read why an account may not sign in now."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["active_ban"], user_id)
         return None if row is None else Ban(*row)
 
-    async def spend_refresh_token(
-        self, token_hash: bytes, *, salt: str, successor: IssuedToken
-    ) -> Holder | None:
+    async def use_refresh_token(
+        self, token_hash: bytes, *, salt: str, successor: IssuedRefreshToken
+    ) -> SessionOwner | None:
         """Trade an unused token for its successor; None if it is not good for that (any more).
 
         Of two that come at once with the same token, one gets None and finds it spent.
@@ -222,9 +229,9 @@ class AccountStore:
                 REFRESHES_WITHIN_S,
                 REFRESHES_MAX,
             )
-        return None if record is None else Holder(*record)
+        return None if record is None else SessionOwner(*record)
 
-    async def find_refresh_token(self, token_hash: bytes) -> SpentToken | None:
+    async def find_refresh_token(self, token_hash: bytes) -> UsedRefreshToken | None:
         """Read a token that could not be spent."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(
@@ -233,25 +240,25 @@ class AccountStore:
         if record is None:
             return None
         *holder, used_at, salt, is_ended, expires_at, free_at = record
-        return SpentToken(Holder(*holder), used_at, salt, is_ended, expires_at, free_at)
+        return UsedRefreshToken(SessionOwner(*holder), used_at, salt, is_ended, expires_at, free_at)
 
-    async def session_of_family(self, family: bytes) -> SessionId | None:
+    async def find_session_by_family(self, family: bytes) -> SessionId | None:
         """Find the session whose tokens have this in common."""
         async with self._database.acquire() as connection:
             found = await connection.fetchval(SQL["session_of_family"], family)
         return None if found is None else SessionId(found)
 
-    async def session_status(self, session_id: SessionId) -> SessionStatus | None:
+    async def read_session_status(self, session_id: SessionId) -> SessionStatus | None:
         """Say whose session this is and whether it is good; None if it is not known."""
-        async with self._database.acquire() as connection:
+        async with self._database.acquire(keeps_session=True) as connection:
             record = await connection.fetchrow(SQL["session_status"], session_id)
         if record is None:
             return None
         *holder, roles, is_ended, reason, ends_at = record
         ban = None if reason is None else Ban(reason, ends_at)
-        return SessionStatus(Holder(*holder), tuple(roles), is_ended, ban)
+        return SessionStatus(SessionOwner(*holder), tuple(roles), is_ended, ban)
 
-    async def account_status(self, user_id: UserId) -> AccountStatus | None:
+    async def read_account_status(self, user_id: UserId) -> AccountStatus | None:
         """Say who an account is; None if it has no profile and player yet."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["account_status"], user_id)
@@ -261,7 +268,7 @@ class AccountStore:
         ban = None if reason is None else Ban(reason, ends_at)
         return AccountStatus(player_id, display_name, tuple(roles), ban)
 
-    async def welcome_person(self, guest: Guest) -> None:
+    async def ensure_profile_and_player(self, guest: NewAccount) -> None:
         """Make profile and player where missing; raise `UsernameTaken` or `NoSuchUser`."""
         event = event_columns(UserCreated(user_id=guest.user_id, method=ELSEWHERE))
         async with self._database.acquire() as connection:
@@ -284,7 +291,7 @@ class AccountStore:
         return None if record is None else Account(*record)
 
 
-async def add_person(connection: Connection, guest: Guest, session: NewSession) -> None:
+async def insert_account(connection: Connection, guest: NewAccount, session: NewSession) -> None:
     """Make a user, profile, player and session; raise `UsernameTaken`."""
     values = (*guest, session.session_id, *session.token, session.method)
     event = event_columns(UserCreated(user_id=guest.user_id, method=session.method))
@@ -298,9 +305,9 @@ async def add_person(connection: Connection, guest: Guest, session: NewSession) 
 
 async def open_session(
     connection: Connection, user_id: UserId, session: NewSession
-) -> Holder | None:
+) -> SessionOwner | None:
     """Open a session for an account; None if it is banned or gone."""
     record = await connection.fetchrow(
         SQL["open_session"], user_id, session.session_id, *session.token, session.method
     )
-    return None if record is None else Holder(*record)
+    return None if record is None else SessionOwner(*record)

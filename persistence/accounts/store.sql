@@ -171,6 +171,10 @@ FROM profiles f
 JOIN players p ON p.user_id = f.id::text
 WHERE f.id = $1;
 
+-- name: has_members
+-- Say whether anybody has an account that is more than a guest's.
+SELECT EXISTS (SELECT FROM profiles WHERE NOT playhall_auth.is_guest(id));
+
 -- name: find_username
 -- Find whose a username is.
 SELECT id FROM profiles WHERE username = $1;

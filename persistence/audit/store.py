@@ -12,14 +12,14 @@ import asyncpg
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.eventlog.writer import Row
+from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.history import GameSummary
 from protocol.ids import GameId, LobbyId, PlayerId
 
-SQL = load("audit/store")
-_LOG = load("eventlog/writer")
+SQL = load_queries("audit/store")
+_LOG = load_queries("eventlog/writer")
 
 PAGE_ROWS: Final = 500
 # Whoever goes through a cursor folds games in between, and must come back for more before
@@ -28,7 +28,7 @@ CURSOR_ROWS: Final = 100
 _FIRST_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 
-class MatchRow(NamedTuple):
+class AuditedMatch(NamedTuple):
     """A game's history record."""
 
     mode: str
@@ -66,7 +66,7 @@ class CountedGame(NamedTuple):
     ended_at: datetime
 
 
-class Lifetime(NamedTuple):
+class LifetimeStats(NamedTuple):
     """A player's statistics, over all games or in one ruleset; the defaults are a new player's."""
 
     games_played: int = 0
@@ -82,7 +82,7 @@ class Lifetime(NamedTuple):
     last_game_at: datetime | None = None
 
 
-class Xp(NamedTuple):
+class StoredXp(NamedTuple):
     """A player's XP, as it is stored and as their matches add up."""
 
     stored: int
@@ -95,41 +95,41 @@ class AuditReader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def game(self, game_id: GameId) -> tuple[StoredGame, str | None] | None:
+    async def read_game(self, game_id: GameId) -> tuple[StoredGame, str | None] | None:
         """Read a game's row, and why it was set aside if it was."""
         record = await self._connection.fetchrow(SQL["audited_game"], game_id)
         if record is None:
             return None
         fields = _parsed(record)
         reason = fields.pop("quarantine_reason")
-        return StoredGame.read(fields), reason
+        return StoredGame.parse_columns(fields), reason
 
-    async def events(self, game_id: GameId) -> list[Row]:
+    async def read_events(self, game_id: GameId) -> list[EventRow]:
         """Read a game's whole log."""
         records = self._connection.cursor(SQL["audited_events"], game_id, prefetch=PAGE_ROWS)
-        return [Row(*record) async for record in records]
+        return [EventRow(*record) async for record in records]
 
-    async def summary(self, game_id: GameId) -> GameSummary | None:
+    async def read_summary(self, game_id: GameId) -> GameSummary | None:
         """Read a game's summary as it is, right or wrong; its players have their names."""
         record = await self._connection.fetchrow(SQL["audited_summary"], game_id)
         return None if record is None else GameSummary.model_construct(**_parsed(record))
 
-    async def match(self, game_id: GameId) -> MatchRow | None:
+    async def read_match(self, game_id: GameId) -> AuditedMatch | None:
         """Read a game's history record."""
         record = await self._connection.fetchrow(SQL["audited_match"], game_id)
-        return None if record is None else MatchRow(*record)
+        return None if record is None else AuditedMatch(*record)
 
-    async def match_players(self, game_id: GameId) -> list[MatchPlayer]:
+    async def read_match_players(self, game_id: GameId) -> list[MatchPlayer]:
         """Read who took part in a game, by its history record, in the order of seats."""
         records = await self._connection.fetch(SQL["audited_match_players"], game_id)
         return [MatchPlayer(*record) for record in records]
 
-    async def newest_here(self, game_id: GameId) -> list[PlayerId]:
+    async def list_players_newest_here(self, game_id: GameId) -> list[PlayerId]:
         """List the players of a game who have finished no other since."""
         records = await self._connection.fetch(SQL["newest_here"], game_id)
         return [record["player_id"] for record in records]
 
-    async def counted_games(
+    async def iterate_counted_games(
         self, player_id: PlayerId, *, after: int = 0
     ) -> AsyncIterator[CountedGame]:
         """Go through a player's finished games in the order in which they were counted."""
@@ -137,30 +137,30 @@ class AuditReader:
         async for record in self._connection.cursor(query, player_id, after, prefetch=CURSOR_ROWS):
             yield CountedGame(*record)
 
-    async def lifetime(self, player_id: PlayerId) -> Lifetime | None:
+    async def read_lifetime_stats(self, player_id: PlayerId) -> LifetimeStats | None:
         """Read a player's lifetime statistics."""
         record = await self._connection.fetchrow(SQL["lifetime"], player_id)
-        return None if record is None else Lifetime(*record)
+        return None if record is None else LifetimeStats(*record)
 
-    async def write_lifetime(self, player_id: PlayerId, lifetime: Lifetime) -> None:
+    async def write_lifetime_stats(self, player_id: PlayerId, lifetime: LifetimeStats) -> None:
         """Put a player's lifetime statistics right; they must be locked."""
         await self._connection.execute(SQL["write_lifetime"], player_id, *lifetime)
 
-    async def ruleset_stats(self, player_id: PlayerId) -> dict[str, Lifetime]:
+    async def read_ruleset_stats(self, player_id: PlayerId) -> dict[str, LifetimeStats]:
         """Read a player's statistics by ruleset."""
         records = await self._connection.fetch(SQL["ruleset_stats"], player_id)
-        return {ruleset: Lifetime(*columns) for ruleset, *columns in records}
+        return {ruleset: LifetimeStats(*columns) for ruleset, *columns in records}
 
     async def write_ruleset_stats(
-        self, player_id: PlayerId, ruleset: str, lifetime: Lifetime
+        self, player_id: PlayerId, ruleset: str, lifetime: LifetimeStats
     ) -> None:
         """Put a player's statistics in a ruleset right; those over all games must be locked."""
         await self._connection.execute(SQL["write_ruleset_stats"], player_id, ruleset, *lifetime)
 
-    async def xp(self, player_id: PlayerId) -> Xp | None:
+    async def read_xp(self, player_id: PlayerId) -> StoredXp | None:
         """Read a player's XP; None for one without an account."""
         record = await self._connection.fetchrow(SQL["xp"], player_id)
-        return None if record is None else Xp(*record)
+        return None if record is None else StoredXp(*record)
 
     async def write_xp(self, player_id: PlayerId, xp: int) -> None:
         """Put a player's XP right; their statistics must be locked."""
@@ -174,7 +174,7 @@ class AuditStore:
         self._database = database
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[AuditReader]:
+    async def read_snapshot(self) -> AsyncIterator[AuditReader]:
         """Read as of one moment; nobody is kept waiting."""
         async with (
             self._database.acquire() as connection,
@@ -183,7 +183,7 @@ class AuditStore:
             yield AuditReader(connection)
 
     @asynccontextmanager
-    async def locked(self, player_id: PlayerId) -> AsyncIterator[AuditReader]:
+    async def lock_player_stats(self, player_id: PlayerId) -> AsyncIterator[AuditReader]:
         """Hold a player's statistics, as the end of a game does, until the block commits.
 
         Meanwhile no game of this player can end, and all that have ended are visible.
@@ -193,7 +193,7 @@ class AuditStore:
             await connection.execute(_LOG["lock_stats"], [player_id])
             yield AuditReader(connection)
 
-    async def games_since(self, since: datetime) -> AsyncIterator[GameId]:
+    async def iterate_games_since(self, since: datetime) -> AsyncIterator[GameId]:
         """Go through the games made since a time, oldest first."""
         position: tuple[datetime, str] = (since, _FIRST_ID)
         while page := await self._page("games_since", *position):
@@ -201,7 +201,7 @@ class AuditStore:
                 yield record["id"]
             position = (page[-1]["created_at"], page[-1]["id"])
 
-    async def players(self) -> AsyncIterator[PlayerId]:
+    async def iterate_players(self) -> AsyncIterator[PlayerId]:
         """Go through everybody who has statistics or has finished a game, in id order."""
         last = _FIRST_ID
         while page := await self._page("players_with_records", last):

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 
-SQL = load("blockchain/store")
+SQL = load_queries("blockchain/store")
 
 BLOCKS_KEPT_MAX: Final = 256
 BOTS_PAGE: Final = 100
@@ -24,14 +24,14 @@ NOBODY: Final = "0x" + "0" * 40
 Source: TypeAlias = Literal["onchain", "admin_correction"]
 
 
-class Change(NamedTuple):
+class OwnerChange(NamedTuple):
     """From a time on, somebody owns it, or `NOBODY`."""
 
     at: datetime
     owner: str
 
 
-class Period(NamedTuple):
+class OwnershipPeriod(NamedTuple):
     """Somebody owned it from a time until before another; `until` is none while it lasts."""
 
     owner: str
@@ -41,7 +41,7 @@ class Period(NamedTuple):
 
 
 # The history of a token's owners, from its transfers and from what was corrected.
-History: TypeAlias = Callable[[Sequence[Change], Sequence[Change]], list[Period]]
+History: TypeAlias = Callable[[Sequence[OwnerChange], Sequence[OwnerChange]], list[OwnershipPeriod]]
 
 
 class Contract(NamedTuple):
@@ -58,14 +58,14 @@ class Block(NamedTuple):
     hash: str
 
 
-class Header(NamedTuple):
+class BlockHeader(NamedTuple):
     """A block and its time."""
 
     block: Block
     at: datetime
 
 
-class Cursor(NamedTuple):
+class ReadPosition(NamedTuple):
     """Until which block a contract was read, and when its owners were last compared."""
 
     block: Block
@@ -84,14 +84,14 @@ class Transfer(NamedTuple):
     at: datetime
 
 
-class Bot(NamedTuple):
+class TokenBot(NamedTuple):
     """A registered bot, and its token."""
 
     bot_id: str
     token_id: int
 
 
-class Correction(NamedTuple):
+class OwnerCorrection(NamedTuple):
     """A bot whose history had another owner than the contract."""
 
     bot_id: str
@@ -113,24 +113,24 @@ class TransferStore:
         self._database = database
         self._history = history
 
-    async def cursor(self, contract: Contract) -> Cursor | None:
+    async def read_position(self, contract: Contract) -> ReadPosition | None:
         """Say how far a contract was read, if at all."""
         async with self._database.acquire() as connection:
             return await _cursor(connection, contract)
 
-    async def kept_blocks(self, contract: Contract) -> list[Block]:
+    async def list_recent_blocks(self, contract: Contract) -> list[Block]:
         """List the last blocks read, the newest first; at most `BLOCKS_KEPT_MAX`."""
         async with self._database.acquire() as connection:
             return [Block(*row) for row in await connection.fetch(SQL["list_blocks"], *contract)]
 
-    async def begin(self, contract: Contract, header: Header) -> None:
+    async def begin_reading(self, contract: Contract, header: BlockHeader) -> None:
         """Begin reading after a block, unless it was begun."""
         async with self._database.transaction() as connection:
             await connection.execute(SQL["begin_reading"], *contract, *header.block, header.at)
             await _keep_blocks(connection, contract, [header.block])
 
-    async def advance(
-        self, contract: Contract, *, since: Block, until: Header, transfers: Sequence[Transfer]
+    async def store_blocks(
+        self, contract: Contract, *, since: Block, until: BlockHeader, transfers: Sequence[Transfer]
     ) -> None:
         """Keep what was read between two blocks, and the owners that follow.
 
@@ -142,7 +142,7 @@ class TransferStore:
             await _keep_transfers(connection, contract, transfers)
             await self._derive(connection, contract, {t.token_id for t in transfers})
 
-    async def roll_back(self, contract: Contract, *, since: Block, common: Header) -> int:
+    async def roll_back(self, contract: Contract, *, since: Block, common: BlockHeader) -> int:
         """Take back what was read after a common block; give how many transfers that were.
 
         Owners are to be compared again soon: corrections may rest on what is gone. Raises
@@ -164,7 +164,7 @@ class TransferStore:
             await connection.execute(SQL["await_contract"], *map(str, contract))
             await self._derive(connection, contract, {token_id})
 
-    async def derive_late(self, contract: Contract) -> int:
+    async def derive_late_owners(self, contract: Contract) -> int:
         """Write the owners of bots that were registered after their transfers; count them."""
         found, after = 0, BEFORE_ALL_IDS
         while bots := await self._page(contract, "find_late_bots", after):
@@ -173,13 +173,13 @@ class TransferStore:
             found, after = found + len(bots), bots[-1].bot_id
         return found
 
-    async def bots(self, contract: Contract, after: str = BEFORE_ALL_IDS) -> list[Bot]:
+    async def list_bots(self, contract: Contract, after: str = BEFORE_ALL_IDS) -> list[TokenBot]:
         """List the bots of a contract after one, by their ids; at most `BOTS_PAGE`."""
         return await self._page(contract, "list_bots", after)
 
-    async def correct(
+    async def correct_owners(
         self, contract: Contract, owners: Mapping[str, str], *, since: Block, at: datetime
-    ) -> list[Correction]:
+    ) -> list[OwnerCorrection]:
         """Correct the history where bots' owners (id to address or `NOBODY`) differ at a time.
 
         `since` is the block, and `at` its time, that the owners were asked for. Raises
@@ -190,7 +190,7 @@ class TransferStore:
             rows = await connection.fetch(SQL["owners_at"], list(owners), at)
             recorded = {row["bot_identity_id"]: row["owner_address"] for row in rows}
             wrong = [
-                Correction(bot_id, recorded.get(bot_id, NOBODY), owner)
+                OwnerCorrection(bot_id, recorded.get(bot_id, NOBODY), owner)
                 for bot_id, owner in owners.items()
                 if recorded.get(bot_id, NOBODY) != owner
             ]
@@ -209,14 +209,14 @@ class TransferStore:
             transfers = await connection.fetch(SQL["list_transfers"], *contract, bot["token_id"])
             corrected = await connection.fetch(SQL["list_corrections"], bot["id"])
             history = self._history(
-                [Change(*row) for row in transfers], [Change(*row) for row in corrected]
+                [OwnerChange(*row) for row in transfers], [OwnerChange(*row) for row in corrected]
             )
             await _keep_periods(connection, bot["id"], history)
 
-    async def _page(self, contract: Contract, query: str, after: str) -> list[Bot]:
+    async def _page(self, contract: Contract, query: str, after: str) -> list[TokenBot]:
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL[query], *contract, after, BOTS_PAGE)
-        return [Bot(row["id"], int(row["token_id"])) for row in rows]
+        return [TokenBot(row["id"], int(row["token_id"])) for row in rows]
 
     @asynccontextmanager
     async def _alone(self, contract: Contract, since: Block) -> AsyncIterator[Connection]:
@@ -230,11 +230,11 @@ class TransferStore:
             yield connection
 
 
-async def _cursor(connection: Connection, contract: Contract) -> Cursor | None:
+async def _cursor(connection: Connection, contract: Contract) -> ReadPosition | None:
     row = await connection.fetchrow(SQL["find_cursor"], *contract)
     if row is None:
         return None
-    return Cursor(Block(*row[:2]), *row[2:])
+    return ReadPosition(Block(*row[:2]), *row[2:])
 
 
 async def _keep_blocks(connection: Connection, contract: Contract, blocks: Sequence[Block]) -> None:
@@ -251,16 +251,18 @@ async def _keep_transfers(
         await connection.execute(SQL["keep_transfers"], *contract, *zip(*rows, strict=True))
 
 
-async def _keep_periods(connection: Connection, bot_id: str, history: list[Period]) -> None:
+async def _keep_periods(
+    connection: Connection, bot_id: str, history: list[OwnershipPeriod]
+) -> None:
     owners, sources, since, until = (
-        [getattr(period, field) for period in history] for field in Period._fields
+        [getattr(period, field) for period in history] for field in OwnershipPeriod._fields
     )
     await connection.execute(SQL["forget_periods"], bot_id, owners, sources, since)
     await connection.execute(SQL["close_periods"], bot_id, since, until)
     await connection.execute(SQL["keep_periods"], bot_id, owners, sources, since, until)
 
 
-async def _correct(connection: Connection, correction: Correction, at: datetime) -> None:
+async def _correct(connection: Connection, correction: OwnerCorrection, at: datetime) -> None:
     bot_id, _, owner = correction
     until = await connection.fetchval(SQL["close_for_correction"], bot_id, at)
     if owner == NOBODY:

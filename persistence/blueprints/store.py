@@ -8,7 +8,7 @@ import asyncpg
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.blueprints import (
     BlueprintNotFound,
@@ -20,17 +20,17 @@ from protocol.blueprints import (
 from protocol.errors import Forbidden
 from protocol.ids import BlueprintId, UserId
 
-SQL = load("blueprints/store")
+SQL = load_queries("blueprints/store")
 NUMBER_MAX: Final = 2**31 - 1
 
 Key: TypeAlias = datetime | int | str
 
 
-class NameRefused(Exception):
+class NamePatternMismatch(Exception):
     """The database has a rule for names, and this one does not fit."""
 
 
-class Draft(NamedTuple):
+class BlueprintDraft(NamedTuple):
     """What a new blueprint is written with; `data` is JSON."""
 
     blueprint_id: BlueprintId
@@ -61,34 +61,34 @@ class StoredBlueprint(NamedTuple):
     created_at: datetime
 
 
-class Place(NamedTuple):
+class PagePosition(NamedTuple):
     """Where in a list a page begins: after the row with this key and id."""
 
     key: Key
     blueprint_id: BlueprintId
 
 
-class Word(NamedTuple):
+class SearchWord(NamedTuple):
     """What to look for: letters and digits; and its parts, if it was typed with dashes."""
 
     whole: str
     parts: tuple[str, ...] = ()
 
 
-class Listed(NamedTuple):
+class BlueprintPage(NamedTuple):
     """A page; `last` is its end where another may follow."""
 
     blueprints: Sequence[StoredBlueprint]
-    last: Place | None
+    last: PagePosition | None
 
 
 _NOBODY: Final = BlueprintId("00000000-0000-0000-0000-000000000000")
-NEWEST: Final = Place(datetime.max.replace(tzinfo=UTC), _NOBODY)
-STARTS: Final[Mapping[Sort, Place]] = {
+NEWEST: Final = PagePosition(datetime.max.replace(tzinfo=UTC), _NOBODY)
+STARTS: Final[Mapping[Sort, PagePosition]] = {
     "newest": NEWEST,
-    "name": Place("", _NOBODY),
-    "version": Place(NUMBER_MAX, _NOBODY),
-    "forks": Place(NUMBER_MAX, _NOBODY),
+    "name": PagePosition("", _NOBODY),
+    "version": PagePosition(NUMBER_MAX, _NOBODY),
+    "forks": PagePosition(NUMBER_MAX, _NOBODY),
 }
 _MARKET: Final[Mapping[Sort, str]] = {
     "newest": SQL["market_by_newest"],
@@ -110,20 +110,20 @@ class BlueprintStore:
     def __init__(self, rls: RlsDatabase) -> None:
         self._rls = rls
 
-    async def add(self, who: Requester, draft: Draft, *, at_most: int) -> StoredBlueprint:
+    async def add(self, who: Requester, draft: BlueprintDraft, *, at_most: int) -> StoredBlueprint:
         """Add a blueprint.
 
-        Raises `NameRefused`, `BlueprintTaken`, `BlueprintNotFound`, or `TooManyBlueprints` for more
-        than `at_most` of one account; about so many, when it makes several at once.
+        Raises `NamePatternMismatch`, `BlueprintTaken`, `BlueprintNotFound`, or `TooManyBlueprints`
+        for more than `at_most` of one account; about so many, when it makes several at once.
         """
         values = draft._replace(assets=orjson.dumps(draft.assets))  # type: ignore[arg-type]  # as jsonb
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             try:
                 added = await connection.fetchval(SQL["add_blueprint"], *values, at_most)
             except asyncpg.CheckViolationError as error:
                 if error.constraint_name != "blueprints_name_fits":
                     raise
-                raise NameRefused from None
+                raise NamePatternMismatch from None
             except asyncpg.UniqueViolationError as error:
                 raise _taken(error) from None
             except asyncpg.ForeignKeyViolationError as error:
@@ -134,39 +134,41 @@ class BlueprintStore:
 
     async def read(self, who: Requester | None, blueprint_id: BlueprintId) -> StoredBlueprint:
         """Read a blueprint that may be seen; raise `BlueprintNotFound`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return await _one(connection, blueprint_id)
 
-    async def own(self, who: Requester, *, after: Place, limit: int) -> Listed:
+    async def list_own(self, who: Requester, *, after: PagePosition, limit: int) -> BlueprintPage:
         """List somebody's own blueprints, newest first."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             places = await connection.fetch(SQL["own_blueprints"], who.user_id, *after, limit)
-            return await _page(connection, [Place(row["key"], row["id"]) for row in places], limit)
+            return await _page(
+                connection, [PagePosition(row["key"], row["id"]) for row in places], limit
+            )
 
-    async def market(
+    async def list_market(
         self,
         who: Requester | None,
         *,
         sort: Sort,
-        words: Sequence[Word] | None,
-        after: Place,
+        words: Sequence[SearchWord] | None,
+        after: PagePosition,
         limit: int,
-    ) -> Listed:
+    ) -> BlueprintPage:
         """List what is on the market; `words`: only what has words that begin like all of these."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             if words is None:
                 rows = await connection.fetch(_MARKET[sort], *after, limit)
-                places = [Place(row["key"], row["id"]) for row in rows]
+                places = [PagePosition(row["key"], row["id"]) for row in rows]
             else:
                 found = await _search(connection, sort, words)
                 places = [place for place in found if _order(place) > _order(after)][:limit]
             return await _page(connection, places, limit)
 
-    async def show(
+    async def set_public(
         self, who: Requester, blueprint_id: BlueprintId, *, is_public: bool
     ) -> StoredBlueprint:
         """Put a blueprint on the market or take it off; raise `NameOnMarket`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             try:
                 values = (blueprint_id, is_public, who.user_id)
                 changed = await connection.fetchval(SQL["show_blueprint"], *values)
@@ -179,13 +181,13 @@ class BlueprintStore:
 
     async def delete(self, who: Requester, blueprint_id: BlueprintId) -> None:
         """Delete somebody's own blueprint."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             if await connection.fetchval(SQL["delete_blueprint"], blueprint_id) is None:
                 await _one(connection, blueprint_id)
                 raise Forbidden("This blueprint belongs to another account.")
 
 
-class BadPattern(Exception):
+class InvalidNamePattern(Exception):
     """Why a pattern cannot be used; it reads on after the pattern's name."""
 
 
@@ -195,15 +197,20 @@ class BlueprintRuleStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put_name_pattern(self, pattern: str, *, example: str) -> None:
-        """Make this the rule for new names; raise `BadPattern` if it does not accept an example."""
+    async def set_name_pattern(self, pattern: str, *, example: str) -> None:
+        """Make this the rule for new names.
+
+        Raises `InvalidNamePattern` if it does not accept the example.
+        """
         async with self._database.transaction() as connection:
             try:
                 fits = await connection.fetchval(SQL["name_fits"], example, pattern)
             except asyncpg.InvalidRegularExpressionError as error:
-                raise BadPattern(f"is not a regular expression of PostgreSQL: {error}") from None
+                raise InvalidNamePattern(
+                    f"is not a regular expression of PostgreSQL: {error}"
+                ) from None
             if not fits:
-                raise BadPattern(f"does not accept {example}")
+                raise InvalidNamePattern(f"does not accept {example}")
             await connection.execute(SQL["put_name_pattern"], pattern)
 
 
@@ -214,28 +221,32 @@ async def _one(connection: Connection, blueprint_id: BlueprintId) -> StoredBluep
     return _stored(record)
 
 
-async def _page(connection: Connection, places: Sequence[Place], limit: int) -> Listed:
+async def _page(
+    connection: Connection, places: Sequence[PagePosition], limit: int
+) -> BlueprintPage:
     records = await connection.fetch(SQL["read_blueprints"], [place[1] for place in places])
     last = places[-1] if len(places) == limit else None
-    return Listed([_stored(record) for record in records], last)
+    return BlueprintPage([_stored(record) for record in records], last)
 
 
-async def _search(connection: Connection, sort: Sort, words: Sequence[Word]) -> list[Place]:
+async def _search(
+    connection: Connection, sort: Sort, words: Sequence[SearchWord]
+) -> list[PagePosition]:
     """Find by words, in order; the function that searches bounds how many."""
     if not words:
         return []
     query = " & ".join(map(_sought, words))
     rows = await connection.fetch(SQL["search_market"], query)
-    return sorted((Place(row[_COLUMN[sort]], row["id"]) for row in rows), key=_order)
+    return sorted((PagePosition(row[_COLUMN[sort]], row["id"]) for row in rows), key=_order)
 
 
-def _sought(word: Word) -> str:
+def _sought(word: SearchWord) -> str:
     """Write what finds a word, or the parts of a word that may have been written with dashes."""
     parts = " & ".join(f"'{part}':*" for part in word.parts)
     return f"('{word.whole}':* | ({parts}))" if parts else f"'{word.whole}':*"
 
 
-def _order(place: Place) -> tuple[Any, BlueprintId]:
+def _order(place: PagePosition) -> tuple[Any, BlueprintId]:
     """Give what a list is sorted by: names upwards, times and numbers downwards."""
     key = place.key
     if isinstance(key, datetime):

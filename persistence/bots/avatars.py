@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from persistence.accounts.audit_log import record
-from persistence.bots.store import Require, standing_of
+from persistence.accounts.audit_log import record_entry
+from persistence.bots.store import Require, lock_bot_access
 from persistence.database import Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.bots import (
     AvatarNotApproved,
@@ -18,7 +18,7 @@ from protocol.bots import (
 )
 from protocol.ids import BotId, UserId
 
-SQL = load("bots/avatars")
+SQL = load_queries("bots/avatars")
 LISTED_MAX: Final = 100
 
 
@@ -47,7 +47,7 @@ class StoredAvatar(NamedTuple):
     created_at: datetime
 
 
-class AvatarStore:
+class BotAvatarStore:
     """Avatars in PostgreSQL. Anybody may see approved ones; row level security says so."""
 
     def __init__(self, database: Database, rls: RlsDatabase) -> None:
@@ -68,13 +68,13 @@ class AvatarStore:
         Raises what `require` raises, or `TooManyAvatars` beyond `at_most`.
         """
         async with self._database.transaction() as connection:
-            require(await standing_of(connection, user_id, bot_id))
+            require(await lock_bot_access(connection, user_id, bot_id))
             row = await connection.fetchrow(SQL["add_avatar"], bot_id, *draft, at_most)
             if row is None:
                 raise TooManyAvatars
             return StoredAvatar(**row)
 
-    async def select(
+    async def select_avatar(
         self, user_id: UserId, bot_id: BotId, avatar_id: str, require: Require
     ) -> None:
         """Let somebody's active bot show an approved avatar of its own, and note who chose it.
@@ -84,11 +84,11 @@ class AvatarStore:
         async with self._database.transaction() as connection:
             if await connection.fetchval(SQL["wear"], bot_id, avatar_id, user_id) is not None:
                 return
-            require(await standing_of(connection, user_id, bot_id))
+            require(await lock_bot_access(connection, user_id, bot_id))
             is_its_own = await connection.fetchval(SQL["is_bots_avatar"], bot_id, avatar_id)
         raise AvatarNotApproved if is_its_own else AvatarNotFound
 
-    async def of_bot(
+    async def list_bot_avatars(
         self, who: Requester | None, bot_id: BotId, *, sees_all: bool
     ) -> Sequence[StoredAvatar]:
         """List a bot's avatars, the newest generation first.
@@ -100,17 +100,17 @@ class AvatarStore:
                 if sees_all or await connection.fetchval(SQL["owns_bot"], bot_id, who.user_id):
                     rows = await connection.fetch(SQL["all_avatars"], bot_id, LISTED_MAX)
                     return [StoredAvatar(**row) for row in rows]
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             rows = await connection.fetch(SQL["public_avatars"], bot_id, LISTED_MAX)
             return [StoredAvatar(**row) for row in rows]
 
-    async def queue(self, status: Moderation, *, limit: int) -> Sequence[StoredAvatar]:
+    async def list_by_moderation(self, status: Moderation, *, limit: int) -> Sequence[StoredAvatar]:
         """List avatars of all bots with a moderation status, the oldest first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["avatars_with"], status, limit)
         return [StoredAvatar(**row) for row in rows]
 
-    async def moderate(
+    async def moderate_avatar(
         self, avatar_id: str, status: Moderation, *, actor: str, reason: str
     ) -> StoredAvatar:
         """Say what becomes of an avatar, on record; one that is not approved is taken off.
@@ -125,7 +125,7 @@ class AvatarStore:
             assert row is not None  # it is locked
             if status != "approved":
                 await connection.execute(SQL["take_off"], row["bot_id"], avatar_id)
-            await record(
+            await record_entry(
                 connection,
                 actor=actor,
                 action="moderate_avatar",

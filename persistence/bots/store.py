@@ -7,19 +7,19 @@ from typing import Final, NamedTuple, TypeAlias
 
 import asyncpg
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.bots import BotNotFound, BotTaken, Status, TooManyBots, WalletRequired
 from protocol.ids import BotId, EpochId, PlayerId, UserId
 
-SQL = load("bots/store")
+SQL = load_queries("bots/store")
 OWNERS_LISTED_MAX: Final = 1000
 COLOR: Final = "#7a8794"  # of every bot that competes, until its avatar is drawn
 
 
-class Draft(NamedTuple):
+class BotDraft(NamedTuple):
     """What a new bot is written with; `token_id` is decimal digits."""
 
     bot_id: BotId
@@ -47,7 +47,7 @@ class StoredBot(NamedTuple):
     created_at: datetime
 
 
-class BotStanding(NamedTuple):
+class BotAccess(NamedTuple):
     """How a bot stands with an account: `is_owner` if one of its wallets owns the bot now."""
 
     status: Status
@@ -55,10 +55,10 @@ class BotStanding(NamedTuple):
 
 
 # Raises where an account may not act for a bot; None stands for no bot at all.
-Require: TypeAlias = Callable[[BotStanding | None], None]
+Require: TypeAlias = Callable[[BotAccess | None], None]
 
 
-class Ownership(NamedTuple):
+class BotOwnership(NamedTuple):
     """Who owned a bot from when until before when; without an end, it lasts."""
 
     address: str
@@ -67,7 +67,7 @@ class Ownership(NamedTuple):
     effective_to: datetime | None
 
 
-class Snapshot(NamedTuple):
+class BotStatsSnapshot(NamedTuple):
     """What a bot had come to: where that is written, and its SHA-256, hexadecimal."""
 
     id: str
@@ -77,14 +77,16 @@ class Snapshot(NamedTuple):
     created_at: datetime
 
 
-class Place(NamedTuple):
+class SnapshotPosition(NamedTuple):
     """Where in a list of snapshots a page begins: after the one of this time and id."""
 
     created_at: datetime
     id: str
 
 
-NEWEST: Final = Place(datetime.max.replace(tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
+NEWEST: Final = SnapshotPosition(
+    datetime.max.replace(tzinfo=UTC), "00000000-0000-0000-0000-000000000000"
+)
 
 
 class BotStore:
@@ -94,7 +96,7 @@ class BotStore:
         self._database = database
         self._rls = rls
 
-    async def add(self, draft: Draft, *, at_most: int) -> StoredBot:
+    async def add(self, draft: BotDraft, *, at_most: int) -> StoredBot:
         """Register a bot; raise `WalletRequired`, `BotTaken`, or `TooManyBots` beyond `at_most`.
 
         About so many, when an account registers several at once.
@@ -114,24 +116,24 @@ class BotStore:
         self, who: Requester | None, *, slug: str | None = None, bot_id: BotId | None = None
     ) -> StoredBot:
         """Read a bot by its slug or its id; raise `BotNotFound`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return await _one(connection, slug=slug, bot_id=bot_id)
 
-    async def find(
+    async def search(
         self, who: Requester | None, *, text: str, after: str, limit: int
     ) -> Sequence[StoredBot]:
         """List bots with a text in their slugs, by slug, after a slug."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return _stored(await connection.fetch(SQL["list_bots"], after, text, limit))
 
-    async def own(
+    async def list_own(
         self, user_id: UserId, *, text: str, after: str, limit: int
     ) -> Sequence[StoredBot]:
         """List the bots that somebody's wallets own now, in the same way."""
         async with self._database.acquire() as connection:
             return _stored(await connection.fetch(SQL["own_bots"], user_id, after, text, limit))
 
-    async def owner_at(self, bot_ids: Collection[BotId], at: datetime) -> dict[BotId, str]:
+    async def find_owners_at(self, bot_ids: Collection[BotId], at: datetime) -> dict[BotId, str]:
         """Say which address owned each bot at a moment; a bot without an owner is left out.
 
         Exact at the boundaries: at the moment of a transfer the bot is the new owner's.
@@ -140,11 +142,11 @@ class BotStore:
             rows = await connection.fetch(SQL["owners_at"], list(bot_ids), at)
         return {row["bot_identity_id"]: row["owner_address"] for row in rows}
 
-    async def owners(self, bot_id: BotId) -> list[Ownership]:
+    async def list_owners(self, bot_id: BotId) -> list[BotOwnership]:
         """Read a bot's owners, the present one first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["list_owners"], bot_id, OWNERS_LISTED_MAX)
-        return [Ownership(*row) for row in rows]
+        return [BotOwnership(*row) for row in rows]
 
     async def set_owner(self, bot_id: BotId, address: str, *, actor: str, reason: str) -> None:
         """Say who owns a bot from now on, on record; raise `BotNotFound`."""
@@ -154,7 +156,7 @@ class BotStore:
                 return
             ended_at = await connection.fetchval(SQL["end_ownership"], bot_id)
             await connection.execute(SQL["begin_ownership"], bot_id, address, ended_at)
-            await record(
+            await record_entry(
                 connection,
                 actor=actor,
                 action="set_bot_owner",
@@ -169,7 +171,7 @@ class BotStore:
             if before == status:
                 return
             await connection.execute(SQL["set_status"], bot_id, status)
-            await record(
+            await record_entry(
                 connection,
                 actor=actor,
                 action="set_bot_status",
@@ -178,13 +180,13 @@ class BotStore:
                 after={"status": status, "reason": reason},
             )
 
-    async def snapshots(
-        self, who: Requester | None, bot_id: BotId, *, after: Place, limit: int
-    ) -> Sequence[Snapshot]:
+    async def list_snapshots(
+        self, who: Requester | None, bot_id: BotId, *, after: SnapshotPosition, limit: int
+    ) -> Sequence[BotStatsSnapshot]:
         """List what a bot had come to, newest first, after a place."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             rows = await connection.fetch(SQL["list_snapshots"], bot_id, *after, limit)
-        return [Snapshot(*row) for row in rows]
+        return [BotStatsSnapshot(*row) for row in rows]
 
     @asynccontextmanager
     async def _locked(self, bot_id: BotId) -> AsyncIterator[tuple[Connection, Status]]:
@@ -196,10 +198,12 @@ class BotStore:
             yield connection, status
 
 
-async def standing_of(connection: Connection, user_id: UserId, bot_id: BotId) -> BotStanding | None:
+async def lock_bot_access(
+    connection: Connection, user_id: UserId, bot_id: BotId
+) -> BotAccess | None:
     """Lock a bot and read how it stands with an account."""
     row = await connection.fetchrow(SQL["standing_of"], bot_id, user_id)
-    return None if row is None else BotStanding(*row)
+    return None if row is None else BotAccess(*row)
 
 
 async def _one(connection: Connection, *, slug: str | None, bot_id: BotId | None) -> StoredBot:

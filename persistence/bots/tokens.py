@@ -4,17 +4,17 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from persistence.bots.store import Require, standing_of
+from persistence.bots.store import Require, lock_bot_access
 from persistence.database import Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.bots import BotTokenNotFound, Scope, Status, TooManyBotTokens
 from protocol.ids import BotId, PlayerId, UserId
 
-SQL = load("bots/tokens")
+SQL = load_queries("bots/tokens")
 LISTED_MAX: Final = 100
 
 
-class TokenDraft(NamedTuple):
+class BotTokenDraft(NamedTuple):
     """What a new token is written with."""
 
     token_id: str
@@ -62,7 +62,7 @@ class BotTokenStore:
         self._database = database
 
     async def add(
-        self, user_id: UserId, draft: TokenDraft, require: Require, *, at_most: int
+        self, user_id: UserId, draft: BotTokenDraft, require: Require, *, at_most: int
     ) -> StoredToken:
         """Keep a token that the owner of an active bot makes.
 
@@ -73,7 +73,7 @@ class BotTokenStore:
             added = await connection.fetchrow(SQL["add_token"], *draft, user_id, at_most)
             if added is not None:
                 return StoredToken(**added)
-            require(await standing_of(connection, user_id, draft.bot_id))
+            require(await lock_bot_access(connection, user_id, draft.bot_id))
         raise TooManyBotTokens
 
     async def list(self, user_id: UserId, bot_id: BotId) -> Sequence[StoredToken]:
@@ -95,7 +95,7 @@ class BotTokenStore:
             row = await connection.fetchrow(SQL["read_status"], token_hash)
         return None if row is None else TokenStatus(**row)
 
-    async def still_good(self, token_ids: Collection[str]) -> set[str]:
+    async def find_valid(self, token_ids: Collection[str]) -> set[str]:
         """Say which of these tokens are neither revoked nor their former owner's."""
         async with self._database.acquire() as connection:
             return {

@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from persistence.database import Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.bots import BadNonce, WalletNotFound
 from protocol.ids import UserId
 
-SQL = load("bots/wallets")
-FORGOTTEN_AT_ONCE: Final = 100
+SQL = load_queries("bots/wallets")
 
 
 class StoredWallet(NamedTuple):
@@ -30,13 +29,23 @@ class WalletStore:
 
     async def add_nonce(
         self, user_id: UserId, nonce: str, *, life_s: float, at_most: int
-    ) -> datetime | None:
-        """Keep a nonce, and say when it expires; None if the account has `at_most` already."""
+    ) -> datetime | float:
+        """Keep a nonce, and say when it expires.
+
+        If the account has `at_most` already, give the seconds until it may have another.
+        """
         async with self._database.transaction() as connection:
-            await connection.execute(SQL["forget_nonces"], FORGOTTEN_AT_ONCE)
             values = (nonce, user_id, life_s, at_most)
             expires_at: datetime | None = await connection.fetchval(SQL["add_nonce"], *values)
-        return expires_at
+            if expires_at is not None:
+                return expires_at
+            wait_s: float | None = await connection.fetchval(SQL["nonce_wait"], user_id, at_most)
+        return max(0.0, wait_s or 0.0)
+
+    async def forget_nonces(self, *, limit: int) -> int:
+        """Forget some nonces that have expired; says how many."""
+        async with self._database.acquire() as connection:
+            return int(await connection.fetchval(SQL["forget_nonces"], limit))
 
     async def use_nonce(self, user_id: UserId, nonce: str) -> None:
         """Use up a nonce; raise `BadNonce`."""
@@ -58,7 +67,7 @@ class WalletStore:
 
     async def list(self, who: Requester) -> Sequence[StoredWallet]:
         """List somebody's own wallets, the first linked first."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             rows = await connection.fetch(SQL["list_wallets"], who.user_id)
         return [StoredWallet(*row) for row in rows]
 

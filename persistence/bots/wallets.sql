@@ -1,8 +1,11 @@
 -- name: forget_nonces
--- Forget nonces that have expired, some at a time.
-DELETE FROM wallet_nonces WHERE nonce IN (
-  SELECT nonce FROM wallet_nonces WHERE expires_at <= clock_timestamp()
-  LIMIT $1 FOR UPDATE SKIP LOCKED);
+-- Forget some nonces that have expired; says how many.
+WITH gone AS (
+  DELETE FROM wallet_nonces WHERE nonce IN (
+    SELECT nonce FROM wallet_nonces WHERE expires_at <= clock_timestamp()
+    LIMIT $1 FOR UPDATE SKIP LOCKED)
+  RETURNING 1)
+SELECT count(*) FROM gone;
 
 -- name: add_nonce
 -- Keep a nonce for an account, unless it has as many as it may; returns when it expires.
@@ -11,6 +14,11 @@ SELECT $1, $2, clock_timestamp() + make_interval(secs => $3)
 WHERE (SELECT count(*) FROM wallet_nonces
        WHERE user_id = $2 AND expires_at > clock_timestamp()) < $4
 RETURNING expires_at;
+
+-- name: nonce_wait
+-- How many seconds until an account that has too many nonces may have another.
+SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 FROM wallet_nonces
+WHERE user_id = $1 ORDER BY expires_at DESC OFFSET $2 - 1 LIMIT 1;
 
 -- name: use_nonce
 -- Use up an account's nonce; of two that come at once, one gets nothing.

@@ -12,10 +12,10 @@ Must not know: who follows a topic on a node, what a payload means.
 from persistence.broker.port import (
     NO_NUMBER,
     PAYLOAD_BYTES_MAX,
-    BadTopic,
     Broker,
-    Handler,
+    InvalidTopic,
     Notice,
+    NoticeHandler,
 )
 
-__all__ = ["NO_NUMBER", "PAYLOAD_BYTES_MAX", "BadTopic", "Broker", "Handler", "Notice"]
+__all__ = ["NO_NUMBER", "PAYLOAD_BYTES_MAX", "Broker", "InvalidTopic", "Notice", "NoticeHandler"]

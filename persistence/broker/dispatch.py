@@ -2,18 +2,18 @@
 
 import logging
 
-from persistence.broker.port import BrokerMetrics, Handler, Notice, check_topic
+from persistence.broker.port import BrokerMetrics, Notice, NoticeHandler, check_topic
 
 log = logging.getLogger(__name__)
 
 
-class Handlers:
+class HandlerRegistry:
     """The handlers of one node."""
 
     __slots__ = ("_by_topic", "_metrics")
 
     def __init__(self, metrics: BrokerMetrics) -> None:
-        self._by_topic: dict[str, Handler] = {}
+        self._by_topic: dict[str, NoticeHandler] = {}
         self._metrics = metrics
 
     def __contains__(self, topic: object) -> bool:
@@ -26,8 +26,8 @@ class Handlers:
         """List the topics that have a handler."""
         return list(self._by_topic)
 
-    def add(self, topic: str, handler: Handler) -> None:
-        """Give a topic its handler. Raise `BadTopic`, and `ValueError` where it has one."""
+    def add(self, topic: str, handler: NoticeHandler) -> None:
+        """Give a topic its handler. Raise `InvalidTopic`, and `ValueError` where it has one."""
         check_topic(topic)
         if topic in self._by_topic:
             raise ValueError(f"{topic} has a handler on this node already")
@@ -37,7 +37,7 @@ class Handlers:
         """Take a topic's handler away; False if it has none."""
         return self._by_topic.pop(topic, None) is not None
 
-    def notice(self, notice: Notice) -> None:
+    def dispatch_notice(self, notice: Notice) -> None:
         """Give a notice to its topic's handler."""
         handler = self._by_topic.get(notice.topic)
         if handler is None:
@@ -49,7 +49,7 @@ class Handlers:
         except Exception:
             self._failed(notice.topic)
 
-    def gap(self, topic: str) -> None:
+    def dispatch_gap(self, topic: str) -> None:
         """Notify a topic's handler that notices may have been missed."""
         handler = self._by_topic.get(topic)
         if handler is None:

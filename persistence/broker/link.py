@@ -30,12 +30,12 @@ Work: TypeAlias = Callable[[AbstractConnection], Awaitable[None]]
 _EXPECTED: Final = (RedisError, OSError, EOFError, TimeoutError)
 
 
-class BadUrl(ValueError):
+class InvalidRedisUrl(ValueError):
     """The server's URL cannot be used. The message does not repeat it: it may hold a password."""
 
 
 @dataclass(frozen=True, slots=True)
-class LinkTimeouts:
+class RedisTimeouts:
     """How long a broker waits for what."""
 
     timeout_s: float = 2.0  # for a connection, and for the replies to a batch
@@ -48,11 +48,11 @@ class LinkTimeouts:
     stable_s: float = 10.0  # a connection that lasted this long makes the bound small again
 
 
-class Server:
+class RedisServer:
     """Where a Redis server is, and how to connect to it."""
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
-        """Raise `BadUrl`."""
+        """Raise `InvalidRedisUrl`."""
         try:
             settings: dict[str, Any] = dict(parse_url(url))
             kind = settings.pop("connection_class", Connection)
@@ -68,7 +68,7 @@ class Server:
             self._make: Callable[[], AbstractConnection] = lambda: kind(**settings)
             self._make()
         except (ValueError, TypeError, RedisError):
-            raise BadUrl(
+            raise InvalidRedisUrl(
                 "write the URL as redis://, rediss:// or unix://, with options of redis-py"
             ) from None
         self.database = int(settings.get("db", 0))
@@ -79,16 +79,16 @@ class Server:
             else f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
         )
 
-    def connection(self) -> AbstractConnection:
+    def make_connection(self) -> AbstractConnection:
         """Make a connection that is not open yet."""
         return self._make()
 
 
-class Link:
+class ReconnectingLink:
     """One connection at a time, and the work that is done with it."""
 
     def __init__(
-        self, server: Server, name: str, *, pace: LinkTimeouts, metrics: BrokerMetrics
+        self, server: RedisServer, name: str, *, pace: RedisTimeouts, metrics: BrokerMetrics
     ) -> None:
         self._server = server
         self._name = name
@@ -96,12 +96,12 @@ class Link:
         self._metrics = metrics
         self._is_down = False
 
-    async def keep(self, work: Work) -> NoReturn:
+    async def keep_connected(self, work: Work) -> NoReturn:
         """Connect and work, again and again; the work ends only by what it raises."""
         loop = asyncio.get_running_loop()
         attempts = 0
         while True:
-            connection = self._server.connection()
+            connection = self._server.make_connection()
             began_at = loop.time()
             try:
                 await self._connect(connection)

@@ -6,14 +6,14 @@ For one node, which has nobody to notify, and for tests that run several nodes i
 import asyncio
 from typing import Final
 
-from persistence.broker.dispatch import Handlers
+from persistence.broker.dispatch import HandlerRegistry
 from persistence.broker.port import (
     PAYLOAD_BYTES_MAX,
     BrokerMetrics,
-    Handler,
     Notice,
+    NoticeHandler,
 )
-from persistence.broker.queues import SendQueue, drained
+from persistence.broker.queues import SendQueue, wait_until_drained
 
 # How many notices are handed over in one turn of the loop.
 AT_ONCE: Final = 256
@@ -39,7 +39,7 @@ class MemoryBroker:
         self._hub = MemoryHub() if hub is None else hub
         self._hub.brokers.append(self)
         self._is_whole = is_whole
-        self._handlers = Handlers(self.metrics)
+        self._handlers = HandlerRegistry(self.metrics)
         self._queue = SendQueue(self.metrics)
         self._woken = asyncio.Event()
         self._sent = asyncio.Event()
@@ -67,7 +67,7 @@ class MemoryBroker:
         self._running = True
         try:
             for topic in self._handlers.topics():
-                self._handlers.gap(topic)  # whatever was published before was not for us
+                self._handlers.dispatch_gap(topic)  # whatever was published before was not for us
             while True:
                 await self._woken.wait()
                 self._woken.clear()
@@ -81,17 +81,17 @@ class MemoryBroker:
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until everything is handed over; False if it takes longer."""
-        return await drained(lambda: self.backlog, self._sent, timeout_s=timeout_s)
+        return await wait_until_drained(lambda: self.backlog, self._sent, timeout_s=timeout_s)
 
     def publish(self, notice: Notice) -> None:
-        """Queue a notice for the other nodes. Raise `BadTopic`."""
+        """Queue a notice for the other nodes. Raise `InvalidTopic`."""
         if not self.has_peers:
             return
         self._queue.put(notice)
         self._woken.set()
 
-    def subscribe(self, topic: str, handler: Handler) -> None:
-        """Have a handler called for a topic. Raise `BadTopic` or `ValueError`."""
+    def subscribe(self, topic: str, handler: NoticeHandler) -> None:
+        """Have a handler called for a topic. Raise `InvalidTopic` or `ValueError`."""
         self._handlers.add(topic, handler)
 
     def unsubscribe(self, topic: str) -> None:
@@ -108,7 +108,7 @@ class MemoryBroker:
         if not self._running:
             return
         for topic in lost:
-            self._handlers.gap(topic)
+            self._handlers.dispatch_gap(topic)
         for notice in notices:
             if notice.topic in self._handlers:
-                self._handlers.notice(notice)
+                self._handlers.dispatch_notice(notice)

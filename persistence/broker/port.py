@@ -46,7 +46,7 @@ NO_NUMBER: Final = -1
 _TOPIC: Final = re.compile(rf"[0-9A-Za-z_.:-]{{1,{TOPIC_CHARACTERS_MAX}}}")
 
 
-class BadTopic(ValueError):
+class InvalidTopic(ValueError):
     """A topic's name has characters that names do not have, or too many; a bug of ours."""
 
 
@@ -63,7 +63,7 @@ class Notice(NamedTuple):
     payload: bytes = b""
 
 
-class Handler(Protocol):
+class NoticeHandler(Protocol):
     """What a node does with the notices of a topic.
 
     Called on the event loop; must return soon, since all other notices wait meanwhile. A handler
@@ -121,12 +121,12 @@ class Broker(Protocol):
         """Wait until what was published is sent; False if it takes longer."""
 
     def publish(self, notice: Notice) -> None:
-        """Send a notice to the other nodes, soon. Raise `BadTopic`."""
+        """Send a notice to the other nodes, soon. Raise `InvalidTopic`."""
 
-    def subscribe(self, topic: str, handler: Handler) -> None:
+    def subscribe(self, topic: str, handler: NoticeHandler) -> None:
         """Have a handler called for a topic from now on; a topic has one handler on a node.
 
-        Raise `BadTopic`, and `ValueError` where there is a handler already.
+        Raise `InvalidTopic`, and `ValueError` where there is a handler already.
         """
 
     def unsubscribe(self, topic: str) -> None:
@@ -134,6 +134,6 @@ class Broker(Protocol):
 
 
 def check_topic(topic: str) -> None:
-    """Raise `BadTopic` for a name that no topic may have."""
+    """Raise `InvalidTopic` for a name that no topic may have."""
     if _TOPIC.fullmatch(topic) is None:
-        raise BadTopic(f"{topic[:80]!r} is not a name for a topic")
+        raise InvalidTopic(f"{topic[:80]!r} is not a name for a topic")

@@ -41,7 +41,7 @@ class SendQueue:
         return len(self._notices) + len(self._lost)
 
     def put(self, notice: Notice) -> None:
-        """Append a notice, or remember its topic if there is no room. Raise `BadTopic`.
+        """Append a notice, or remember its topic if there is no room. Raise `InvalidTopic`.
 
         A payload that is too large is left out: it is never the only place where something is.
         """
@@ -51,12 +51,12 @@ class SendQueue:
             notice = notice._replace(payload=b"")
         size = len(notice.payload)
         if len(self._notices) >= self._notices_max or self._bytes + size > self._bytes_max:
-            self.lose((notice,))
+            self.mark_lost((notice,))
         else:
             self._notices.append(notice)
             self._bytes += size
 
-    def lose(self, notices: Iterable[Notice], topics: Iterable[str] = ()) -> None:
+    def mark_lost(self, notices: Iterable[Notice], topics: Iterable[str] = ()) -> None:
         """Remember the topics of notices that were dropped, or of which nobody knows.
 
         `topics` had a gap before, which was not announced. What still waits is kept: its order
@@ -92,7 +92,9 @@ class SendQueue:
             self._lost[topic] = None
 
 
-async def drained(backlog: Callable[[], int], sent: asyncio.Event, *, timeout_s: float) -> bool:
+async def wait_until_drained(
+    backlog: Callable[[], int], sent: asyncio.Event, *, timeout_s: float
+) -> bool:
     """Wait until nothing waits to be sent; False if it takes longer. `sent` says when to look."""
     try:
         async with asyncio.timeout(timeout_s):

@@ -37,16 +37,16 @@ from typing import Final, NamedTuple
 
 from redis.asyncio.connection import AbstractConnection
 
-from persistence.broker.dispatch import Handlers
-from persistence.broker.link import Link, LinkTimeouts, Server
+from persistence.broker.dispatch import HandlerRegistry
+from persistence.broker.link import ReconnectingLink, RedisServer, RedisTimeouts
 from persistence.broker.port import (
     PAYLOAD_BYTES_MAX,
     BrokerMetrics,
-    Handler,
     Notice,
+    NoticeHandler,
     check_topic,
 )
-from persistence.broker.queues import SendQueue, drained
+from persistence.broker.queues import SendQueue, wait_until_drained
 
 PREFIX: Final = "playhall"
 
@@ -71,44 +71,44 @@ _HEAD: Final = Struct(f">2sB{SENDER_BYTES}sqq")
 _MARK: Final = b"P\x01"
 
 
-class Kind(IntEnum):
+class EnvelopeKind(IntEnum):
     """What an envelope holds."""
 
     NOTICE = 0
     GAP = 1  # notices of this topic were dropped by their publisher
 
 
-class Malformed(Exception):
+class MalformedEnvelope(Exception):
     """The bytes are no envelope of this version."""
 
 
 class Envelope(NamedTuple):
     """What was on a channel."""
 
-    kind: Kind
+    kind: EnvelopeKind
     sender: bytes
     notice: Notice
 
 
-def seal_notice(sender: bytes, notice: Notice) -> bytes:
+def encode_notice(sender: bytes, notice: Notice) -> bytes:
     """Write a notice."""
-    head = _HEAD.pack(_MARK, Kind.NOTICE, sender, notice.number, notice.after)
+    head = _HEAD.pack(_MARK, EnvelopeKind.NOTICE, sender, notice.number, notice.after)
     return head + notice.payload
 
 
-def seal_gap(sender: bytes) -> bytes:
+def encode_gap(sender: bytes) -> bytes:
     """Write that notices were dropped."""
-    return _HEAD.pack(_MARK, Kind.GAP, sender, 0, 0)
+    return _HEAD.pack(_MARK, EnvelopeKind.GAP, sender, 0, 0)
 
 
-def open_envelope(topic: str, message: bytes) -> Envelope:
-    """Read what was on a topic's channel; raise `Malformed`."""
+def decode_envelope(topic: str, message: bytes) -> Envelope:
+    """Read what was on a topic's channel; raise `MalformedEnvelope`."""
     if not _HEAD.size <= len(message) <= _HEAD.size + PAYLOAD_BYTES_MAX:
-        raise Malformed
+        raise MalformedEnvelope
     mark, kind, sender, number, after = _HEAD.unpack_from(message)
-    if mark != _MARK or kind not in (Kind.NOTICE, Kind.GAP):
-        raise Malformed
-    return Envelope(Kind(kind), sender, Notice(topic, number, after, message[_HEAD.size :]))
+    if mark != _MARK or kind not in (EnvelopeKind.NOTICE, EnvelopeKind.GAP):
+        raise MalformedEnvelope
+    return Envelope(EnvelopeKind(kind), sender, Notice(topic, number, after, message[_HEAD.size :]))
 
 
 class ServerSilent(TimeoutError):
@@ -126,17 +126,23 @@ class RedisBroker:
     is part of our channels' names: Redis itself does not separate channels by it.
     """
 
-    def __init__(self, url: str, *, prefix: str = PREFIX, pace: LinkTimeouts | None = None) -> None:
-        """Raise `BadUrl`, or `BadTopic` for the prefix."""
+    def __init__(
+        self, url: str, *, prefix: str = PREFIX, pace: RedisTimeouts | None = None
+    ) -> None:
+        """Raise `InvalidRedisUrl`, or `InvalidTopic` for the prefix."""
         check_topic(prefix)
         self.metrics = BrokerMetrics()
-        self._pace = pace or LinkTimeouts()
-        server = Server(url, timeout_s=self._pace.timeout_s)
-        self._publishing = Link(server, "publishing", pace=self._pace, metrics=self.metrics)
-        self._listening = Link(server, "subscribing", pace=self._pace, metrics=self.metrics)
+        self._pace = pace or RedisTimeouts()
+        server = RedisServer(url, timeout_s=self._pace.timeout_s)
+        self._publishing = ReconnectingLink(
+            server, "publishing", pace=self._pace, metrics=self.metrics
+        )
+        self._listening = ReconnectingLink(
+            server, "subscribing", pace=self._pace, metrics=self.metrics
+        )
         self._sender = secrets.token_bytes(SENDER_BYTES)
         self._channels = f"{prefix}:{server.database}:"
-        self._handlers = Handlers(self.metrics)
+        self._handlers = HandlerRegistry(self.metrics)
 
         self._queue = SendQueue(self.metrics)
         self._in_flight = 0
@@ -168,20 +174,24 @@ class RedisBroker:
     async def run(self) -> None:
         """Keep both connections, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._publishing.keep(self._publish_all), name="broker: publish")
-            group.create_task(self._listening.keep(self._listen), name="broker: subscribe")
+            group.create_task(
+                self._publishing.keep_connected(self._publish_all), name="broker: publish"
+            )
+            group.create_task(
+                self._listening.keep_connected(self._listen), name="broker: subscribe"
+            )
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until everything was sent and confirmed; False if it takes longer."""
-        return await drained(lambda: self.backlog, self._sent, timeout_s=timeout_s)
+        return await wait_until_drained(lambda: self.backlog, self._sent, timeout_s=timeout_s)
 
     def publish(self, notice: Notice) -> None:
-        """Queue a notice. Raise `BadTopic`."""
+        """Queue a notice. Raise `InvalidTopic`."""
         self._queue.put(notice)
         self._queued.set()
 
-    def subscribe(self, topic: str, handler: Handler) -> None:
-        """Have a handler called for a topic. Raise `BadTopic` or `ValueError`."""
+    def subscribe(self, topic: str, handler: NoticeHandler) -> None:
+        """Have a handler called for a topic. Raise `InvalidTopic` or `ValueError`."""
         self._handlers.add(topic, handler)
         self._change(topic)
 
@@ -212,7 +222,7 @@ class RedisBroker:
                 for _ in range(self._in_flight):
                     await connection.read_response(timeout=math.inf)
         except BaseException:
-            self._queue.lose(notices, lost)
+            self._queue.mark_lost(notices, lost)
             raise
         finally:
             self._in_flight = 0
@@ -220,9 +230,9 @@ class RedisBroker:
 
     def _commands(self, lost: list[str], notices: list[Notice]) -> Iterator[tuple[bytes, ...]]:
         for topic in lost:
-            yield b"PUBLISH", self._channel(topic), seal_gap(self._sender)
+            yield b"PUBLISH", self._channel(topic), encode_gap(self._sender)
         for notice in notices:
-            yield b"PUBLISH", self._channel(notice.topic), seal_notice(self._sender, notice)
+            yield b"PUBLISH", self._channel(notice.topic), encode_notice(self._sender, notice)
 
     def _channel(self, topic: str) -> bytes:
         return f"{self._channels}{topic}".encode("ascii")
@@ -292,23 +302,23 @@ class RedisBroker:
             case [bytes(kind), bytes(channel), int()] if kind == _SUBSCRIBED:
                 # Also where it was given up meanwhile, and taken up again: the handler is notified
                 # of a gap once more than needed, never once less.
-                self._handlers.gap(self._topic(channel))
+                self._handlers.dispatch_gap(self._topic(channel))
                 self._note_confirmed(1)
             case _:
                 pass  # a pong, or the end of a subscription
 
     def _open(self, topic: str, body: bytes) -> None:
         try:
-            kind, sender, notice = open_envelope(topic, body)
-        except Malformed:
+            kind, sender, notice = decode_envelope(topic, body)
+        except MalformedEnvelope:
             self.metrics.malformed += 1
             return
         if sender == self._sender:
             self.metrics.echoes += 1
-        elif kind is Kind.GAP:
-            self._handlers.gap(topic)
+        elif kind is EnvelopeKind.GAP:
+            self._handlers.dispatch_gap(topic)
         else:
-            self._handlers.notice(notice)
+            self._handlers.dispatch_notice(notice)
 
     def _note_confirmed(self, topics: int) -> None:
         self._unconfirmed -= topics

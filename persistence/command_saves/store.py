@@ -10,17 +10,17 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.eventlog.hashchain import genesis, link
-from persistence.queries import load
+from persistence.eventlog.hashchain import genesis_hash, link_hash
+from persistence.queries import load_queries
 from protocol.command_saves import EVENTS_MAX
 from protocol.ids import GameId, PlayerId, UserId
 
-SQL: Final = load("command_saves/store")
+SQL: Final = load_queries("command_saves/store")
 LISTED_AT_ONCE: Final = 500
 FIRST_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 
-class StoredLog(NamedTuple):
+class StoredSaveLog(NamedTuple):
     """How a log began, and how far it is."""
 
     slot_id: str
@@ -34,7 +34,7 @@ class StoredLog(NamedTuple):
     hash: bytes
 
 
-class StoredLogEvent(NamedTuple):
+class StoredSaveLogEvent(NamedTuple):
     """An event; `payload` is canonical JSON."""
 
     event_index: int
@@ -55,38 +55,38 @@ class LogMutation(NamedTuple):
 class SaveLogStore:
     """The logs."""
 
-    async def find(self, connection: Connection, slot_id: str) -> StoredLog | None:
+    async def find_log(self, connection: Connection, slot_id: str) -> StoredSaveLog | None:
         """Read how a slot's log began; None where it is none."""
         row = await connection.fetchrow(SQL["find_log"], slot_id)
         if row is None:
             return None
-        return StoredLog(**{**dict(row), "config": orjson.loads(row["config"])})
+        return StoredSaveLog(**{**dict(row), "config": orjson.loads(row["config"])})
 
-    async def add(self, connection: Connection, log: StoredLog) -> None:
+    async def add_log(self, connection: Connection, log: StoredSaveLog) -> None:
         """Make a slot a log, without events as yet."""
         config = orjson.dumps(log.config)
         values = (*log[:5], config, log.seed, log.hash)
         await connection.execute(SQL["add_log"], *values)
 
-    async def events(
+    async def read_events(
         self, connection: Connection, slot_id: str, *, after: int = -1, limit: int = EVENTS_MAX
-    ) -> list[StoredLogEvent]:
+    ) -> list[StoredSaveLogEvent]:
         """Read the events after an index, in order."""
         rows = await connection.fetch(SQL["read_events"], slot_id, after, limit)
-        return [StoredLogEvent(*row) for row in rows]
+        return [StoredSaveLogEvent(*row) for row in rows]
 
-    async def append(
+    async def append_events(
         self,
         connection: Connection,
-        log: StoredLog,
+        log: StoredSaveLog,
         events: Sequence[tuple[str, bytes]],
         at: datetime,
-    ) -> list[StoredLogEvent]:
+    ) -> list[StoredSaveLogEvent]:
         """Add events, given by type and canonical payload, and chain them to those before."""
         added, previous = [], log.hash
         for index, (kind, payload) in enumerate(events, start=log.next_index):
-            previous = link(previous, index, kind, payload)
-            added.append(StoredLogEvent(index, kind, payload, previous, at))
+            previous = link_hash(previous, index, kind, payload)
+            added.append(StoredSaveLogEvent(index, kind, payload, previous, at))
         columns = [list(column) for column in zip(*added, strict=True)]
         await connection.execute(SQL["add_events"], log.slot_id, *columns)
         end = log.next_index + len(added)
@@ -107,7 +107,7 @@ class SaveLogStore:
         await connection.execute(SQL["add_mutation"], slot_id, mutation_id, *mutation)
 
 
-async def every_log(database: Database) -> AsyncIterator[str]:
+async def iterate_log_ids(database: Database) -> AsyncIterator[str]:
     """Go through the ids of all slots that are logs."""
     after = FIRST_ID
     while True:
@@ -120,11 +120,11 @@ async def every_log(database: Database) -> AsyncIterator[str]:
         after = rows[-1]["slot_id"]
 
 
-async def state_of_slot(connection: Connection, slot_id: str) -> dict[str, Any]:
+async def read_slot_state(connection: Connection, slot_id: str) -> dict[str, Any]:
     """Read the state that a slot has."""
     return dict(orjson.loads(await connection.fetchval(SQL["read_state"], slot_id)))
 
 
-def first_hash(slot_id: str) -> bytes:
+def genesis_of_slot(slot_id: str) -> bytes:
     """Give what stands before the first event of a slot's log."""
-    return genesis(GameId(slot_id))
+    return genesis_hash(GameId(slot_id))

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, TypeAlias
 
 from persistence.database import Connection, Database
-from persistence.epochs.store import append, profile_of
-from persistence.queries import load
+from persistence.epochs.store import append_event, parse_profile
+from persistence.queries import load_queries
 from protocol.epoch_profile import Cooldowns, Phase
 from protocol.epochs import EpochNotFound
 from protocol.ids import BotId, EpochId, SessionId
 
-SQL = load("epochs/claims")
+SQL = load_queries("epochs/claims")
 
 CLAIMED = "slot_claimed"
 OVERWRITTEN = "slot_overwritten"
@@ -31,7 +31,7 @@ class NewClaim(NamedTuple):
     token_id: SessionId
 
 
-class ClaimStanding(NamedTuple):
+class ClaimConditions(NamedTuple):
     """What decides about a claim. `may_claim`: its token still may, for this bot."""
 
     now: datetime
@@ -47,7 +47,7 @@ class ClaimStanding(NamedTuple):
 
 
 # Raises where a claim is refused.
-Require: TypeAlias = Callable[[ClaimStanding], None]
+Require: TypeAlias = Callable[[ClaimConditions], None]
 
 
 class ClaimStore:
@@ -72,17 +72,17 @@ class ClaimStore:
             )
 
 
-async def _standing(connection: Connection, new: NewClaim) -> ClaimStanding:
+async def _standing(connection: Connection, new: NewClaim) -> ClaimConditions:
     """Hold the day, then read."""
     day = await connection.fetchrow(SQL["lock_day"], new.epoch_id)
     if day is None:
         raise EpochNotFound
-    now, cooldowns = day["now"], profile_of(day["config"]).cooldowns
+    now, cooldowns = day["now"], parse_profile(day["config"]).cooldowns
     until = now + timedelta(seconds=cooldowns.bot_s)
     values = (new.epoch_id, new.slot_index, new.bot_id, new.token_id, until)
     seen = await connection.fetchrow(SQL["look"], *values)
     assert seen is not None
-    return ClaimStanding(now, day["phase"], day["freeze_at"], cooldowns, *seen)
+    return ClaimConditions(now, day["phase"], day["freeze_at"], cooldowns, *seen)
 
 
 async def write_claim(
@@ -96,7 +96,7 @@ async def write_claim(
     at: datetime,
 ) -> int:
     """Let a slot be a bot's from now on; the day is locked. Gives the version of the event."""
-    version, claimed_at = await append(
+    version, claimed_at = await append_event(
         connection,
         epoch_id,
         CLAIMED if holder is None else OVERWRITTEN,

@@ -15,20 +15,20 @@ import orjson
 
 from persistence.database import Connection, Database
 from persistence.epochs.claims import write_claim
-from persistence.epochs.store import NewDay, add_day, append
+from persistence.epochs.store import NewDay, add_day, append_event
 from persistence.epochs.votes import SQL as BALLOTS
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.epoch_profile import TargetType
 from protocol.errors import InvalidField
 from protocol.ids import BotId, EpochId
 
-SQL = load("epochs/imports")
+SQL = load_queries("epochs/imports")
 
 # The classes of SQLSTATE that say that a vote is wrong: of our triggers, of data, of constraints.
 REFUSALS: Final = ("PH", "22", "23")
 
 
-class BadLine(InvalidField):
+class InvalidLine(InvalidField):
     """A line that cannot be kept: which one, which field of it, and why."""
 
     def __init__(self, number: int, problem: str, *, field: str | None = None) -> None:
@@ -76,7 +76,7 @@ class ImportStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def bots(self) -> dict[str, BotId]:
+    async def list_bots(self) -> dict[str, BotId]:
         """Give every registered bot by its slug."""
         async with self._database.acquire() as connection:
             return {slug: bot_id for slug, bot_id in await connection.fetch(SQL["bots"])}  # noqa: C416 - records
@@ -89,20 +89,20 @@ class ImportStore:
         """
         async with (
             self._database.transaction() as connection,
-            own_time(connection, new.starts_at),
+            use_line_times(connection, new.starts_at),
         ):
             epoch_id = await add_day(connection, new)
             if epoch_id is None:
                 return None
             await connection.execute(SQL["begin"], epoch_id)
-            await append(connection, epoch_id, "phase_changed", payload={"phase": "live"})
+            await append_event(connection, epoch_id, "phase_changed", payload={"phase": "live"})
             for line in lines:
                 await write_line(connection, epoch_id, line)
             return epoch_id
 
 
 @asynccontextmanager
-async def own_time(connection: Connection, at: datetime) -> AsyncIterator[None]:
+async def use_line_times(connection: Connection, at: datetime) -> AsyncIterator[None]:
     """Let `write_line` set what time it is for epochs, in this transaction alone."""
     was_set = await connection.fetchval(SQL["hold_clock"])
     await connection.execute(SQL["own_clock"], at)
@@ -117,11 +117,11 @@ def _named(line: Line) -> Iterator[None]:
     try:
         yield
     except (asyncpg.DataError, orjson.JSONEncodeError) as error:
-        raise BadLine(line.number, f"cannot be kept: {error}.") from None
+        raise InvalidLine(line.number, f"cannot be kept: {error}.") from None
 
 
 async def write_line(connection: Connection, epoch_id: EpochId, line: Line) -> None:
-    """Write a line within `own_time`, at its own time; raise `BadLine`."""
+    """Write a line within `use_line_times`, at its own time; raise `InvalidLine`."""
     await connection.execute(SQL["stop_clock"], line.at)
     with _named(line):
         await _write(connection, epoch_id, line)
@@ -134,7 +134,7 @@ async def _write(connection: Connection, epoch_id: EpochId, line: Line) -> None:
         await _vote(connection, epoch_id, line)
     else:
         payload = {"kind": line.kind, "data": line.data}
-        await append(
+        await append_event(
             connection, epoch_id, "activity", at=line.at, bot_id=line.bot_id, payload=payload
         )
 
@@ -160,4 +160,4 @@ async def _vote(connection: Connection, epoch_id: EpochId, line: ImportedVote) -
         if (error.sqlstate or "")[:2] not in REFUSALS:
             raise  # the line is not to blame: a lost connection, a lock that was not given
         problem = f"the day does not take this vote: {error}."
-        raise BadLine(line.number, problem) from None
+        raise InvalidLine(line.number, problem) from None

@@ -8,16 +8,16 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.epochs.imports import Line, own_time, write_line
+from persistence.epochs.imports import Line, use_line_times, write_line
 from persistence.epochs.steps import SQL as STEPS
-from persistence.epochs.store import Day, find_day
-from persistence.queries import load
+from persistence.epochs.store import EpochDay, find_day
+from persistence.queries import load_queries
 from protocol.epochs import EpochNotFound
 from protocol.ids import BotId, EpochId
 
-SQL = load("epochs/mirror")
+SQL = load_queries("epochs/mirror")
 
 
 class MirrorState(NamedTuple):
@@ -28,7 +28,7 @@ class MirrorState(NamedTuple):
     last_at: datetime | None
 
 
-class Applied(NamedTuple):
+class AppliedBatch(NamedTuple):
     """What came of a batch; `last_seq` is the source's number of the last line applied, ever."""
 
     last_seq: int
@@ -36,20 +36,20 @@ class Applied(NamedTuple):
     version: int
 
 
-class MirrorStanding(NamedTuple):
+class MirrorConditions(NamedTuple):
     """What decides about a batch. Without a `state` the day is not mirrored yet.
 
     `is_played`: claims or votes of this server were made in it.
     """
 
-    day: Day
+    day: EpochDay
     now: datetime
     state: MirrorState | None
     is_played: bool
 
 
 # Which lines to apply to a day as it stands; their `number` is the source's.
-Decide: TypeAlias = Callable[[MirrorStanding], Sequence[Line]]
+ChooseLines: TypeAlias = Callable[[MirrorConditions], Sequence[Line]]
 
 
 class MirrorStore:
@@ -58,16 +58,18 @@ class MirrorStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def bots(self, slugs: Collection[str]) -> dict[str, BotId]:
+    async def find_bots(self, slugs: Collection[str]) -> dict[str, BotId]:
         """Find bots by their slugs; those that there are not are left out."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["bots"], list(slugs))
         return {slug: bot_id for slug, bot_id in rows}  # noqa: C416 - a record is no tuple
 
-    async def apply(self, epoch_id: EpochId, source: str, decide: Decide, *, actor: str) -> Applied:
+    async def apply_batch(
+        self, epoch_id: EpochId, source: str, decide: ChooseLines, *, actor: str
+    ) -> AppliedBatch:
         """Apply the lines that `decide` chooses, all or none; the first batch begins the mirror.
 
-        Raises `EpochNotFound`, `BadLine` for a line that the day does not take, and what
+        Raises `EpochNotFound`, `InvalidLine` for a line that the day does not take, and what
         `decide` raises.
         """
         async with self._database.transaction() as connection:
@@ -77,21 +79,23 @@ class MirrorStore:
             day = await find_day(connection, epoch_id)
             state = await _state(connection, epoch_id)
             is_played = state is None and await connection.fetchval(SQL["is_played"], epoch_id)
-            lines = decide(MirrorStanding(day, now, state, is_played))
+            lines = decide(MirrorConditions(day, now, state, is_played))
             if state is None:
                 await connection.execute(SQL["begin"], epoch_id, source)
                 # Once a day, not once a batch: what the batches wrote is in the day's own log.
                 after = {"source": source}
-                await record(connection, actor=actor, action="mirror", target=epoch_id, after=after)
+                await record_entry(
+                    connection, actor=actor, action="mirror", target=epoch_id, after=after
+                )
             if not lines:
-                return Applied(0 if state is None else state.last_seq, 0, day.version)
-            async with own_time(connection, lines[0].at):
+                return AppliedBatch(0 if state is None else state.last_seq, 0, day.version)
+            async with use_line_times(connection, lines[0].at):
                 for line in lines:
                     await write_line(connection, epoch_id, line)
             last = lines[-1]
             await connection.execute(SQL["advance"], epoch_id, last.number, last.at)
             version = await connection.fetchval(SQL["version"], epoch_id)
-            return Applied(last.number, len(lines), version)
+            return AppliedBatch(last.number, len(lines), version)
 
 
 async def _state(connection: Connection, epoch_id: EpochId) -> MirrorState | None:

@@ -8,15 +8,15 @@ from typing import Final, NamedTuple, TypeAlias
 import asyncpg
 import orjson
 
-from persistence.accounts.audit_log import CONSOLE, record
+from persistence.accounts.audit_log import CONSOLE, record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.epoch_profile import EpochProfile, Phase
 from protocol.epochs import EpochNotFound, EpochsOverlap, ProfileInUse
 from protocol.errors import InvalidField, NotFound
 from protocol.ids import BotId, EpochId
 
-SQL = load("epochs/store")
+SQL = load_queries("epochs/store")
 PROFILES_KEPT: Final = 64
 PAGE_ROWS: Final = 500
 
@@ -24,7 +24,7 @@ PAGE_ROWS: Final = 500
 DayKey: TypeAlias = EpochId | date | None
 
 
-class Day(NamedTuple):
+class EpochDay(NamedTuple):
     """A day; `config` is its profile as JSON."""
 
     epoch_id: EpochId
@@ -45,10 +45,10 @@ class Day(NamedTuple):
     @property
     def profile(self) -> EpochProfile:
         """The rules that the day is played by."""
-        return profile_of(self.config)
+        return parse_profile(self.config)
 
 
-class StoredProfile(NamedTuple):
+class StoredEpochProfile(NamedTuple):
     """Rules of a day, as they are kept."""
 
     profile_id: str
@@ -60,7 +60,7 @@ class StoredProfile(NamedTuple):
     @property
     def profile(self) -> EpochProfile:
         """The rules themselves."""
-        return profile_of(self.config)
+        return parse_profile(self.config)
 
 
 class StoredSlot(NamedTuple):
@@ -76,7 +76,7 @@ class StoredSlot(NamedTuple):
     version: int
 
 
-class StoredEvent(NamedTuple):
+class StoredEpochEvent(NamedTuple):
     """An event as everybody may see it; `payload` is JSON, `bot` the slug of who did it."""
 
     version: int
@@ -99,7 +99,7 @@ class NewDay(NamedTuple):
     profile: EpochProfile
 
 
-class DayBefore(NamedTuple):
+class PreviousDay(NamedTuple):
     """What the next day needs to know of the one before it.
 
     `is_whole` says whether it was to last the whole local day, so that no pause is meant to
@@ -111,7 +111,7 @@ class DayBefore(NamedTuple):
     is_whole: bool
 
 
-class DayAfter(NamedTuple):
+class NextDay(NamedTuple):
     """What a day needs to know of the one that follows it and is announced already."""
 
     day: date
@@ -137,15 +137,17 @@ class EpochStore:
         async with self._database.transaction() as connection:
             await connection.execute(SQL["set_clock"], at, speed)
             after = {"at": at, "speed": speed}
-            await record(connection, actor=actor, action="clock", target="epochs", after=after)
+            await record_entry(
+                connection, actor=actor, action="clock", target="epochs", after=after
+            )
 
     async def reset_clock(self, *, actor: str = CONSOLE) -> None:
         """Let the time of epochs be the real one, on record."""
         async with self._database.transaction() as connection:
             await connection.execute(SQL["reset_clock"])
-            await record(connection, actor=actor, action="clock", target="epochs")
+            await record_entry(connection, actor=actor, action="clock", target="epochs")
 
-    async def put_profile(self, key: str, profile: EpochProfile, *, actor: str = CONSOLE) -> None:
+    async def save_profile(self, key: str, profile: EpochProfile, *, actor: str = CONSOLE) -> None:
         """Keep a profile under its key, on record; raise `ProfileInUse` if days were made by it."""
         rules = profile.model_dump(mode="json")
         config = orjson.dumps(rules)
@@ -157,7 +159,7 @@ class EpochStore:
                 raise InvalidField(problem, field="key") from None
             if kept is None:
                 raise ProfileInUse
-            await record(connection, actor=actor, action="profile", target=key, after=rules)
+            await record_entry(connection, actor=actor, action="profile", target=key, after=rules)
 
     async def activate_profile(self, key: str, *, actor: str = CONSOLE) -> None:
         """Make new days by a profile, on record; raise `NotFound`."""
@@ -167,20 +169,22 @@ class EpochStore:
                 raise NotFound(
                     f"There is no profile {key!r}; `playhall epoch profiles` lists them."
                 )
-            await record(connection, actor=actor, action="profile_activated", target=key)
+            await record_entry(connection, actor=actor, action="profile_activated", target=key)
 
-    async def profiles(self) -> list[StoredProfile]:
+    async def list_profiles(self) -> list[StoredEpochProfile]:
         """List them all, by key."""
         async with self._database.acquire() as connection:
-            return [StoredProfile(*row) for row in await connection.fetch(SQL["list_profiles"])]
+            return [
+                StoredEpochProfile(*row) for row in await connection.fetch(SQL["list_profiles"])
+            ]
 
-    async def active_profile(self) -> StoredProfile | None:
+    async def read_active_profile(self) -> StoredEpochProfile | None:
         """Read the profile that new days are made by."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["active_profile"])
-        return None if row is None else StoredProfile(*row)
+        return None if row is None else StoredEpochProfile(*row)
 
-    async def profiles_in_use(self) -> list[tuple[str, bytes]]:
+    async def list_profiles_in_use(self) -> list[tuple[str, bytes]]:
         """List keys and rules, as JSON, of the active profile and of days under way."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["profiles_in_use"])
@@ -188,27 +192,27 @@ class EpochStore:
 
     # ------------------------------------------------------------------ days
 
-    async def make_day(self, new: NewDay) -> EpochId | None:
+    async def create_day(self, new: NewDay) -> EpochId | None:
         """Add a day and its slots; None if there is one of its date; raise `EpochsOverlap`."""
         async with self._database.transaction() as connection:
             return await add_day(connection, new)
 
-    async def neighbours(self, now: datetime) -> tuple[DayBefore | None, DayAfter | None]:
+    async def read_neighbour_days(self, now: datetime) -> tuple[PreviousDay | None, NextDay | None]:
         """Read the last day that has begun at a time, and the first that has not."""
         async with self._database.acquire() as connection:
             before = await connection.fetchrow(SQL["day_before"], now)
             after = await connection.fetchrow(SQL["day_after"], now)
         return (
-            None if before is None else DayBefore(*before),
-            None if after is None else DayAfter(*after),
+            None if before is None else PreviousDay(*before),
+            None if after is None else NextDay(*after),
         )
 
-    async def read_day(self, key: DayKey) -> Day:
+    async def read_day(self, key: DayKey) -> EpochDay:
         """Read a day; raise `EpochNotFound`."""
         async with self._database.acquire() as connection:
             return await find_day(connection, key)
 
-    async def list_days(self, *, before: date, limit: int) -> list[Day]:
+    async def list_days(self, *, before: date, limit: int) -> list[EpochDay]:
         """List the days before one, newest first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["list_days"], before, limit)
@@ -224,13 +228,13 @@ class EpochStore:
 
     async def read_events(
         self, epoch_id: EpochId, *, after: int, limit: int
-    ) -> Sequence[StoredEvent]:
+    ) -> Sequence[StoredEpochEvent]:
         """Read events in the order of their versions."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["read_events"], epoch_id, after, limit)
-        return [StoredEvent(*row) for row in rows]
+        return [StoredEpochEvent(*row) for row in rows]
 
-    async def every_event(self, epoch_id: EpochId) -> AsyncIterator[StoredEvent]:
+    async def iterate_events(self, epoch_id: EpochId) -> AsyncIterator[StoredEpochEvent]:
         """Go through all events of a day, page by page."""
         after = 0
         while page := await self.read_events(epoch_id, after=after, limit=PAGE_ROWS):
@@ -244,7 +248,7 @@ class EpochStore:
             return await connection.fetchrow(SQL["read_edition"], epoch_id)
 
 
-async def find_day(connection: Connection, key: DayKey) -> Day:
+async def find_day(connection: Connection, key: DayKey) -> EpochDay:
     """Read a day; raise `EpochNotFound`."""
     if key is None:
         row = await connection.fetchrow(SQL["current_day"])
@@ -269,11 +273,11 @@ async def add_day(connection: Connection, new: NewDay) -> EpochId | None:
     slots = new.profile.slots.map
     types, labels = [slot.type for slot in slots], [slot.label for slot in slots]
     await connection.execute(SQL["make_slots"], epoch_id, types, labels)
-    await append(connection, epoch_id, "phase_changed", payload={"phase": "prep"})
+    await append_event(connection, epoch_id, "phase_changed", payload={"phase": "prep"})
     return epoch_id
 
 
-async def append(
+async def append_event(
     connection: Connection,
     epoch_id: EpochId,
     kind: str,
@@ -289,11 +293,11 @@ async def append(
     return version, occurred_at
 
 
-def _day(row: asyncpg.Record) -> Day:
-    return Day(**{**row, "pool_wei": int(row["pool_wei"])})
+def _day(row: asyncpg.Record) -> EpochDay:
+    return EpochDay(**{**row, "pool_wei": int(row["pool_wei"])})
 
 
 @lru_cache(maxsize=PROFILES_KEPT)
-def profile_of(config: bytes) -> EpochProfile:
+def parse_profile(config: bytes) -> EpochProfile:
     """Read the rules of a day; the same rules are read once."""
     return EpochProfile.model_validate(orjson.loads(config))

@@ -14,15 +14,15 @@ from typing import NamedTuple, TypeAlias
 import asyncpg
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.epoch_profile import TargetType
 from protocol.ids import UUID_PATTERN, BotId, EpochId, SessionId
 
-SQL = load("epochs/votes")
+SQL = load_queries("epochs/votes")
 
 
-class WhyNot(Enum):
+class VoteRefusalReason(Enum):
     """Why the database does not take a vote: what its triggers say, by SQLSTATE, and the rest."""
 
     TOO_LATE = "PH001"
@@ -37,7 +37,7 @@ class WhyNot(Enum):
 class VoteRefused(Exception):
     """The vote was not written; `wait_s` says how long it is too early."""
 
-    def __init__(self, why: WhyNot, *, wait_s: float = 0.0) -> None:
+    def __init__(self, why: VoteRefusalReason, *, wait_s: float = 0.0) -> None:
         super().__init__(why.name)
         self.why = why
         self.wait_s = wait_s
@@ -53,7 +53,7 @@ class NewVote(NamedTuple):
     score: Decimal
 
 
-class Counted(NamedTuple):
+class CountedVote(NamedTuple):
     """A vote that counts: the version of its event, and its weight."""
 
     version: int
@@ -61,29 +61,29 @@ class Counted(NamedTuple):
 
 
 # Chooses one of somebody's wallets, the first linked first; raises where none will do.
-Choose: TypeAlias = Callable[[Sequence[str]], str]
+ChooseWallet: TypeAlias = Callable[[Sequence[str]], str]
 
 
-class BallotStore:
+class VoteStore:
     """Votes in PostgreSQL."""
 
     def __init__(self, database: Database, rls: RlsDatabase) -> None:
         self._database = database
         self._rls = rls
 
-    async def cast(self, who: Requester, vote: NewVote, choose: Choose) -> Counted:
+    async def cast_vote(self, who: Requester, vote: NewVote, choose: ChooseWallet) -> CountedVote:
         """Vote with the wallet that `choose` takes; raise `VoteRefused`, and what it raises."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             own = [address for (address,) in await connection.fetch(SQL["wallets"])]
             wallet = choose(own)
             with _read_refusals():
                 return await _cast(connection, vote, wallet)
 
-    async def cast_as_bot(self, bot_id: BotId, vote: NewVote) -> Counted:
+    async def cast_bot_vote(self, bot_id: BotId, vote: NewVote) -> CountedVote:
         """Vote as a bot; raise `VoteRefused`."""
         async with self._database.transaction() as connection:
             if not await connection.fetchval(SQL["may_vote"], bot_id, vote.session_id):
-                raise VoteRefused(WhyNot.NOT_ITS_BOT)
+                raise VoteRefused(VoteRefusalReason.NOT_ITS_BOT)
             with _read_refusals():
                 return await _cast(connection, vote, f"bot:{bot_id}")
 
@@ -95,12 +95,12 @@ class BallotStore:
             return bool(await connection.fetchval(SQL["is_bot"], bot_id))
 
 
-async def _cast(connection: Connection, vote: NewVote, voter: str) -> Counted:
+async def _cast(connection: Connection, vote: NewVote, voter: str) -> CountedVote:
     values = (vote.epoch_id, voter, vote.session_id, vote.target_type, vote.target_id, vote.score)
     weight: Decimal = await connection.fetchval(SQL["cast_vote"], *values)
     # The day is locked by the vote until the transaction ends, so this is the vote's own event.
     version: int = await connection.fetchval(SQL["version"], vote.epoch_id)
-    return Counted(version, weight)
+    return CountedVote(version, weight)
 
 
 @contextmanager
@@ -109,11 +109,11 @@ def _read_refusals() -> Iterator[None]:
     try:
         yield
     except asyncpg.InsufficientPrivilegeError as error:
-        raise VoteRefused(WhyNot.TOO_LATE) from error
+        raise VoteRefused(VoteRefusalReason.TOO_LATE) from error
     except asyncpg.PostgresError as error:
         try:
-            why = WhyNot(error.sqlstate)
+            why = VoteRefusalReason(error.sqlstate)
         except ValueError:
             raise error from None
-        wait_s = float(error.detail or 0) if why is WhyNot.TOO_EARLY else 0.0
+        wait_s = float(error.detail or 0) if why is VoteRefusalReason.TOO_EARLY else 0.0
         raise VoteRefused(why, wait_s=wait_s) from None

@@ -20,7 +20,7 @@ NO_XP = XpRule()
 
 # Why a game is in the history and counts for nothing else: its scores were declared by a
 # client, or it had one seat, so nobody to win against.
-Uncounted: TypeAlias = Literal["declared", "solo"]
+UncountedReason: TypeAlias = Literal["declared", "solo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +61,4 @@ class Completion:
     summary: GameSummary
     results: tuple[SeatResult, ...]
     winner_id: PlayerId | None
-    uncounted: Uncounted | None = None
+    uncounted: UncountedReason | None = None

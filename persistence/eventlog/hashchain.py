@@ -27,16 +27,16 @@ _U64_END = 2**64
 _EXPONENT_FROM = 1e16
 
 
-class BadPayload(Exception):
+class InvalidPayload(Exception):
     """The database could not keep this payload as it is."""
 
 
-class NotJson(BadPayload):
+class NotJson(InvalidPayload):
     """This payload is no JSON. What a client sent is, so it can only come of a ruleset."""
 
 
-def canonical(payload: dict[str, Any]) -> bytes:
-    """Write a payload canonically; raise `BadPayload` for what `jsonb` cannot hold."""
+def canonical_json(payload: dict[str, Any]) -> bytes:
+    """Write a payload canonically; raise `InvalidPayload` for what `jsonb` cannot hold."""
     try:
         written = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
         if _SUSPECT_NUMBER.search(written):
@@ -44,12 +44,12 @@ def canonical(payload: dict[str, Any]) -> bytes:
     except orjson.JSONEncodeError as error:
         raise NotJson(str(error)) from None
     if len(written) > PAYLOAD_BYTES_MAX:
-        raise BadPayload(f"{len(written)} bytes are more than {PAYLOAD_BYTES_MAX}")
+        raise InvalidPayload(f"{len(written)} bytes are more than {PAYLOAD_BYTES_MAX}")
     # orjson writes NaN and infinities as null: the log would not say what was decided.
     if b"null" in written and _holds(payload, _is_not_finite):
         raise NotJson("a number that is not finite")
     if b"\\u0000" in written and _holds(payload, _has_nul):
-        raise BadPayload("text with a NUL character cannot be stored")
+        raise InvalidPayload("text with a NUL character cannot be stored")
     return written
 
 
@@ -88,12 +88,12 @@ def _is_not_finite(value: Any) -> bool:
     return isinstance(value, float) and not isfinite(value)
 
 
-def genesis(game_id: GameId) -> bytes:
+def genesis_hash(game_id: GameId) -> bytes:
     """Give what stands before a game's first event."""
     return UUID(game_id).bytes
 
 
-def link(previous: bytes, index: int, kind: str, payload: bytes) -> bytes:
+def link_hash(previous: bytes, index: int, kind: str, payload: bytes) -> bytes:
     """Give the hash of one event."""
     hashed = b"%b%b%b\0%b" % (previous, index.to_bytes(4, "big"), kind.encode(), payload)
     return blake2b(hashed, digest_size=HASH_BYTES).digest()

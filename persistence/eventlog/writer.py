@@ -47,8 +47,8 @@ A batch with a completion never enters the shared statement: it is SET_ASIDE as 
 Invariants
 ==========
 
-1. A row is in exactly one place: `GameLog._rows`, one `Batch`, or the database. `Log.queued` is the
-   number of rows in all `_rows`.
+1. A row is in exactly one place: `GameLog._rows`, one `GameBatch`, or the database.
+   `EventLogWriter.queued` is the number of rows in all `_rows`.
 2. A game has at most one batch under way. A batch names the head that it expects, so a second one
    would be refused for as long as the first is not committed, and taken for fenced.
 3. A row's fate is reported once, and only when it is known: `committed`, in order, or `failed`,
@@ -94,19 +94,19 @@ import asyncpg
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.errors import DATABASE_ERRORS, is_about_values, may_pass
+from persistence.errors import DATABASE_ERRORS, is_bad_value, is_transient
 from persistence.eventlog.completion import NO_XP, Completion, XpRule
 from persistence.games.model import GameRow, LobbyChanged
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.domain_events import GameCompleted
 from protocol.errors import NotCommitted, Overloaded, Unavailable
 from protocol.history import GameSummary
 from protocol.ids import GameId
 
-SQL = load("eventlog/writer")
+SQL = load_queries("eventlog/writer")
 
 
-def append_columns(games: Sequence[tuple[GameId, int, Sequence["Row"]]]) -> tuple[Any, ...]:
+def append_columns(games: Sequence[tuple[GameId, int, Sequence["EventRow"]]]) -> tuple[Any, ...]:
     """Lay the rows of some games out as the columns of `append`.
 
     Each game is (id, owner epoch, rows); rows name their game by its place, from 1 on.
@@ -120,7 +120,7 @@ def append_columns(games: Sequence[tuple[GameId, int, Sequence["Row"]]]) -> tupl
     return ids, epochs, expected, counts, nths, *row_columns(every)
 
 
-def row_columns(rows: Sequence["Row"]) -> tuple[Any, ...]:
+def row_columns(rows: Sequence["EventRow"]) -> tuple[Any, ...]:
     """Lay rows out as columns: indexes, types, payloads, times, hashes."""
     return tuple(map(list, zip(*rows, strict=True)))
 
@@ -218,7 +218,7 @@ class LogMetrics:
     latency_s: float = 0.0
     latency_counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS_S) + 1))
 
-    def batch(self, events: int, seconds: float) -> None:
+    def count_batch(self, events: int, seconds: float) -> None:
         """Count one committed batch."""
         self.events += events
         self.batches += 1
@@ -226,7 +226,7 @@ class LogMetrics:
         self.latency_counts[bisect_left(LATENCY_BOUNDS_S, seconds)] += 1
 
 
-class Row(NamedTuple):
+class EventRow(NamedTuple):
     """One event as it is stored: canonical payload, link of the hash chain."""
 
     event_index: int
@@ -236,19 +236,19 @@ class Row(NamedTuple):
     hash: bytes
 
 
-class Lost(Exception):
+class RowsLost(Exception):
     """The rows were not written and never will be by this owner."""
 
 
-class Fenced(Lost):
+class OwnerFenced(RowsLost):
     """Another node owns the game now, or the log has moved on."""
 
 
-class Refused(Lost):
+class RowsRefused(RowsLost):
     """The database does not accept these events."""
 
 
-class Unstorable(Refused):
+class ValuesUnstorable(RowsRefused):
     """The events hold values that the database cannot store, and never will."""
 
 
@@ -333,11 +333,11 @@ TRANSITIONS: Final[Mapping[LogState, Mapping[LogInput, LogState]]] = {
 }
 
 
-class Batch(NamedTuple):
+class GameBatch(NamedTuple):
     """One game's rows on their way to the database."""
 
     game: "GameLog"
-    rows: list[Row]
+    rows: list[EventRow]
     completion: Completion | None
 
 
@@ -371,8 +371,8 @@ class GameLog:
         game_id: GameId,
         owner_epoch: int,
         *,
-        committed: Callable[[list[Row]], None],
-        failed: Callable[[Lost], None],
+        committed: Callable[[list[EventRow]], None],
+        failed: Callable[[RowsLost], None],
     ) -> None:
         self.writer = writer
         self.game_id = game_id
@@ -381,12 +381,12 @@ class GameLog:
         self.failed = failed
         self.state: LogState = IDLE
         self.bytes = 0  # of the payloads that wait
-        self._rows: list[Row] = []
+        self._rows: list[EventRow] = []
         # Comes with the last rows. They may still be waiting behind a batch that is under way, so
         # it belongs to whatever batch takes them.
         self._completion: Completion | None = None
 
-    def append(self, rows: list[Row], completion: Completion | None = None) -> None:
+    def append(self, rows: list[EventRow], completion: Completion | None = None) -> None:
         """Queue the next rows; with a completion they are the game's last."""
         state = self.state
         if state is DEAD:
@@ -402,22 +402,22 @@ class GameLog:
             self.state = QUEUED
             self.writer.offer(self)
 
-    def take(self) -> Batch:
+    def take_batch(self) -> GameBatch:
         """Take all that waits; nothing more is taken until `settle`."""
         if self.state is not QUEUED:
             raise IllegalTransition(self.state, LogInput.TAKE)
         self.state = WRITING
-        batch = Batch(self, self._rows, self._completion)
+        batch = GameBatch(self, self._rows, self._completion)
         # A new list, as the batch keeps the old one: rows that come now are the next batch's.
         self._rows, self._completion, self.bytes = [], None, 0
         self.writer.log.queued -= len(batch.rows)
         return batch
 
-    def set_aside(self) -> None:
+    def move_to_solo(self) -> None:
         """Leave the writer's statement for the solo lane; the batch stays under way."""
         self._move(LogInput.SET_ASIDE)
 
-    def settle(self, batch: Batch, lost: Lost | None) -> None:
+    def settle(self, batch: GameBatch, lost: RowsLost | None) -> None:
         """Report to the owner how a batch ended, and offer what came meanwhile."""
         if lost is not None:
             self._die(LogInput.LOSE, lost)
@@ -433,16 +433,16 @@ class GameLog:
         try:
             self.committed(batch.rows)
         except Exception:
-            self.writer.log.failed(f"the owner of game {self.game_id}")
+            self.writer.log.log_failure(f"the owner of game {self.game_id}")
             # The rows are in the log; what the owner has made of them is not known.
-            self._die(LogInput.OWNER_RAISED, Refused("its owner failed"))
+            self._die(LogInput.OWNER_RAISED, RowsRefused("its owner failed"))
             return
         # After the call, as the owner may have raised, or gone: then these rows are not written.
         # Those that it appended itself, where none waited, stand in line already.
         if more and self.state is QUEUED:
             self.writer.offer(self)
 
-    def forget(self) -> None:
+    def detach_owner(self) -> None:
         """Call nobody back any more: the game is over, or its owner is gone.
 
         Rows that wait are dropped; nobody was promised them. They exist only where another node
@@ -454,14 +454,14 @@ class GameLog:
         # for the garbage collector, and a batch under way keeps the game's state alive no longer.
         self.committed = self.failed = _nobody
 
-    def _die(self, event: LogInput, lost: Lost) -> None:
+    def _die(self, event: LogInput, lost: RowsLost) -> None:
         # Before the owner is called, as it may append or forget in that call.
         self._move(event)
         self._drop_waiting()
         try:
             self.failed(lost)
         except Exception:
-            self.writer.log.failed(f"the owner of game {self.game_id}, which was lost,")
+            self.writer.log.log_failure(f"the owner of game {self.game_id}, which was lost,")
 
     def _drop_waiting(self) -> None:
         # These were decided on top of rows that are lost, so none of them may be written. They
@@ -476,7 +476,7 @@ class GameLog:
         self.state = after
 
 
-class Log:
+class EventLogWriter:
     """The log of all games of this node. `run` must be running for anything to commit.
 
     `queued` counts the events that wait for a writer, `xp` is what a game brings its players.
@@ -485,7 +485,7 @@ class Log:
     def __init__(self, database: Database, *, writers: int, xp: XpRule = NO_XP) -> None:
         self._database = database
         self._xp = xp
-        self._solo: asyncio.Queue[Batch] = asyncio.Queue()  # bounded by its room
+        self._solo: asyncio.Queue[GameBatch] = asyncio.Queue()  # bounded by its room
         # Held from `settle_alone` until the batch is settled, also while it waits for a retry.
         # A bound on the queue would not do: a batch that goes back in line would wait for the very
         # workers that put it there.
@@ -502,22 +502,22 @@ class Log:
             for _ in range(SOLO_WORKERS):
                 group.create_task(self._settle_alone(), name="log solo lane")
 
-    def failed(self, what: str) -> None:
+    def log_failure(self, what: str) -> None:
         """Log a bug that is being handled and was contained, and count it."""
         self.metrics.failures += 1
         log.exception("%s failed", what)
 
-    def has_room(self) -> bool:
+    def require_room(self) -> bool:
         """Say whether more events may be decided now; if not, refuse as overloaded."""
         return self.queued < QUEUED_EVENTS_MAX
 
-    def open(
+    def open_game(
         self,
         game_id: GameId,
         owner_epoch: int,
         *,
-        committed: Callable[[list[Row]], None],
-        failed: Callable[[Lost], None],
+        committed: Callable[[list[EventRow]], None],
+        failed: Callable[[RowsLost], None],
     ) -> GameLog:
         """Open a game that this node owns at this epoch; it always has the same writer."""
         writer = self._writers[hash(game_id) % len(self._writers)]
@@ -533,7 +533,7 @@ class Log:
 
     # ------------------------------------------------------------------ creating
 
-    async def create(self, game: GameRow, rows: Sequence[Row]) -> None:
+    async def create_game(self, game: GameRow, rows: Sequence[EventRow]) -> None:
         """Create a game with its first events, and start its lobby, in one transaction.
 
         Raises `LobbyChanged` where the lobby is not as it was read, `Unavailable` where
@@ -549,13 +549,13 @@ class Log:
                 return
         raise Unavailable
 
-    async def _create_once(self, game: GameRow, rows: Sequence[Row]) -> None:
+    async def _create_once(self, game: GameRow, rows: Sequence[EventRow]) -> None:
         async with self._database.transaction() as connection:
             # First: where an earlier try did commit and its answer was lost, the lobby has moved
             # on because of us, and `start_lobby` would call that a lost race.
             if await connection.fetchval(SQL["is_created"], game.id):
                 return
-            await connection.execute(SQL["create_game"], *game.columns())
+            await connection.execute(SQL["create_game"], *game.create_parameters())
             started = await connection.fetchval(
                 SQL["start_lobby"], game.lobby_id, game.id, game.lobby_version
             )
@@ -563,13 +563,13 @@ class Log:
                 raise LobbyChanged
             await connection.execute(SQL["begin_game"], game.id, *row_columns(rows))
             if game.is_public and game.join_code is not None:
-                await connection.execute(SQL["list_room"], *game.room())
+                await connection.execute(SQL["list_room"], *game.directory_parameters())
 
     # ------------------------------------------------------------------ the solo lane
 
-    async def settle_alone(self, batch: Batch) -> None:
+    async def settle_alone(self, batch: GameBatch) -> None:
         """Hand one game's rows to the solo lane."""
-        batch.game.set_aside()
+        batch.game.move_to_solo()
         await self._solo_room.acquire()
         self._solo.put_nowait(batch)
 
@@ -589,34 +589,34 @@ class Log:
                 await asyncio.sleep(RETRY_PAUSE_S)
                 self._put_back(batch)
             except Exception as bug:
-                self.failed(f"writing game {batch.game.game_id}")
-                self._settled(batch, Refused(repr(bug)))
+                self.log_failure(f"writing game {batch.game.game_id}")
+                self._settled(batch, RowsRefused(repr(bug)))
             else:
                 self._settled(batch, lost)
 
-    def _settled(self, batch: Batch, lost: Lost | None) -> None:
+    def _settled(self, batch: GameBatch, lost: RowsLost | None) -> None:
         # Without an await between them, so `drain` cannot return before the owner is called.
         self._solo_room.release()
         self._solo.task_done()
         batch.game.settle(batch, lost)
 
-    def _put_back(self, batch: Batch) -> None:
+    def _put_back(self, batch: GameBatch) -> None:
         self._solo.put_nowait(batch)
         self._solo.task_done()  # the try before; in this order, so that `drain` waits on
 
-    async def _fate(self, batch: Batch) -> Lost | None:
+    async def _fate(self, batch: GameBatch) -> RowsLost | None:
         """Write the rows, or find out that they are written; raise what may pass."""
         try:
             await self._write_alone(batch)
-        except Lost as lost:
+        except RowsLost as lost:
             return lost
         except DATABASE_ERRORS as error:
-            if may_pass(error):
+            if is_transient(error):
                 raise
             return _refused(error)
         return None
 
-    async def _write_alone(self, batch: Batch) -> None:
+    async def _write_alone(self, batch: GameBatch) -> None:
         """Write one game's rows, unless they are there; the order of the checks is the proof."""
         game, first, after = batch.game, batch.rows[0].event_index, batch.rows[-1].event_index + 1
         async with self._database.transaction() as connection:
@@ -628,7 +628,7 @@ class Log:
             # Before the head is looked at: another owner's events may have brought it to where
             # ours would have. If ours are there, the new owner has folded them, and publishes them.
             if head["owner_epoch"] != game.owner_epoch:
-                raise Fenced(f"game {game.game_id} has another owner")
+                raise OwnerFenced(f"game {game.game_id} has another owner")
             # Same owner and one batch under way, so nobody else can have moved the head: the
             # answer was lost, the commit was not. A completion was in the same transaction.
             if head["next_event_index"] == after:
@@ -636,7 +636,7 @@ class Log:
             columns = append_columns([(game.game_id, game.owner_epoch, batch.rows)])
             passed = await connection.fetch(SQL["append"], *columns)
             if head["next_event_index"] != first or not passed:
-                raise Fenced(f"game {game.game_id} stands at {head['next_event_index']}")
+                raise OwnerFenced(f"game {game.game_id} stands at {head['next_event_index']}")
             # In this transaction: a kill between the last events and the result would leave a game
             # that has ended, and that nobody completes.
             if batch.completion is not None:
@@ -649,7 +649,7 @@ class Log:
 class _Writer:
     """One connection, one statement at a time."""
 
-    def __init__(self, log: Log, database: Database) -> None:
+    def __init__(self, log: EventLogWriter, database: Database) -> None:
         self.log = log
         self._database = database
         # Every game that is QUEUED, once, and games that died in line.
@@ -681,15 +681,15 @@ class _Writer:
         finally:
             self._terminate()
 
-    async def _take(self) -> list[Batch]:
-        taken: list[Batch] = []
+    async def _take(self) -> list[GameBatch]:
+        taken: list[GameBatch] = []
         events = size = 0
         while self._waiting and events < BATCH_EVENTS_MAX and size < BATCH_BYTES_MAX:
             game = self._waiting.popleft()
             if game.state is DEAD:
                 continue  # it died in line; a deque has no quick way to take it out
             size += game.bytes
-            batch = game.take()
+            batch = game.take_batch()
             if batch.completion is not None:
                 # Many statements in one transaction, on rows that other games lock as well: in the
                 # shared statement it would hold up every game of the batch.
@@ -699,7 +699,7 @@ class _Writer:
             taken.append(batch)
         return taken
 
-    async def _write(self, batches: list[Batch]) -> None:
+    async def _write(self, batches: list[GameBatch]) -> None:
         if not batches:
             return
         started = asyncio.get_running_loop().time()
@@ -710,12 +710,12 @@ class _Writer:
         except Exception:
             # A bug that one of the batches has met; each alone, it takes nothing along. It may
             # have been met after the statement was sent, so the connection's state is unknown.
-            self.log.failed(f"writing {len(batches)} games at once")
+            self.log.log_failure(f"writing {len(batches)} games at once")
             self._terminate()
             await self._alone(batches)
         else:
             seconds = asyncio.get_running_loop().time() - started
-            self.log.metrics.batch(sum(len(batches[n].rows) for n in passed), seconds)
+            self.log.metrics.count_batch(sum(len(batches[n].rows) for n in passed), seconds)
             # Those that passed first, and all of them before anything is awaited: the solo lane may
             # be full, and a reply must not wait for another game's failure.
             for nth, batch in enumerate(batches):
@@ -724,14 +724,14 @@ class _Writer:
             # Locked, fenced or moved on: the statement does not say which, the solo lane asks.
             await self._alone([b for nth, b in enumerate(batches) if nth not in passed])
 
-    async def _append(self, batches: list[Batch]) -> set[int]:
+    async def _append(self, batches: list[GameBatch]) -> set[int]:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await self._database.connect()
+            self._connection = await self._database.open_unpooled_connection()
         columns = append_columns([(b.game.game_id, b.game.owner_epoch, b.rows) for b in batches])
         return {record[0] - 1 for record in await self._connection.fetch(SQL["append"], *columns)}
 
-    async def _recover(self, batches: list[Batch], error: Exception) -> None:
-        if not may_pass(error):
+    async def _recover(self, batches: list[GameBatch], error: Exception) -> None:
+        if not is_transient(error):
             await self._halve(batches, error)
             return
         log.warning("a batch of %d games: %s; settling one by one", len(batches), error)
@@ -740,7 +740,7 @@ class _Writer:
         self._terminate()
         await self._alone(batches)
 
-    async def _halve(self, batches: list[Batch], error: Exception) -> None:
+    async def _halve(self, batches: list[GameBatch], error: Exception) -> None:
         """Find the game whose events the database refuses; only that one fails.
 
         A refusal rolls the statement back, so every half may be sent anew. With one culprit among
@@ -753,7 +753,7 @@ class _Writer:
         await self._write(batches[:middle])
         await self._write(batches[middle:])
 
-    async def _alone(self, batches: list[Batch]) -> None:
+    async def _alone(self, batches: list[GameBatch]) -> None:
         for batch in batches:
             await self.log.settle_alone(batch)
 
@@ -764,12 +764,12 @@ class _Writer:
             self._connection = None
 
 
-def _refused(error: Exception) -> Refused:
-    return Unstorable(str(error)) if is_about_values(error) else Refused(str(error))
+def _refused(error: Exception) -> RowsRefused:
+    return ValuesUnstorable(str(error)) if is_bad_value(error) else RowsRefused(str(error))
 
 
-def not_committed(lost: Lost) -> NotCommitted:
+def to_not_committed(lost: RowsLost) -> NotCommitted:
     """Turn a loss into the reply of the commands that it took down."""
-    if isinstance(lost, Refused):
+    if isinstance(lost, RowsRefused):
         return NotCommitted(f"The database refused the events ({lost}); nothing was changed.")
     return NotCommitted()

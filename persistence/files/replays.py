@@ -5,16 +5,16 @@ from typing import NamedTuple
 
 from persistence.audit.store import AuditStore
 from persistence.database import Database
-from persistence.eventlog.writer import Row
+from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.history import GameSummary
 from protocol.ids import GameId, MatchId
 
-SQL = load("files/replays")
+SQL = load_queries("files/replays")
 
 
-class Due(NamedTuple):
+class DueReplay(NamedTuple):
     """A match whose replay is to be built."""
 
     match_id: MatchId
@@ -25,7 +25,7 @@ class ReplaySource(NamedTuple):
     """A finished game, read at one moment."""
 
     game: StoredGame
-    rows: Sequence[Row]
+    rows: Sequence[EventRow]
     summary: GameSummary
 
 
@@ -36,16 +36,16 @@ class ReplayStore:
         self._database = database
         self._audit = AuditStore(database)
 
-    async def take(self, *, again_after_s: float) -> Due | None:
+    async def take_due(self, *, again_after_s: float) -> DueReplay | None:
         """Take one that is due; whoever fails leaves it to be tried again after so long."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["take_due_replay"], again_after_s)
-        return None if record is None else Due(*record)
+        return None if record is None else DueReplay(*record)
 
     async def read_source(self, game_id: GameId) -> ReplaySource | None:
         """Read a finished game; None where something of it is missing."""
-        async with self._audit.snapshot() as books:
-            found, summary = await books.game(game_id), await books.summary(game_id)
+        async with self._audit.read_snapshot() as books:
+            found, summary = await books.read_game(game_id), await books.read_summary(game_id)
             if found is None or summary is None:
                 return None
-            return ReplaySource(found[0], await books.events(game_id), summary)
+            return ReplaySource(found[0], await books.read_events(game_id), summary)

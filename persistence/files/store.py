@@ -8,22 +8,22 @@ from typing import NamedTuple
 import asyncpg
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.files import BadUpload, FileTaken
 from protocol.ids import FileId, MatchId, UserId
 
-SQL = load("files/store")
+SQL = load_queries("files/store")
 
 
-class Trash(NamedTuple):
+class TrashedObjects(NamedTuple):
     """Keys of objects to delete; those in `kept` could not be deleted."""
 
     keys: list[str]
     kept: set[str]
 
 
-class Announced(NamedTuple):
+class AnnouncedUpload(NamedTuple):
     """An upload that is to come; its owner is an account, or it is a match's replay."""
 
     upload_id: str
@@ -35,7 +35,7 @@ class Announced(NamedTuple):
     content_type: str
 
     @property
-    def key(self) -> str:
+    def make_object_key(self) -> str:
         """Where the object will lie: below its path, under a name of its own."""
         return f"{self.bucket}/{self.path}/{self.upload_id}"
 
@@ -62,10 +62,10 @@ class FileStore:
         self._database = database
         self._rls = rls
 
-    async def announce(
+    async def announce_upload(
         self,
         who: Requester,
-        upload: Announced,
+        upload: AnnouncedUpload,
         *,
         expires_at: datetime,
         may_replace: bool,
@@ -76,7 +76,7 @@ class FileStore:
         Raises `FileTaken` if the path has a file that it may not replace, or an upload under way.
         `require_room` gets how many bytes its owner's files take, and raises if that is enough.
         """
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             await connection.execute(SQL["lock_quota"], who.user_id)
             await _free_path(connection, upload, may_replace=may_replace)
             require_room(await connection.fetchval(SQL["bytes_used"], who.user_id))
@@ -84,7 +84,7 @@ class FileStore:
             del values["match_id"]
             await _insert(connection, "announce_upload", *values.values(), expires_at)
 
-    async def announce_replay(self, upload: Announced, *, expires_at: datetime) -> None:
+    async def announce_replay(self, upload: AnnouncedUpload, *, expires_at: datetime) -> None:
         """Allow the upload of a match's replay; raise `FileTaken` if it has one."""
         async with self._database.transaction() as connection:
             await _free_path(connection, upload, may_replace=False)
@@ -93,15 +93,15 @@ class FileStore:
             if await _insert(connection, "announce_replay", *values.values(), expires_at) is None:
                 raise FileTaken("There is no such match, or it already has a replay.")
 
-    async def claim(self, upload_id: str, *, for_s: float) -> Announced:
+    async def claim_upload(self, upload_id: str, *, for_s: float) -> AnnouncedUpload:
         """Use an upload's URL up; raise `BadUpload` if it is not good (any more)."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["claim_upload"], upload_id, for_s)
         if record is None:
             raise BadUpload
-        return Announced(*record)
+        return AnnouncedUpload(*record)
 
-    async def owner_of(self, upload_id: str) -> UserId | None:
+    async def read_upload_owner(self, upload_id: str) -> UserId | None:
         """Read whose an upload is, none for a match's; raise `BadUpload` as `claim` would."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["owner_of_upload"], upload_id)
@@ -110,18 +110,20 @@ class FileStore:
         owner: UserId | None = record["owner_id"]
         return owner
 
-    async def give_up(self, upload_id: str) -> None:
+    async def abandon_upload(self, upload_id: str) -> None:
         """Forget an upload; what it left behind is thrown away."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["give_up_upload"], upload_id)
 
-    async def finish(self, upload: Announced, *, sha256: bytes, is_public: bool) -> StoredFile:
+    async def finish_upload(
+        self, upload: AnnouncedUpload, *, sha256: bytes, is_public: bool
+    ) -> StoredFile:
         """Record that an upload's object is there; raise `BadUpload` if it was withdrawn.
 
         `is_public`: everybody may read it; of a replay, whoever may see the match.
         """
         async with self._database.acquire() as connection:
-            values = (upload.upload_id, upload.key, sha256, is_public)
+            values = (upload.upload_id, upload.make_object_key, sha256, is_public)
             record = await connection.fetchrow(SQL["finish_upload"], *values)
         if record is None:
             raise BadUpload
@@ -129,16 +131,16 @@ class FileStore:
 
     async def find(self, who: Requester | None, bucket: str, path: str) -> StoredFile | None:
         """Read the file at a path, if there is one that may be seen."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             record = await connection.fetchrow(SQL["find_file"], bucket, path)
         return None if record is None else StoredFile(*record)
 
     async def delete(self, who: Requester, bucket: str, path: str) -> bool:
         """Delete somebody's own file; False if there is none."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return await connection.fetchval(SQL["delete_file"], bucket, path) is not None
 
-    async def missing(self, links: Collection[str]) -> list[str]:
+    async def find_missing(self, links: Collection[str]) -> list[str]:
         """Say which of these (bucket/path) are not stored."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(SQL["missing_files"], list(links))
@@ -146,39 +148,39 @@ class FileStore:
 
     # ------------------------------------------------------------------ upkeep
 
-    async def expire(self, limit: int) -> int:
+    async def expire_uploads(self, *, limit: int) -> int:
         """Forget some uploads whose time is over."""
         async with self._database.acquire() as connection:
             return len(await connection.fetch(SQL["expire_uploads"], limit))
 
     @asynccontextmanager
-    async def trash(self, limit: int) -> AsyncIterator[Trash]:
+    async def take_trash(self, limit: int) -> AsyncIterator[TrashedObjects]:
         """Give some keys to delete; they are forgotten if the block ends well, but for those kept.
 
         Kept ones go to the end of the line, so they do not keep the others from being deleted.
         """
         async with self._database.transaction() as connection:
             records = await connection.fetch(SQL["take_trash"], limit)
-            trash = Trash([record["key"] for record in records], set())
+            trash = TrashedObjects([record["key"] for record in records], set())
             yield trash
             await connection.execute(SQL["put_trash_off"], list(trash.kept))
             gone = [key for key in trash.keys if key not in trash.kept]
             await connection.execute(SQL["forget_trash"], gone)
 
-    async def unchecked(self, older_s: float, limit: int) -> list[str]:
+    async def take_unchecked(self, older_s: float, limit: int) -> list[str]:
         """Give some keys that were not looked at for so long, as looked at."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(SQL["unchecked_files"], older_s, limit)
         return [record["key"] for record in records]
 
-    async def mark(self, keys: Sequence[str], *, lost: Sequence[str]) -> list[str]:
+    async def mark_checked(self, keys: Sequence[str], *, lost: Sequence[str]) -> list[str]:
         """Record which objects are lost and which are there; give the newly lost (bucket/path)."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(SQL["mark_lost"], list(keys), list(lost))
         return [record["link"] for record in records if record["is_lost"]]
 
 
-async def _free_path(connection: Connection, upload: Announced, *, may_replace: bool) -> None:
+async def _free_path(connection: Connection, upload: AnnouncedUpload, *, may_replace: bool) -> None:
     place = (upload.bucket, upload.path)
     await connection.execute(SQL["withdraw_upload"], *place)
     if not may_replace and await connection.fetchval(SQL["is_stored"], *place):

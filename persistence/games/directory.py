@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from persistence.database import Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.history import GamesQuery
 from protocol.ids import GameId, LobbyId
 
-SQL = load("games/directory")
+SQL = load_queries("games/directory")
 
 
 class DirectoryEntry(NamedTuple):
@@ -27,7 +27,7 @@ class DirectoryEntry(NamedTuple):
     created_at: datetime
 
 
-class DirectoryPlace(NamedTuple):
+class DirectoryPosition(NamedTuple):
     """Where a page ended."""
 
     created_at: datetime
@@ -42,15 +42,15 @@ class HeldSeats(NamedTuple):
     players: int
 
 
-class RoomDirectory:
+class RoomDirectoryStore:
     """The directory in PostgreSQL. `public` reads what everybody may read."""
 
     def __init__(self, database: Database, *, public: Database) -> None:
         self._database = database
         self._public = public
 
-    async def running(
-        self, query: GamesQuery, after: DirectoryPlace | None
+    async def list_running(
+        self, query: GamesQuery, after: DirectoryPosition | None
     ) -> list[DirectoryEntry]:
         """List at most `query.limit` public games that run on a live node, newest first."""
         filters = (query.ruleset, query.free_seats, query.can_watch)
@@ -60,7 +60,7 @@ class RoomDirectory:
             )
         return [DirectoryEntry(*row) for row in rows]
 
-    async def set_players(self, counts: Sequence[HeldSeats]) -> None:
+    async def set_player_counts(self, counts: Sequence[HeldSeats]) -> None:
         """Write how many seats of some games are held; games that others own stay as they are."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["set_players"], *map(list, zip(*counts, strict=True)))

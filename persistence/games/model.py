@@ -65,7 +65,7 @@ class GameRow:
     seats: int = 0
     taken: int = 0
 
-    def columns(self) -> tuple[Any, ...]:
+    def create_parameters(self) -> tuple[Any, ...]:
         """Give the parameters of `create_game`."""
         return (
             self.id,
@@ -79,7 +79,7 @@ class GameRow:
             self.created_at,
         )
 
-    def room(self) -> tuple[Any, ...]:
+    def directory_parameters(self) -> tuple[Any, ...]:
         """Give the parameters of `list_room`."""
         return (
             self.id,
@@ -118,7 +118,7 @@ class StoredGame:
     players_max: int | None = None
 
     @classmethod
-    def read(cls, fields: dict[str, Any]) -> "StoredGame":
+    def parse_columns(cls, fields: dict[str, Any]) -> "StoredGame":
         """Make one of its columns; `config` is parsed JSON."""
         config = dict(fields["config"])
         bounds = config.pop(MIN_PLAYERS, None), config.pop(MAX_PLAYERS, None)

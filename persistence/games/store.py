@@ -8,12 +8,12 @@ import asyncpg
 import orjson
 
 from persistence.database import Database
-from persistence.eventlog.writer import Row
+from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.ids import GameId
 
-SQL = load("games/store")
+SQL = load_queries("games/store")
 
 PAGE_ROWS_MAX = 1000
 ORPHANS_MAX = 200
@@ -21,14 +21,14 @@ HELD_MAX = 20_000
 REASON_CHARS_MAX = 2000
 
 
-class Claim(NamedTuple):
+class ClaimedGame(NamedTuple):
     """A game taken by this node: the epoch to write with, and where the log stands."""
 
     owner_epoch: int
     next_event_index: int
 
 
-class Totals(NamedTuple):
+class LogTotals(NamedTuple):
     """What all nodes together have kept, ever."""
 
     games_completed: int
@@ -46,54 +46,58 @@ class GameStore:
         """Read one game's row."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["find_game"], game_id)
-        return None if record is None else stored_game(record)
+        return None if record is None else parse_game_row(record)
 
-    async def read(self, game_id: GameId, *, after: int, limit: int = PAGE_ROWS_MAX) -> list[Row]:
+    async def read_events(
+        self, game_id: GameId, *, after: int, limit: int = PAGE_ROWS_MAX
+    ) -> list[EventRow]:
         """Read at most `limit` committed events with an index above `after`, in order."""
         async with self._database.acquire() as connection:
             page = min(limit, PAGE_ROWS_MAX)
             records = await connection.fetch(SQL["read_events"], game_id, after, page)
-        return [Row(*record) for record in records]
+        return [EventRow(*record) for record in records]
 
-    async def head_at(self, game_id: GameId, moment: datetime) -> int:
+    async def read_head_at(self, game_id: GameId, moment: datetime) -> int:
         """Give the index of the newest event that was there at a moment; -1 for none."""
         async with self._database.acquire() as connection:
             index: int | None = await connection.fetchval(SQL["head_at"], game_id, moment)
         return -1 if index is None else index
 
-    async def read_all(self, game_id: GameId) -> list[Row]:
+    async def read_log(self, game_id: GameId) -> list[EventRow]:
         """Read a whole log."""
-        rows: list[Row] = []
-        while page := await self.read(game_id, after=rows[-1].event_index if rows else -1):
+        rows: list[EventRow] = []
+        while page := await self.read_events(game_id, after=rows[-1].event_index if rows else -1):
             rows += page
         return rows
 
-    async def event_of(self, game_id: GameId, *, seat: int, cmd_no: int) -> Row | None:
+    async def find_command_event(
+        self, game_id: GameId, *, seat: int, cmd_no: int
+    ) -> EventRow | None:
         """Read the first event that a seat's command caused, if it caused one."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["event_of_command"], game_id, seat, cmd_no)
-        return None if record is None else Row(*record)
+        return None if record is None else EventRow(*record)
 
-    async def totals(self) -> Totals:
+    async def count_totals(self) -> LogTotals:
         """Count finished games and all events; costs what running games cost to look up."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["totals"])
         assert record is not None
-        return Totals(*record)
+        return LogTotals(*record)
 
-    async def last_command(self, game_id: GameId, seat: int) -> int:
+    async def read_last_command(self, game_id: GameId, seat: int) -> int:
         """Give the highest command number that a seat has used; 0 for none."""
         async with self._database.acquire() as connection:
             number: int | None = await connection.fetchval(SQL["last_command"], game_id, seat)
         return number or 0
 
-    async def claim(self, game_id: GameId) -> Claim | None:
+    async def claim_game(self, game_id: GameId) -> ClaimedGame | None:
         """Take a game, unless another node's lease on it is good."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["claim_game"], game_id, self.node)
-        return None if record is None else Claim(*record)
+        return None if record is None else ClaimedGame(*record)
 
-    async def held(self, rulesets: Sequence[tuple[str, int]]) -> list[GameId]:
+    async def list_held(self, rulesets: Sequence[tuple[str, int]]) -> list[GameId]:
         """List the running games that this node owns, in this life or an earlier one.
 
         `rulesets` says which it can play: names with versions.
@@ -104,7 +108,7 @@ class GameStore:
             )
         return [record["id"] for record in records]
 
-    async def orphaned(self, rulesets: Sequence[tuple[str, int]]) -> list[GameId]:
+    async def list_orphaned(self, rulesets: Sequence[tuple[str, int]]) -> list[GameId]:
         """List some running games of these rulesets that no live node owns, oldest first."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(
@@ -112,7 +116,7 @@ class GameStore:
             )
         return [record["id"] for record in records]
 
-    async def owner_address(self, game_id: GameId) -> str | None:
+    async def read_owner_address(self, game_id: GameId) -> str | None:
         """Say where the live owner of a game is reached."""
         async with self._database.acquire() as connection:
             address: str | None = await connection.fetchval(SQL["owner_address"], game_id)
@@ -128,7 +132,7 @@ class GameStore:
         async with self._database.acquire() as connection:
             await connection.execute(SQL["release_lease"], self.node)
 
-    async def still_owned(self, games: Mapping[GameId, int]) -> set[GameId]:
+    async def find_still_owned(self, games: Mapping[GameId, int]) -> set[GameId]:
         """Say which of these games (id to owner epoch) are still this node's."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(
@@ -143,12 +147,12 @@ class GameStore:
             await connection.execute(SQL["quarantine_game"], game_id, kept, owner_epoch)
 
 
-def stored_game(record: asyncpg.Record) -> StoredGame:
+def parse_game_row(record: asyncpg.Record) -> StoredGame:
     """Read a row of `find_game`."""
     fields = dict(record)
     fields["seed"] = fields.pop("session_seed")
     fields["config"] = orjson.loads(fields["config"])
-    return StoredGame.read(fields)
+    return StoredGame.parse_columns(fields)
 
 
 def _columns(rulesets: Sequence[tuple[str, int]]) -> tuple[list[str], list[int]]:

@@ -11,12 +11,12 @@ import asyncpg
 import orjson
 
 from persistence.database import Database
-from persistence.eventlog.completion import Uncounted
-from persistence.queries import load
+from persistence.eventlog.completion import UncountedReason
+from persistence.queries import load_queries
 from protocol.history import Board, PlayerStats, Summary
 from protocol.ids import GameId, LobbyId, MatchId, PlayerId
 
-SQL = load("history/store")
+SQL = load_queries("history/store")
 BOARDS: Mapping[Board, str] = {
     "wins": SQL["leaderboard_wins"],
     "win_rate": SQL["leaderboard_win_rate"],
@@ -32,7 +32,7 @@ BOARDS_IN_RULESET: Mapping[Board, str] = {
 }
 
 
-class Position(NamedTuple):
+class HistoryPosition(NamedTuple):
     """A place in a player's history, which runs from the newest match to the oldest."""
 
     ended_at: datetime
@@ -51,10 +51,10 @@ class StoredMatch(NamedTuple):
     winner_id: PlayerId | None
     replay_url: str | None
     players: list[dict[str, Any]]
-    uncounted: Uncounted | None
+    uncounted: UncountedReason | None
 
 
-class Entry(NamedTuple):
+class LeaderboardEntry(NamedTuple):
     """One row of a leaderboard."""
 
     player_id: PlayerId
@@ -70,13 +70,15 @@ class HistoryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def summary(self, game_id: GameId, *, viewer: PlayerId | None) -> Summary | None:
+    async def read_summary(self, game_id: GameId, *, viewer: PlayerId | None) -> Summary | None:
         """Read a finished game's summary."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["game_summary"], game_id, viewer)
         return None if record is None else Summary(**_parsed(record))
 
-    async def stats(self, player_id: PlayerId, *, ruleset: str | None = None) -> PlayerStats | None:
+    async def read_stats(
+        self, player_id: PlayerId, *, ruleset: str | None = None
+    ) -> PlayerStats | None:
         """Read a player's statistics: over all games, or in one ruleset."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["player_stats"], player_id, ruleset)
@@ -87,8 +89,8 @@ class HistoryStore:
         async with self._database.acquire() as connection:
             return bool(await connection.fetchval(SQL["player_exists"], player_id))
 
-    async def history(
-        self, player_id: PlayerId, *, viewer: PlayerId | None, after: Position, limit: int
+    async def list_matches(
+        self, player_id: PlayerId, *, viewer: PlayerId | None, after: HistoryPosition, limit: int
     ) -> list[StoredMatch]:
         """Read at most `limit` of a player's matches that come after a position."""
         async with self._database.acquire() as connection:
@@ -97,8 +99,8 @@ class HistoryStore:
             )
         return [StoredMatch(**_parsed(record)) for record in records]
 
-    async def lobby_history(
-        self, lobby_id: LobbyId, *, viewer: PlayerId | None, after: Position, limit: int
+    async def list_lobby_matches(
+        self, lobby_id: LobbyId, *, viewer: PlayerId | None, after: HistoryPosition, limit: int
     ) -> list[StoredMatch] | None:
         """Read a page of what was played in a lobby; None for one that the viewer may not see."""
         async with self._database.acquire() as connection:
@@ -107,15 +109,15 @@ class HistoryStore:
             records = await connection.fetch(SQL["lobby_matches"], lobby_id, *after, limit)
         return [StoredMatch(**_parsed(record)) for record in records]
 
-    async def match(self, match_id: MatchId, *, viewer: PlayerId | None) -> StoredMatch | None:
+    async def read_match(self, match_id: MatchId, *, viewer: PlayerId | None) -> StoredMatch | None:
         """Read one match."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["find_match"], match_id, viewer)
         return None if record is None else StoredMatch(**_parsed(record))
 
-    async def leaderboard(
+    async def list_leaderboard(
         self, board: Board, *, min_games: int, bots: bool, limit: int, ruleset: str | None = None
-    ) -> list[Entry]:
+    ) -> list[LeaderboardEntry]:
         """List players from the best; of equal ones, in the order of their ids.
 
         Over all games, or in one ruleset.
@@ -126,7 +128,7 @@ class HistoryStore:
                 records = await connection.fetch(query, *asked)
             else:
                 records = await connection.fetch(BOARDS_IN_RULESET[board], *asked, ruleset)
-        return [Entry(*record) for record in records]
+        return [LeaderboardEntry(*record) for record in records]
 
 
 def _parsed(record: asyncpg.Record) -> dict[str, Any]:

@@ -3,16 +3,16 @@
 Each change is put on record, and made to the revision that its editor has seen.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import asyncpg
 import orjson
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import RlsDatabase
 from protocol.errors import InvalidField
 from protocol.ids import UserId
@@ -24,11 +24,11 @@ from protocol.inventory import (
     TooManyDefinitions,
 )
 
-SQL: Final = load("inventory/definitions")
+SQL: Final = load_queries("inventory/definitions")
 
 DefinitionKind: TypeAlias = Literal["item", "currency", "recipe"]
 # `add`: there must be none yet; `any`: whatever is there; or the revision that was read.
-Match: TypeAlias = Literal["add", "any"] | int
+RevisionMatch: TypeAlias = Literal["add", "any"] | int
 
 _LISTS: Final[Mapping[DefinitionKind, str]] = {
     "item": SQL["list_items"],
@@ -73,7 +73,7 @@ class DefinitionStore:
         self, database: Database, rls: RlsDatabase, counts_max: Mapping[DefinitionKind, int]
     ) -> None:
         self._database = database
-        self._anybody = rls.anybody
+        self._anybody = rls.anonymous
         self._counts_max = counts_max
 
     async def list_all(
@@ -100,15 +100,31 @@ class DefinitionStore:
         definition_id: str,
         content: Mapping[str, Any],
         *,
-        match: Match,
-        items: Collection[str],
-        currencies: Collection[str],
+        match: RevisionMatch,
+        items: Mapping[str, str],
+        currencies: Mapping[str, str],
         actor: UserId,
     ) -> StoredDefinition:
-        """Add or change a definition; `items` and `currencies` are those that it names.
+        """Add or change a definition; `items` and `currencies` say in which field it names each.
 
-        Raise `DefinitionChanged`, `AssetNotFound`, `TooManyDefinitions`, or `InvalidField`.
+        Raise `DefinitionChanged`, `AssetNotFound`, `TooManyDefinitions`, `InvalidField`, or
+        `DefinitionInUse` for what is retired while a reward has it.
         """
+        try:
+            return await self._put(kind, definition_id, content, match, items, currencies, actor)
+        except asyncpg.ForeignKeyViolationError as error:
+            raise _in_use(error) from error
+
+    async def _put(
+        self,
+        kind: DefinitionKind,
+        definition_id: str,
+        content: Mapping[str, Any],
+        match: RevisionMatch,
+        items: Mapping[str, str],
+        currencies: Mapping[str, str],
+        actor: UserId,
+    ) -> StoredDefinition:
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_definitions"])
             before = await self.read(kind, definition_id, connection=connection)
@@ -122,14 +138,18 @@ class DefinitionStore:
                 raise InvalidField(
                     "scope: it is fixed, since this currency was used.", field="scope"
                 )
-            missing = await connection.fetchval(
+            missing = await connection.fetchrow(
                 SQL["missing_assets"], list(items), list(currencies)
             )
             if missing is not None:
-                raise AssetNotFound(f"There is no {missing}; define it first.", field=missing)
+                asset_kind, asset_id = missing
+                field = (items if asset_kind == "item" else currencies)[asset_id]
+                raise AssetNotFound(
+                    f"{field}: there is no {asset_kind} {asset_id}; define it first.", field=field
+                )
             after = await self.read(kind, definition_id, connection=connection)
             assert after is not None
-            await record(
+            await record_entry(
                 connection,
                 actor=actor,
                 action=f"{kind}_defined",
@@ -140,7 +160,7 @@ class DefinitionStore:
         return after
 
     async def delete(
-        self, kind: DefinitionKind, definition_id: str, *, match: Match, actor: UserId
+        self, kind: DefinitionKind, definition_id: str, *, match: RevisionMatch, actor: UserId
     ) -> None:
         """Delete a definition that nothing refers to; raise `DefinitionInUse` for others."""
         try:
@@ -153,7 +173,7 @@ class DefinitionStore:
                 gone = await connection.fetchval(_DELETES[kind], definition_id, before.revision)
                 if gone is None:
                     raise DefinitionInUse
-                await record(
+                await record_entry(
                     connection,
                     actor=actor,
                     action=f"{kind}_deleted",
@@ -161,10 +181,19 @@ class DefinitionStore:
                     before=before.content,
                 )
         except asyncpg.ForeignKeyViolationError as error:
-            raise DefinitionInUse from error
+            raise _in_use(error) from error
 
 
-def _require(match: Match, before: StoredDefinition | None) -> None:
+def _in_use(error: asyncpg.ForeignKeyViolationError) -> DefinitionInUse:
+    """Say what refers to a definition, where it is a reward."""
+    if error.table_name == "reward_assets":
+        return DefinitionInUse(
+            "A reward has this; change the quest or the game rewards that give it first."
+        )
+    return DefinitionInUse()
+
+
+def _require(match: RevisionMatch, before: StoredDefinition | None) -> None:
     is_met = {
         "add": before is None,
         "any": True,

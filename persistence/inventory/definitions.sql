@@ -114,9 +114,9 @@ SELECT pg_advisory_xact_lock(hashtextextended('playhall inventory definitions', 
 
 -- name: missing_assets
 -- Say which of these items and currencies there are not.
-SELECT wanted.id FROM unnest($1::text[]) AS wanted (id)
+SELECT 'item' AS kind, wanted.id FROM unnest($1::text[]) AS wanted (id)
 WHERE NOT EXISTS (SELECT FROM item_definitions d WHERE d.item_id = wanted.id)
 UNION ALL
-SELECT wanted.id FROM unnest($2::text[]) AS wanted (id)
+SELECT 'currency', wanted.id FROM unnest($2::text[]) AS wanted (id)
 WHERE NOT EXISTS (SELECT FROM currencies c WHERE c.currency_id = wanted.id)
 LIMIT 1;

@@ -12,16 +12,16 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import asyncpg
 import orjson
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.errors import ProfileNotFound
 from protocol.ids import UserId
 from protocol.inventory import AssetNotFound, FlagDecided, FlagNotFound, FlagStatus, Kind
 from protocol.saves import SaveSlotNotFound
 
-SQL: Final = load("inventory/store")
+SQL: Final = load_queries("inventory/store")
 SEQ_MAX: Final = 2**63 - 1
 
 AssetKind: TypeAlias = Literal["item", "currency"]
@@ -33,6 +33,13 @@ class PlayTime(NamedTuple):
 
     in_slot: int
     in_all: int
+
+
+class LockedSlot(NamedTuple):
+    """What decides about gains in the slot, or the account, that is held."""
+
+    play_time: PlayTime
+    is_modded: bool
 
 
 class StoredAsset(NamedTuple):
@@ -56,7 +63,7 @@ class StoredAsset(NamedTuple):
     last_day: int
 
 
-class Move(NamedTuple):
+class HoldingChange(NamedTuple):
     """What a player gets (or loses) of one stack or currency."""
 
     kind: AssetKind
@@ -78,7 +85,7 @@ class NewTransaction(NamedTuple):
     reason: str
 
 
-class StoredChange(NamedTuple):
+class StoredLedgerEntry(NamedTuple):
     """A player's entry."""
 
     slot_id: str | None
@@ -99,7 +106,7 @@ class StoredTransaction(NamedTuple):
     key: str
     reason: str
     at: datetime
-    changes: Sequence[StoredChange]
+    changes: Sequence[StoredLedgerEntry]
     unlocked: Sequence[Unlocked]
 
 
@@ -113,7 +120,7 @@ class StoredStack(NamedTuple):
     metadata: bytes
 
 
-class StackPlace(NamedTuple):
+class StackPosition(NamedTuple):
     """Where in an inventory a page begins."""
 
     item_id: str = ""
@@ -128,7 +135,7 @@ class StoredUnlock(NamedTuple):
     at: datetime
 
 
-class NewFlag(NamedTuple):
+class NewReviewEntry(NamedTuple):
     """Something for the review queue."""
 
     account_id: UserId
@@ -140,7 +147,7 @@ class NewFlag(NamedTuple):
     was_refused: bool
 
 
-class StoredFlag(NamedTuple):
+class StoredReviewEntry(NamedTuple):
     """An entry of the review queue."""
 
     seq: int
@@ -160,7 +167,7 @@ class StoredFlag(NamedTuple):
     decided_at: datetime | None
 
 
-class EconomyWork:
+class EconomyTransaction:
     """What the server does in an open transaction, its own or another domain's."""
 
     def __init__(self, connection: Connection, account_id: UserId, slot_id: str | None) -> None:
@@ -168,31 +175,38 @@ class EconomyWork:
         self.account_id = account_id
         self.slot_id = slot_id
 
-    async def find(self, key: str) -> tuple[StoredTransaction, str] | None:
-        """Find the transaction of a key, and the hash of its content."""
-        row = await self.connection.fetchrow(SQL["find_transaction"], self.account_id, key)
+    async def find_transaction(
+        self, key: str, content_hash: str
+    ) -> tuple[StoredTransaction, str] | None:
+        """Find the transaction of a key, and the hash of its content.
+
+        Of several, which only a merge of accounts can lead to: the one with this content.
+        """
+        row = await self.connection.fetchrow(
+            SQL["find_transaction"], self.account_id, key, content_hash, self.slot_id
+        )
         if row is None:
             return None
-        *fields, content_hash = row
+        *fields, found_hash = row
         (found,) = await _complete(self.connection, self.account_id, [tuple(fields)])
-        return found, content_hash
+        return found, found_hash
 
-    async def lock(self) -> PlayTime:
+    async def lock_holdings(self) -> LockedSlot:
         """Hold the slot and the account; raise `SaveSlotNotFound` or `ProfileNotFound`."""
         if self.slot_id is not None:
             row = await self.connection.fetchrow(SQL["lock_slot"], self.slot_id, self.account_id)
             if row is None:
                 raise SaveSlotNotFound
-            played = PlayTime(*row)
+            locked = LockedSlot(PlayTime(row["play_time_s"], row["in_all"]), row["is_modded"])
         else:
             in_all = await self.connection.fetchval(SQL["read_play_time"], self.account_id)
             if in_all is None:
                 raise ProfileNotFound(field="account_id")
-            played = PlayTime(in_all, in_all)
+            locked = LockedSlot(PlayTime(in_all, in_all), is_modded=False)
         await self.connection.execute(SQL["lock_account"], self.account_id)
-        return played
+        return locked
 
-    async def assets(
+    async def read_assets(
         self, items: Collection[str], currencies: Collection[str]
     ) -> dict[tuple[AssetKind, str], StoredAsset]:
         """Read items and currencies, with what is held of them; unknown ones are left out."""
@@ -209,19 +223,19 @@ class EconomyWork:
             assets[asset.kind, asset.id] = asset
         return assets
 
-    async def stacks(self, items: Collection[str]) -> dict[tuple[str, str], int]:
+    async def read_stacks(self, items: Collection[str]) -> dict[tuple[str, str], int]:
         """Read how much there is in each stack of some items."""
         rows = await self.connection.fetch(SQL["read_stacks"], self.slot_id, list(items))
         return {(row["item_id"], row["stack_key"]): row["quantity"] for row in rows}
 
-    async def add(
-        self, new: NewTransaction, moves: Sequence[Move], unlocks: Sequence[Unlocked]
+    async def book(
+        self, new: NewTransaction, moves: Sequence[HoldingChange], unlocks: Sequence[Unlocked]
     ) -> StoredTransaction:
         """Put a transaction on record and carry it out; its key must not be used."""
         head = await self.connection.fetchrow(SQL["add_transaction"], *new)
         assert head is not None  # whoever holds the account has looked for the key
         transaction_id = head["transaction_id"]
-        changes: list[StoredChange] = []
+        changes: list[StoredLedgerEntry] = []
         if moves:
             values = (
                 [move.slot_id for move in moves],
@@ -237,7 +251,7 @@ class EconomyWork:
                 )
             except asyncpg.ForeignKeyViolationError as error:
                 raise AssetNotFound from error  # it was deleted a moment ago
-            changes = [StoredChange(*each) for holder, *each in rows if holder == "player"]
+            changes = [StoredLedgerEntry(*each) for holder, *each in rows if holder == "player"]
         unlocked: list[Unlocked] = []
         if unlocks:
             kinds, ids = [kind for kind, _ in unlocks], [each for _, each in unlocks]
@@ -246,20 +260,25 @@ class EconomyWork:
             unlocked = sorted((row["kind"], row["unlock_id"]) for row in rows)
         return StoredTransaction(*(*head, changes, unlocked))
 
-    async def lock_again(self, unlocked: Sequence[Unlocked]) -> None:
+    async def remove_unlocks(self, unlocked: Sequence[Unlocked]) -> None:
         """Take unlocks back."""
         kinds, ids = [kind for kind, _ in unlocked], [each for _, each in unlocked]
         await self.connection.execute(SQL["remove_unlocks"], self.account_id, kinds, ids)
 
-    async def flag(self, flag: NewFlag) -> None:
+    async def add_review_entry(self, flag: NewReviewEntry) -> None:
         """Put something on the review queue."""
         await self.connection.execute(SQL["add_flag"], *flag)
 
-    async def holdings(self) -> tuple[dict[str, int], dict[str, int]]:
+    async def read_holdings(self) -> tuple[dict[str, int], dict[str, int]]:
         """Read what is held: items and currencies, by id."""
         rows = await self.connection.fetch(SQL["read_holdings"], self.account_id, self.slot_id)
         items = {row["id"]: row["held"] for row in rows if row["kind"] == "item"}
         return items, {row["id"]: row["held"] for row in rows if row["kind"] == "currency"}
+
+    async def held_in_slot(self) -> dict[str, int]:
+        """Read what the slot alone holds, by item and currency."""
+        rows = await self.connection.fetch(SQL["read_held_in_slot"], self.account_id, self.slot_id)
+        return {row["id"]: row["held"] for row in rows}
 
 
 class EconomyStore:
@@ -271,11 +290,11 @@ class EconomyStore:
 
     # ------------------------------------------------------------------ as the person
 
-    async def inventory(
-        self, who: Requester, slot_id: str, *, after: StackPlace, limit: int
+    async def list_inventory(
+        self, who: Requester, slot_id: str, *, after: StackPosition, limit: int
     ) -> tuple[list[StoredStack], dict[str, int]]:
         """List stacks of a slot and all balances; raise `SaveSlotNotFound`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             if not await connection.fetchval(SQL["has_slot"], slot_id, who.user_id):
                 raise SaveSlotNotFound
             stacks = await connection.fetch(SQL["list_items"], slot_id, *after, limit, who.user_id)
@@ -284,58 +303,58 @@ class EconomyStore:
             row["currency_id"]: row["balance"] for row in balances
         }
 
-    async def unlocks(
+    async def list_unlocks(
         self, who: Requester, kind: str, *, after: str, limit: int
     ) -> list[StoredUnlock]:
         """List what somebody has unlocked."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             rows = await connection.fetch(SQL["list_unlocks"], who.user_id, kind, after, limit)
         return [StoredUnlock(*row) for row in rows]
 
-    async def ledger(
+    async def list_own_ledger(
         self, who: Requester, slot_id: str | None, *, below: int, limit: int
     ) -> list[StoredTransaction]:
         """List somebody's own transactions."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return await _ledger(connection, who.user_id, slot_id, below=below, limit=limit)
 
     # ------------------------------------------------------------------ as the server, for staff
 
-    async def ledger_of(
+    async def list_ledger(
         self, account_id: UserId, slot_id: str | None, *, below: int, limit: int, actor: UserId
     ) -> list[StoredTransaction]:
         """List anybody's transactions, which is put on record."""
         async with self.database.transaction() as connection:
-            await record(connection, actor=actor, action="ledger_read", target=account_id)
+            await record_entry(connection, actor=actor, action="ledger_read", target=account_id)
             return await _ledger(connection, account_id, slot_id, below=below, limit=limit)
 
-    async def flag(self, flags: Sequence[NewFlag]) -> None:
+    async def add_review_entries(self, flags: Sequence[NewReviewEntry]) -> None:
         """Put on the review queue what was refused, now that nothing else came of it."""
         async with self.database.transaction() as connection:
             for flag in flags:
                 await connection.execute(SQL["add_flag"], *flag)
 
-    async def flags(
+    async def list_review_entries(
         self, status: FlagStatus, account_id: str | None, *, below: int, limit: int
-    ) -> list[StoredFlag]:
+    ) -> list[StoredReviewEntry]:
         """List a part of the review queue, newest first."""
         async with self.database.acquire() as connection:
             rows = await connection.fetch(SQL["list_flags"], status, account_id, below, limit)
-        return [StoredFlag(*row) for row in rows]
+        return [StoredReviewEntry(*row) for row in rows]
 
-    async def decide(
+    async def decide_review_entry(
         self, flag_id: str, decision: FlagStatus, note: str, *, actor: UserId
-    ) -> StoredFlag:
+    ) -> StoredReviewEntry:
         """Decide an entry of the review queue, on record; raise `FlagNotFound`, `FlagDecided`."""
         async with self.database.transaction() as connection:
             row = await connection.fetchrow(SQL["lock_flag"], flag_id)
             if row is None:
                 raise FlagNotFound
-            before = StoredFlag(*row)
+            before = StoredReviewEntry(*row)
             if before.status != "open":
                 raise FlagDecided(f"This was {before.status} already.")
             row = await connection.fetchrow(SQL["decide_flag"], flag_id, decision, note)
-            await record(
+            await record_entry(
                 connection,
                 actor=actor,
                 action="economy_flag",
@@ -344,7 +363,7 @@ class EconomyStore:
                 after={"decision": decision, "note": note},
             )
             assert row is not None
-            return StoredFlag(*row)
+            return StoredReviewEntry(*row)
 
 
 async def _ledger(
@@ -359,11 +378,11 @@ async def _complete(
 ) -> list[StoredTransaction]:
     """Read what belongs to transactions."""
     ids = [row[1] for row in rows]
-    changes: dict[str, list[StoredChange]] = {each: [] for each in ids}
+    changes: dict[str, list[StoredLedgerEntry]] = {each: [] for each in ids}
     unlocked: dict[str, list[Unlocked]] = {each: [] for each in ids}
     if ids:
         for transaction_id, *fields in await connection.fetch(SQL["read_changes"], ids):
-            changes[transaction_id].append(StoredChange(*fields))
+            changes[transaction_id].append(StoredLedgerEntry(*fields))
         for transaction_id, kind, unlock_id in await connection.fetch(
             SQL["read_unlocked"], account_id, ids
         ):

@@ -1,18 +1,19 @@
 -- name: find_transaction
--- Find the transaction of a key.
+-- Find the transaction of a key. Accounts that were merged may have used the same key: of theirs, the one that says the same.
 SELECT seq, transaction_id, kind, slot_id, key, reason, at, content_hash FROM ledger_transactions
-WHERE account_id = $1 AND key = $2;
+WHERE account_id = $1 AND key = $2
+ORDER BY content_hash = $3 AND slot_id IS NOT DISTINCT FROM $4 DESC, seq LIMIT 1;
 
 -- name: lock_slot
 -- Let one change at a time concern an account's slot, and read what is plausible in it.
-SELECT s.play_time_s,
+SELECT s.play_time_s, s.is_modded,
        (SELECT sum(o.play_time_s) FROM save_slots o WHERE o.account_id = s.account_id)::bigint AS in_all
 FROM save_slots s WHERE s.slot_id = $1 AND s.account_id = $2 FOR NO KEY UPDATE OF s;
 
 -- name: read_play_time
--- Read how long an account has played in all its slots; nothing for who is no account.
+-- Read how long an account has played in all its slots; nothing for who is no account, or was merged into another one.
 SELECT coalesce((SELECT sum(o.play_time_s) FROM save_slots o WHERE o.account_id = p.id), 0)::bigint AS in_all
-FROM profiles p WHERE p.id = $1;
+FROM profiles p WHERE p.id = $1 AND p.merged_into IS NULL;
 
 -- name: lock_account
 -- Let one transaction at a time concern an account. It is the row that every change of its stream locks anyway, so that there is one order of locks.
@@ -23,7 +24,7 @@ ON CONFLICT (account_id) DO UPDATE SET number = s.number;
 -- Add a transaction, unless its key was used.
 INSERT INTO ledger_transactions (account_id, slot_id, key, content_hash, kind, reason)
 VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (account_id, key) DO NOTHING
+ON CONFLICT (account_id, key, merge_id) DO NOTHING
 RETURNING seq, transaction_id, kind, slot_id, key, reason, at;
 
 -- name: read_assets
@@ -114,6 +115,14 @@ UNION ALL
 SELECT 'currency', currency_id, balance FROM currency_balances
 WHERE account_id = $1 AND (slot_id = $2 OR slot_id IS NULL) AND balance > 0;
 
+-- name: read_held_in_slot
+-- Read what a slot alone holds, by item and currency.
+SELECT item_id AS id, sum(quantity)::bigint AS held FROM inventory_items
+WHERE slot_id = $2 AND account_id = $1 AND quantity > 0 GROUP BY item_id
+UNION ALL
+SELECT currency_id, balance FROM currency_balances
+WHERE account_id = $1 AND slot_id = $2 AND balance > 0;
+
 -- name: list_items
 -- List the stacks of a slot after one of them; whose it may be is said by the policies.
 SELECT entry_id, item_id, quantity, stack_key, metadata FROM inventory_items
@@ -149,11 +158,13 @@ ON CONFLICT (account_id, slot_id, rule, asset, was_refused) WHERE status = 'open
     times = least(f.times::bigint + 1, 2147483647)::int, last_at = clock_timestamp();
 
 -- name: list_flags
--- List the entries of the review queue of one status, newest first.
+-- List the entries of the review queue of one status, newest first; those of an account with those of what was merged into it.
 SELECT seq, flag_id, account_id, slot_id, transaction_id, rule, asset, reason, was_refused, times, status,
        note, first_at, last_at, decided_at
 FROM economy_flags
-WHERE status = $1 AND ($2::uuid IS NULL OR account_id = $2) AND seq < $3 ORDER BY seq DESC LIMIT $4;
+WHERE status = $1 AND seq < $3 AND ($2::uuid IS NULL OR account_id IN (
+    SELECT p.id FROM profiles p WHERE p.id = $2 OR p.merged_into = $2))
+ORDER BY seq DESC LIMIT $4;
 
 -- name: lock_flag
 -- Read an entry of the review queue, and let one decision at a time concern it.

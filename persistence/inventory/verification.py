@@ -1,18 +1,18 @@
 """What people hold, counted again from the ledger. Nothing is changed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.ids import UserId
 
-SQL: Final = load("inventory/verification")
+SQL: Final = load_queries("inventory/verification")
 ACCOUNTS_AT_ONCE: Final = 100
 _FIRST_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 
-class Difference(NamedTuple):
+class LedgerDifference(NamedTuple):
     """Something that is not as the ledger has it; `slot_id` is None for what accounts have."""
 
     account_id: str
@@ -20,12 +20,12 @@ class Difference(NamedTuple):
     what: str
 
 
-class Checked(NamedTuple):
+class CheckedAccounts(NamedTuple):
     """What was checked of some accounts, as of one moment."""
 
     accounts: int
     transactions: int
-    differences: list[Difference]
+    differences: list[LedgerDifference]
 
 
 class EconomyVerification:
@@ -34,7 +34,9 @@ class EconomyVerification:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def check(self, account_id: UserId | None = None) -> AsyncIterator[Checked]:
+    async def check_accounts(
+        self, account_id: UserId | None = None
+    ) -> AsyncIterator[CheckedAccounts]:
         """Check all accounts, some at a time, or one."""
         last = _FIRST_ID
         while True:
@@ -47,17 +49,18 @@ class EconomyVerification:
                 accounts = [
                     row["id"] for row in await connection.fetch(SQL["list_accounts"], *values)
                 ]
-                checked = await _check(connection, accounts) if accounts else None
+                checked = await check_accounts(connection, accounts) if accounts else None
             if checked is None:
                 return
             yield checked
             last = accounts[-1]
 
 
-async def _check(connection: Connection, accounts: list[str]) -> Checked:
+async def check_accounts(connection: Connection, accounts: Sequence[str]) -> CheckedAccounts:
+    """Compare what some accounts hold with the ledger."""
     transactions = await connection.fetchval(SQL["count_transactions"], accounts)
     differences = [
-        Difference(
+        LedgerDifference(
             row["account_id"],
             None,
             f"transaction {row['transaction_id']} sums to {row['total']} for {row['asset']}",
@@ -72,5 +75,5 @@ async def _check(connection: Connection, accounts: list[str]) -> Checked:
             ):
                 if held != counted:
                     said = f"{row['asset']}: {held} {what}, {counted} by the ledger"
-                    differences.append(Difference(row["account_id"], row["slot_id"], said))
-    return Checked(len(accounts), transactions, differences)
+                    differences.append(LedgerDifference(row["account_id"], row["slot_id"], said))
+    return CheckedAccounts(len(accounts), transactions, differences)

@@ -14,13 +14,13 @@ FROM ledger_entries WHERE account_id = ANY ($1::uuid[])
 GROUP BY account_id, transaction_id, item_id, currency_id HAVING sum(amount) <> 0;
 
 -- name: wrong_items
--- List the stacks in slots of some accounts that are not the sum of the ledger. Of slots that are gone, nothing is held.
+-- List the stacks in slots of some accounts that are not the sum of the ledger. Of slots that are gone, nothing is held: what they held was discarded.
 WITH counted AS (
     SELECT e.account_id, e.slot_id, e.item_id, e.stack_key, sum(e.amount) AS quantity,
-           sum(e.amount) FILTER (WHERE e.amount > 0 AND t.kind <> 'give') AS gained
+           sum(e.amount) FILTER (WHERE e.amount > 0 AND t.kind <> 'give'
+               AND EXISTS (SELECT FROM save_slots s WHERE s.slot_id = e.slot_id)) AS gained
     FROM ledger_entries e JOIN ledger_transactions t USING (transaction_id)
     WHERE e.account_id = ANY ($1::uuid[]) AND e.holder = 'player' AND e.item_id IS NOT NULL
-        AND EXISTS (SELECT FROM save_slots s WHERE s.slot_id = e.slot_id)
     GROUP BY e.account_id, e.slot_id, e.item_id, e.stack_key),
 held AS (SELECT * FROM inventory_items WHERE account_id = ANY ($1::uuid[]))
 SELECT account_id, slot_id, 'item ' || item_id || CASE stack_key WHEN '' THEN '' ELSE ' (' || stack_key || ')' END AS asset,
@@ -34,10 +34,10 @@ ORDER BY account_id, slot_id, item_id, stack_key;
 -- List the balances of some accounts that are not the sum of the ledger.
 WITH counted AS (
     SELECT e.account_id, e.slot_id, e.currency_id, sum(e.amount) AS balance,
-           sum(e.amount) FILTER (WHERE e.amount > 0 AND t.kind <> 'give') AS gained
+           sum(e.amount) FILTER (WHERE e.amount > 0 AND t.kind <> 'give' AND (e.slot_id IS NULL
+               OR EXISTS (SELECT FROM save_slots s WHERE s.slot_id = e.slot_id))) AS gained
     FROM ledger_entries e JOIN ledger_transactions t USING (transaction_id)
     WHERE e.account_id = ANY ($1::uuid[]) AND e.holder = 'player' AND e.currency_id IS NOT NULL
-        AND (e.slot_id IS NULL OR EXISTS (SELECT FROM save_slots s WHERE s.slot_id = e.slot_id))
     GROUP BY e.account_id, e.slot_id, e.currency_id),
 held AS (SELECT * FROM currency_balances WHERE account_id = ANY ($1::uuid[]))
 SELECT coalesce(h.account_id, c.account_id) AS account_id, coalesce(h.slot_id, c.slot_id) AS slot_id,

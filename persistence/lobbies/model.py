@@ -55,7 +55,7 @@ class Lobby:
     lineup: tuple[PlayerId, ...] = ()
     bans: frozenset[PlayerId] = frozenset()
 
-    def member(self, player_id: PlayerId | None) -> Member | None:
+    def find_member(self, player_id: PlayerId | None) -> Member | None:
         """Find somebody."""
         return next((m for m in self.members if m.player_id == player_id), None)
 
@@ -65,12 +65,12 @@ class Lobby:
         return tuple(member for member in self.members if member.role == "player")
 
     @property
-    def people(self) -> tuple[Member, ...]:
+    def human_players(self) -> tuple[Member, ...]:
         """Those players who are no bots."""
         return tuple(member for member in self.players if member.bot is None)
 
 
-class Joiner(NamedTuple):
+class JoiningPlayer(NamedTuple):
     """Somebody who wants to enter a lobby, and how many open ones they are in."""
 
     player_id: PlayerId
@@ -78,7 +78,7 @@ class Joiner(NamedTuple):
     open_lobbies: int
 
 
-class Card(NamedTuple):
+class LobbyCard(NamedTuple):
     """A lobby in a list."""
 
     lobby_id: LobbyId
@@ -106,7 +106,7 @@ class PeerMatch(NamedTuple):
     scores: dict[PlayerId, int | None]
 
 
-class Place(NamedTuple):
+class LobbyListPosition(NamedTuple):
     """A place in the list: the lobbies that follow it are older, or as old with a higher id."""
 
     created_at: datetime

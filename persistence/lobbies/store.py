@@ -18,20 +18,20 @@ import orjson
 
 from persistence.database import Connection, Database
 from persistence.lobbies.model import (
-    Card,
-    Joiner,
+    JoiningPlayer,
     Lobby,
+    LobbyCard,
+    LobbyListPosition,
     Member,
     PeerMatch,
-    Place,
     QuickPlayCriteria,
 )
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.ids import LobbyId, MatchId, PlayerId
 from protocol.lobbies import ListQuery
 
-SQL = load("lobbies/store")
+SQL = load_queries("lobbies/store")
 
 SWEPT_MAX = 100
 
@@ -56,17 +56,19 @@ class LobbyStore:
 
     async def close_as(self, requester: Requester, lobby_id: LobbyId) -> bool:
         """Close an open lobby in the name of whoever asks; the database lets only its host."""
-        async with self._rls.of(requester) as connection:
+        async with self._rls.as_user(requester) as connection:
             closed = await connection.fetchval(SQL["close_lobby"], lobby_id)
         return closed is not None
 
-    async def of_code(self, code: str) -> LobbyId | None:
+    async def find_by_code(self, code: str) -> LobbyId | None:
         """Find the lobby, not closed, that a code leads to."""
         async with self._database.acquire() as connection:
             found: LobbyId | None = await connection.fetchval(SQL["lobby_of_code"], code)
         return found
 
-    async def cards(self, query: ListQuery, after: Place | None) -> list[Card]:
+    async def list_public(
+        self, query: ListQuery, after: LobbyListPosition | None
+    ) -> list[LobbyCard]:
         """List at most `query.limit` public lobbies, newest first."""
         filters = (query.status, query.ruleset, query.mode, query.free_seats, query.text)
         region_and_limit = (query.region, query.limit)
@@ -75,33 +77,33 @@ class LobbyStore:
             records = await connection.fetch(
                 SQL["list_lobbies"], *filters, *place, *region_and_limit
             )
-        return [Card(*record) for record in records]
+        return [LobbyCard(*record) for record in records]
 
-    async def fitting(self, player_id: PlayerId, fit: QuickPlayCriteria) -> LobbyId | None:
+    async def find_quick_play(self, player_id: PlayerId, fit: QuickPlayCriteria) -> LobbyId | None:
         """Find the quick-play lobby for a player: their own, else the fullest."""
         async with self._database.acquire() as connection:
             return await _fitting(connection, player_id, fit)
 
-    async def due(self, now: datetime) -> list[LobbyId]:
+    async def list_due_for_bots(self, now: datetime) -> list[LobbyId]:
         """List some lobbies whose free seats bots are to get by now."""
         return await self._ids("due_lobbies", now, SWEPT_MAX)
 
-    async def silent(self, than_s: float) -> list[LobbyId]:
+    async def list_silent(self, than_s: float) -> list[LobbyId]:
         """List some open lobbies that have shown no life for longer than this."""
         return await self._ids("silent_lobbies", than_s, SWEPT_MAX)
 
-    async def silent_hosts(self, than_s: float) -> list[tuple[LobbyId, PlayerId]]:
+    async def list_silent_hosts(self, than_s: float) -> list[tuple[LobbyId, PlayerId]]:
         """List some peer lobbies whose host has shown no life for longer than this."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(SQL["silent_hosts"], than_s, SWEPT_MAX)
         return [(record["id"], record["host_player_id"]) for record in records]
 
-    async def host_beat(self, lobby_id: LobbyId, host: PlayerId) -> bool:
+    async def refresh_host(self, lobby_id: LobbyId, host: PlayerId) -> bool:
         """Show life for the host of a peer lobby; False if they are not that."""
         async with self._database.acquire() as connection:
             return bool(await connection.fetchval(SQL["host_beat"], lobby_id, host))
 
-    async def peer_members(
+    async def find_peer_members(
         self, claimed: Collection[tuple[str, str, str]]
     ) -> list[tuple[str, str, str]]:
         """Say which of these (lobby, player, session) are members of an open peer lobby."""
@@ -111,44 +113,44 @@ class LobbyStore:
             records = await connection.fetch(SQL["peer_members"], *zip(*claimed, strict=True))
         return [(lobby, player, session) for lobby, player, session in records]
 
-    async def peers_meet_at(self, lobby_id: LobbyId) -> str | None:
+    async def read_peer_node(self, lobby_id: LobbyId) -> str | None:
         """Say at which node's address a lobby's peers meet; None if no node has a good lease."""
         async with self._database.acquire() as connection:
             address: str | None = await connection.fetchval(SQL["peers_meet_at"], lobby_id)
         return address
 
-    async def versions(self, lobby_ids: Collection[LobbyId]) -> dict[LobbyId, int]:
+    async def read_versions(self, lobby_ids: Collection[LobbyId]) -> dict[LobbyId, int]:
         """Read the versions of lobbies."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(SQL["lobby_versions"], list(lobby_ids))
         return {record["id"]: record["version"] for record in records}
 
-    async def listed_versions(self, limit: int) -> dict[LobbyId, int]:
+    async def read_listed_versions(self, limit: int) -> dict[LobbyId, int]:
         """Read the versions of the newest lobbies in the public list."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(SQL["listed_versions"], limit)
         return {record["id"]: record["version"] for record in records}
 
-    async def bans(self, lobby_ids: Collection[LobbyId]) -> list[tuple[LobbyId, PlayerId]]:
+    async def read_bans(self, lobby_ids: Collection[LobbyId]) -> list[tuple[LobbyId, PlayerId]]:
         """Read who may not come back into lobbies."""
         async with self._database.acquire() as connection:
             records = await connection.fetch(SQL["lobby_bans"], list(lobby_ids))
         return [(lobby_id, player_id) for lobby_id, player_id in records]
 
-    async def clear_closed(self, than_s: float) -> int:
+    async def delete_closed(self, than_s: float, *, limit: int) -> int:
         """Delete some lobbies closed for longer than this that nothing refers to."""
-        return len(await self._ids("clear_closed", than_s, SWEPT_MAX))
+        return len(await self._ids("clear_closed", than_s, limit))
 
     async def is_reporter(self, match_id: MatchId, player_id: PlayerId) -> bool:
         """Say whether this player reported this match between peers."""
         async with self._database.acquire() as connection:
             return bool(await connection.fetchval(SQL["is_reporter"], match_id, player_id))
 
-    async def open_of(self, player_id: PlayerId) -> list[LobbyId]:
+    async def list_open_of_player(self, player_id: PlayerId) -> list[LobbyId]:
         """List the lobbies of a player that can be left: open, or between peers."""
         return await self._ids("open_lobbies_of", player_id)
 
-    async def beat(self, player_ids: Collection[PlayerId]) -> None:
+    async def refresh_players(self, player_ids: Collection[PlayerId]) -> None:
         """Show life for the open lobbies of these players."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["beat"], list(player_ids))
@@ -165,22 +167,22 @@ class LobbyTransaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def player(self, player_id: PlayerId) -> Joiner:
+    async def lock_player(self, player_id: PlayerId) -> JoiningPlayer:
         """Lock a player who wants to enter a lobby."""
         name = await self._connection.fetchval(SQL["lock_player"], player_id)
         count = await self._connection.fetchval(SQL["count_open_lobbies"], player_id)
-        return Joiner(player_id, name, count)
+        return JoiningPlayer(player_id, name, count)
 
-    async def lobby(self, lobby_id: LobbyId) -> Lobby | None:
+    async def lock_lobby(self, lobby_id: LobbyId) -> Lobby | None:
         """Lock a lobby and read it."""
         await self._connection.execute(SQL["lock_lobby"], lobby_id)
         return await _read(self._connection, lobby_id)
 
-    async def sole_opener(self, ruleset: str) -> None:
+    async def lock_quick_play(self, ruleset: str) -> None:
         """Wait until no other node is about to open a quick-play lobby of this ruleset."""
         await self._connection.execute(SQL["lock_quick_play"], ruleset)
 
-    async def fitting(self, player_id: PlayerId, fit: QuickPlayCriteria) -> LobbyId | None:
+    async def find_quick_play(self, player_id: PlayerId, fit: QuickPlayCriteria) -> LobbyId | None:
         """Find the quick-play lobby for a player: their own, else the fullest."""
         return await _fitting(self._connection, player_id, fit)
 

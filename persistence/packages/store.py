@@ -13,14 +13,14 @@ from typing import Final, Literal, NamedTuple
 
 import asyncpg
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.errors import Forbidden
 from protocol.packages import PackageKind, PackageNotFound, PackageStatus, VersionTaken
 
-SQL = load("packages/store")
+SQL = load_queries("packages/store")
 
 DELTA_ATTEMPTS_MAX: Final = 3
 # Versions of signed metadata that stay, for clients that began to read before the newest.
@@ -30,7 +30,7 @@ SignedRole = Literal["root", "targets", "snapshot", "timestamp"]
 DeltaState = Literal["due", "made", "useless", "failed"]
 
 
-class Place(NamedTuple):
+class PackageTrack(NamedTuple):
     """Where versions follow each other: a package in a channel and a locale."""
 
     name: str
@@ -80,9 +80,9 @@ class StoredPackage(NamedTuple):
     withdrawn_reason: str | None
 
     @property
-    def place(self) -> Place:
+    def track(self) -> PackageTrack:
         """Where it is a version."""
-        return Place(self.name, self.channel, self.locale)
+        return PackageTrack(self.name, self.channel, self.locale)
 
 
 class StoredDelta(NamedTuple):
@@ -132,7 +132,7 @@ class PackageStore:
 
     async def add(self, who: Requester, draft: DraftPackage) -> StoredPackage:
         """Add a draft; raise `VersionTaken`, or `Forbidden` for whoever is no editor."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             try:
                 await connection.execute(SQL["add_package"], *draft)
             except asyncpg.UniqueViolationError:
@@ -141,10 +141,10 @@ class PackageStore:
 
     async def find(self, who: Requester | None, package_id: str) -> StoredPackage:
         """Read a package that somebody may see; raise `PackageNotFound`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return await _found(connection, package_id)
 
-    async def listed(
+    async def list_packages(
         self,
         who: Requester | None,
         *,
@@ -155,7 +155,7 @@ class PackageStore:
     ) -> list[StoredPackage]:
         """Read packages that somebody may see, newest first."""
         values = (name, status, *(after or (None, None)), limit)
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return [
                 StoredPackage(*row) for row in await connection.fetch(SQL["list_packages"], *values)
             ]
@@ -164,7 +164,7 @@ class PackageStore:
         self, who: Requester, package_id: str, *, notes: str | None, percent: int | None
     ) -> StoredPackage:
         """Change notes and rollout; raise `PackageNotFound`, or `Forbidden`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             await _found(connection, package_id)
             values = (package_id, notes, percent)
             if await connection.fetchval(SQL["change_package"], *values) is None:
@@ -173,7 +173,7 @@ class PackageStore:
 
     async def delete(self, who: Requester, package_id: str) -> bool:
         """Delete a draft; False where the package is none (any more)."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             await _found(connection, package_id)
             return await connection.fetchval(SQL["delete_package"], package_id) is not None
 
@@ -184,7 +184,7 @@ class PackageStore:
         async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["count_packages"], most))
 
-    async def versions_of(self, place: Place) -> Sequence[StoredPackage]:
+    async def list_versions(self, place: PackageTrack) -> Sequence[StoredPackage]:
         """Read every version in a place."""
         async with self._database.acquire() as connection:
             return await _versions(connection, place)
@@ -194,7 +194,7 @@ class PackageStore:
         async with self._database.acquire() as connection:
             return await _found(connection, package_id)
 
-    async def drafts(self) -> list[StoredPackage]:
+    async def list_drafts(self) -> list[StoredPackage]:
         """Read every draft, oldest first."""
         async with self._database.acquire() as connection:
             return [StoredPackage(*row) for row in await connection.fetch(SQL["drafts"])]
@@ -211,56 +211,56 @@ class PackageStore:
                 return None
             stored = await _found(connection, package_id)
             after = {"checksum": stored.checksum, "size": stored.size}
-            await record(
+            await record_entry(
                 connection, actor=actor, action="content_upload", target=package_id, after=after
             )
             return stored
 
-    async def generation(self) -> int:
+    async def read_generation(self) -> int:
         """Read a number that rises with every change."""
         async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["generation"]))
 
-    async def catalog(self) -> tuple[list[StoredPackage], list[StoredDelta]]:
+    async def read_catalog(self) -> tuple[list[StoredPackage], list[StoredDelta]]:
         """Read every package that is or was released, and every delta that is there."""
         async with self._database.acquire() as connection:
             packages = [StoredPackage(*row) for row in await connection.fetch(SQL["catalog"])]
             deltas = [StoredDelta(*row) for row in await connection.fetch(SQL["made_deltas"])]
         return packages, deltas
 
-    async def metadata(self, role: SignedRole, version: int | None) -> bytes | None:
+    async def read_metadata(self, role: SignedRole, version: int | None) -> bytes | None:
         """Read signed metadata; the newest where no version is named."""
         async with self._database.acquire() as connection:
             body: bytes | None = await connection.fetchval(SQL["read_metadata"], role, version)
         return body
 
-    async def newest_metadata(self) -> dict[SignedRole, SignedMetadata]:
+    async def read_newest_metadata(self) -> dict[SignedRole, SignedMetadata]:
         """Read the newest signed metadata of each role."""
         async with self._database.acquire() as connection:
             return await _newest(connection)
 
     @asynccontextmanager
-    async def releasing(self) -> AsyncIterator["ReleaseWork"]:
+    async def begin_release(self) -> AsyncIterator["ReleaseTransaction"]:
         """Release or sign in a transaction, one node at a time."""
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_state"])
-            yield ReleaseWork(connection)
+            yield ReleaseTransaction(connection)
 
     # ------------------------------------------------------------------ deltas
 
-    async def take_delta(self, *, lease_s: float) -> DueDelta | None:
+    async def take_due_delta(self, *, lease_s: float) -> DueDelta | None:
         """Take a delta that is due; its state says if it has failed too often."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["take_delta"], lease_s, DELTA_ATTEMPTS_MAX)
         return None if row is None else DueDelta(*row)
 
-    async def place_delta(self, due: DueDelta, key: str) -> bool:
+    async def set_delta_key(self, due: DueDelta, key: str) -> bool:
         """Say where a delta is about to be; False if another node took it over."""
         values = (due.package_id, due.parent_id, due.attempts, key)
         async with self._database.acquire() as connection:
             return await connection.fetchval(SQL["place_delta"], *values) is not None
 
-    async def settle_delta(
+    async def finish_delta(
         self,
         due: DueDelta,
         state: DeltaState,
@@ -275,19 +275,19 @@ class PackageStore:
 
     # ------------------------------------------------------------------ keys
 
-    async def every_signing_key(self) -> Sequence[SigningKey]:
+    async def list_signing_keys(self) -> Sequence[SigningKey]:
         """Read every key that is kept."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["every_signing_key"])
         return [SigningKey(*row) for row in rows]
 
-    async def reseal(self, key: SigningKey, sealed: bytes) -> None:
+    async def reseal_key(self, key: SigningKey, sealed: bytes) -> None:
         """Store a key under another seal; nothing happens if it has changed meanwhile."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["reseal_signing_key"], key.key_id, key.sealed, sealed)
 
 
-class ReleaseWork:
+class ReleaseTransaction:
     """What may be done while nobody else releases or signs."""
 
     def __init__(self, connection: Connection) -> None:
@@ -300,11 +300,11 @@ class ReleaseWork:
             raise PackageNotFound
         return StoredPackage(*row)
 
-    async def versions_of(self, place: Place) -> list[StoredPackage]:
+    async def list_versions(self, place: PackageTrack) -> list[StoredPackage]:
         """Read every version in a place."""
         return await _versions(self._connection, place)
 
-    async def released(self) -> list[StoredPackage]:
+    async def list_released(self) -> list[StoredPackage]:
         """Read what is released."""
         rows = await self._connection.fetch(SQL["catalog"])
         return [stored for row in rows if (stored := StoredPackage(*row)).status == "released"]
@@ -325,7 +325,7 @@ class ReleaseWork:
         stored = await self.lock(package_id)
         before = "draft" if act == "release" else "released"
         named = {"name": stored.name, "version": stored.version}
-        await record(
+        await record_entry(
             self._connection,
             actor=actor,
             action=f"content_{act}",
@@ -335,12 +335,12 @@ class ReleaseWork:
         )
         return stored
 
-    async def keys(self) -> dict[SignedRole, SigningKey]:
+    async def read_keys(self) -> dict[SignedRole, SigningKey]:
         """Read the keys that sign."""
         rows = await self._connection.fetch(SQL["signing_keys"])
         return {row["role"]: SigningKey(*row) for row in rows}
 
-    async def newest_metadata(self) -> dict[SignedRole, SignedMetadata]:
+    async def read_newest_metadata(self) -> dict[SignedRole, SignedMetadata]:
         """Read the newest signed metadata of each role."""
         return await _newest(self._connection)
 
@@ -359,7 +359,7 @@ class ReleaseWork:
 
     async def record_rotation(self, role: SignedRole, key_id: str, *, actor: str) -> None:
         """Put on record that a role has another key."""
-        await record(
+        await record_entry(
             self._connection,
             actor=actor,
             action="content_rotate_key",
@@ -375,7 +375,7 @@ async def _found(connection: Connection, package_id: str) -> StoredPackage:
     return StoredPackage(*row)
 
 
-async def _versions(connection: Connection, place: Place) -> list[StoredPackage]:
+async def _versions(connection: Connection, place: PackageTrack) -> list[StoredPackage]:
     return [StoredPackage(*row) for row in await connection.fetch(SQL["versions_of"], *place)]
 
 

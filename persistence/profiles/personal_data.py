@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.accounts.merges import lock_merges
 from persistence.database import Connection, Database
-from persistence.event_outbox import append
-from persistence.queries import load
+from persistence.event_outbox import append_durable_event
+from persistence.queries import load_queries
 from protocol.domain_events import UserErased
 from protocol.ids import PlayerId, SessionId, UserId
 
-SQL = load("profiles/personal_data")
+SQL = load_queries("profiles/personal_data")
 
 PAGE_ROWS: Final = 200
 # What names a wallet, by its address: no key leads from there to a person.
@@ -32,7 +32,7 @@ BY_WALLET: Final = {
 ERASED_MAX: Final = 10_000  # of a look; what is over is closed when its token expires
 
 
-class Proof(NamedTuple):
+class ErasureProof(NamedTuple):
     """What an erasure is checked against; a guest cannot sign in, so never did."""
 
     username: str
@@ -40,7 +40,7 @@ class Proof(NamedTuple):
     signed_in_at: datetime | None
 
 
-class WasMerged(Exception):
+class AccountWasMerged(Exception):
     """The account was merged into another one, which is the one to erase."""
 
 
@@ -51,7 +51,7 @@ class PersonalRows:
         self._connection = connection
         self._user_id = user_id
 
-    async def parts(self) -> Mapping[str, AsyncIterator[bytes]]:
+    async def iterate_parts(self) -> Mapping[str, AsyncIterator[bytes]]:
         """Name every part there may be, and give its rows; go through one at a time."""
         tables = [name for (name,) in await self._connection.fetch(SQL["person_tables"])]
         return {
@@ -71,43 +71,45 @@ class PersonalRows:
                 yield row
 
 
-class MyDataStore:
+class PersonalDataStore:
     """One person's data in PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @asynccontextmanager
-    async def reading(self, user_id: UserId) -> AsyncIterator[PersonalRows]:
+    async def begin_export(self, user_id: UserId) -> AsyncIterator[PersonalRows]:
         """Read as of one moment; that it was done is put on record when all was read."""
         async with self._database.acquire() as connection:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 yield PersonalRows(connection, user_id)
-            await record(connection, actor=user_id, action="export", target=user_id)
+            await record_entry(connection, actor=user_id, action="export", target=user_id)
 
-    async def proof(self, user_id: UserId, session_id: SessionId) -> Proof | None:
+    async def read_erasure_proof(
+        self, user_id: UserId, session_id: SessionId
+    ) -> ErasureProof | None:
         """Read what an erasure is checked against; None if the account is gone."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["read_proof"], user_id, session_id)
-        return None if row is None else Proof(*row)
+        return None if row is None else ErasureProof(*row)
 
     async def erase(self, user_id: UserId) -> PlayerId | None:
         """Erase a person, with what was merged into them, and put it on record.
 
-        Gives the player that is left, nameless. Raises `WasMerged`.
+        Gives the player that is left, nameless. Raises `AccountWasMerged`.
         """
         async with self._database.transaction() as connection:
             await lock_merges(connection)
             if await connection.fetchval(SQL["is_merged"], user_id):
-                raise WasMerged
+                raise AccountWasMerged
             parts = await connection.fetch(SQL["parts_of"], user_id)
             player_id: PlayerId | None = await connection.fetchval(SQL["erase_person"], user_id)
-            await record(connection, actor=user_id, action="erase", target=user_id)
+            await record_entry(connection, actor=user_id, action="erase", target=user_id)
             for (part,) in parts:
-                await append(connection, UserErased(user_id=part))
+                await append_durable_event(connection, UserErased(user_id=part))
         return player_id
 
-    async def erased_lately(self, within_s: float) -> frozenset[PlayerId]:
+    async def read_recently_erased(self, within_s: float) -> frozenset[PlayerId]:
         """Read who was erased within some seconds, by the database's clock."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["erased_lately"], within_s, ERASED_MAX)

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import asyncpg
 import orjson
 
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.errors import InvalidField, UsernameTaken, UsernameTooSoon
 from protocol.ids import UUID_PATTERN, PlayerId, UserId
 
-SQL = load("profiles/store")
+SQL = load_queries("profiles/store")
 
 
 class StoredProfile(NamedTuple):
@@ -39,16 +39,16 @@ class ProfileStore:
     async def find(self, name: str, requester: Requester | None) -> StoredProfile | None:
         """Read a profile by its account's id or its username."""
         user_id = name if re.match(UUID_PATTERN, name) else None
-        async with self._rls.of(requester) as connection:
+        async with self._rls.as_user(requester) as connection:
             record = await connection.fetchrow(SQL["find_profile"], user_id, name)
         return None if record is None else StoredProfile(*record)
 
     async def is_taken(self, username: str) -> bool:
         """Say whether somebody has a username."""
-        async with self._rls.of(None) as connection:
+        async with self._rls.as_user(None) as connection:
             return bool(await connection.fetchval(SQL["is_username_taken"], username))
 
-    async def change(
+    async def update_profile(
         self,
         who: Requester,
         *,
@@ -60,7 +60,7 @@ class ProfileStore:
     ) -> None:
         """Change what is given, all of it or nothing; raise `UsernameTaken`, `UsernameTooSoon`."""
         with _refusals():
-            async with self._rls.of(who) as connection:
+            async with self._rls.as_user(who) as connection:
                 if username is not None:
                     await connection.execute(SQL["set_username"], who.user_id, username)
                 if display_name is not None:

@@ -11,13 +11,19 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import orjson
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.inventory.references import refer, require_assets
+from persistence.queries import load_queries
 from protocol.ids import PlayerId, UserId
+from protocol.inventory import Mode
 from protocol.quests import EVENTS_MAX, QUESTS_MAX
 
-SQL: Final = load("quests/store")
+SQL: Final = load_queries("quests/store")
+CHECKED_MAX: Final = 10_000  # titles with settings of their own
+_LAST_FIELDS: Final = (
+    *("event", "hidden", "is_withdrawn", "package", "follows", "min_play_time_s"),
+)
 LISTENING_MAX: Final = 5000  # quests that one game may count for
 
 
@@ -37,11 +43,13 @@ class StoredQuest(NamedTuple):
     hidden: bool
     is_withdrawn: bool
     package: str | None
+    follows: list[str]
+    min_play_time_s: int
     version: int
     updated_at: datetime
 
 
-class StoredEvent(NamedTuple):
+class StoredTimedEvent(NamedTuple):
     """A timed event, or a season, which has none; `starts_at` has no zone."""
 
     event_id: str
@@ -70,7 +78,7 @@ class ProgressRow(NamedTuple):
     last_updated: datetime
 
 
-class Listening(NamedTuple):
+class GameCountingQuest(NamedTuple):
     """An active quest that counts games, and whose it is."""
 
     entry_id: str
@@ -78,6 +86,20 @@ class Listening(NamedTuple):
     slot_id: str
     account_id: UserId
     player_id: PlayerId
+
+
+class Availability(NamedTuple):
+    """Which quests of a slot are available as its devices know, and which ever were; by id."""
+
+    available: frozenset[str] = frozenset()
+    reached: frozenset[str] = frozenset()
+
+
+class StoredChecks(NamedTuple):
+    """What is done about implausible progress in a title; None: as the node is set."""
+
+    play_time: Mode | None = None
+    quest_order: Mode | None = None
 
 
 class NoSuchReference(Exception):
@@ -92,47 +114,52 @@ class QuestStore:
 
     # ------------------------------------------------------------------ definitions
 
-    async def quests(self, connection: Connection, title: str) -> list[StoredQuest]:
+    async def list_quests(self, connection: Connection, title: str) -> list[StoredQuest]:
         """List the quests of a title, by name."""
         rows = await connection.fetch(SQL["list_quests"], title, QUESTS_MAX)
         return [_quest(row) for row in rows]
 
-    async def events(
+    async def list_timed_events(
         self, connection: Connection, title: str
-    ) -> tuple[list[StoredEvent], list[StoredEvent]]:
+    ) -> tuple[list[StoredTimedEvent], list[StoredTimedEvent]]:
         """List the timed events and the seasons of a title, by name."""
         events = await connection.fetch(SQL["list_events"], title, EVENTS_MAX)
         seasons = await connection.fetch(SQL["list_seasons"], title, EVENTS_MAX)
-        return [StoredEvent(*row) for row in events], [StoredEvent(*row) for row in seasons]
+        return [StoredTimedEvent(*row) for row in events], [
+            StoredTimedEvent(*row) for row in seasons
+        ]
 
     async def put_quest(
         self, title: str, name: str, said: Mapping[str, Any], *, actor: UserId
     ) -> StoredQuest | None:
-        """Add or change a quest, on record; None beyond the bound. May raise `NoSuchReference`."""
+        """Add or change a quest, on record; None beyond the bound.
+
+        Raise `NoSuchReference`, or `AssetNotFound` and `AssetRetired` for what the reward has.
+        """
         values = (
             *(said[each] for each in ("title", "description", "required_flags", "fails_when")),
             orjson.dumps(said["steps"]),
             orjson.dumps(said["reward_bundle"]),
-            *(said[each] for each in ("event", "hidden", "is_withdrawn", "package")),
+            *(said[each] for each in _LAST_FIELDS),
         )
         row = await self._put("quest", title, name, values, said, QUESTS_MAX, actor)
         return None if row is None else _quest(row)
 
     async def put_event(
         self, title: str, name: str, said: Mapping[str, Any], starts_at: datetime, *, actor: UserId
-    ) -> StoredEvent | None:
+    ) -> StoredTimedEvent | None:
         """Add or change a timed event, on record. May raise `NoSuchReference`."""
         values = (said["season"], *_schedule(said, starts_at))
         row = await self._put("event", title, name, values, said, EVENTS_MAX, actor)
-        return None if row is None else StoredEvent(*row)
+        return None if row is None else StoredTimedEvent(*row)
 
     async def put_season(
         self, title: str, name: str, said: Mapping[str, Any], starts_at: datetime, *, actor: UserId
-    ) -> StoredEvent | None:
+    ) -> StoredTimedEvent | None:
         """Add or change a season, on record."""
         values = _schedule(said, starts_at)
         row = await self._put("season", title, name, values, said, EVENTS_MAX, actor)
-        return None if row is None else StoredEvent(*row)
+        return None if row is None else StoredTimedEvent(*row)
 
     async def _put(
         self,
@@ -147,9 +174,13 @@ class QuestStore:
         query = {"quest": "put_quest", "event": "put_event", "season": "put_season"}[kind]
         try:
             async with self._database.transaction() as connection:
+                if kind == "quest":
+                    await require_assets(connection, said["reward_bundle"], "reward_bundle")
                 row = await connection.fetchrow(SQL[query], title, name, *values, at_most)
                 if row is not None:
-                    await record(
+                    if kind == "quest":
+                        await refer(connection, [said["reward_bundle"]], quest_id=row["quest_id"])
+                    await record_entry(
                         connection,
                         actor=actor,
                         action=f"put_{kind}",
@@ -160,19 +191,43 @@ class QuestStore:
             raise NoSuchReference from error
         return row
 
+    async def checks(self, connection: Connection, title: str) -> StoredChecks:
+        """Read what is done about implausible progress in a title."""
+        row = await connection.fetchrow(SQL["read_checks"], title)
+        return StoredChecks() if row is None else StoredChecks(*row)
+
+    async def put_checks(
+        self, title: str, checks: StoredChecks, *, actor: UserId
+    ) -> StoredChecks | None:
+        """Set what is done about implausible progress, on record; None beyond the bound."""
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(SQL["put_checks"], title, *checks, CHECKED_MAX)
+            if row is None:
+                return None
+            await record_entry(
+                connection,
+                actor=actor,
+                action="put_quest_checks",
+                target=title,
+                after=checks._asdict(),
+            )
+        return StoredChecks(*row)
+
     # ------------------------------------------------------------------ how far slots are
 
-    async def progress(self, connection: Connection, slot_id: str) -> dict[str, ProgressRow]:
+    async def read_progress(self, connection: Connection, slot_id: str) -> dict[str, ProgressRow]:
         """Read how far a slot is, by the ids of quests."""
         rows = await connection.fetch(SQL["list_progress"], slot_id)
         return {row["quest_id"]: ProgressRow(*row) for row in rows}
 
-    async def claimed(self, connection: Connection, account_id: UserId, title: str) -> set[str]:
+    async def list_claimed(
+        self, connection: Connection, account_id: UserId, title: str
+    ) -> set[str]:
         """List whose rewards an account has, with whichever slot."""
         rows = await connection.fetch(SQL["list_claims"], account_id, title)
         return {row["quest_id"] for row in rows}
 
-    async def begin(
+    async def ensure_entry(
         self, connection: Connection, account_id: UserId, slot_id: str, quest_id: str
     ) -> ProgressRow:
         """Have an entry for a quest, which begins as locked."""
@@ -180,7 +235,7 @@ class QuestStore:
         assert row is not None
         return ProgressRow(*row)
 
-    async def move(
+    async def update_entry(
         self,
         connection: Connection,
         entry_id: str,
@@ -196,18 +251,34 @@ class QuestStore:
         assert row is not None
         return ProgressRow(*row)
 
-    async def listening(self, players: Sequence[PlayerId], ruleset: str) -> list[Listening]:
+    async def availability(self, connection: Connection, slot_id: str) -> Availability:
+        """Read which quests of a slot are available as its devices know, and which ever were."""
+        row = await connection.fetchrow(SQL["read_availability"], slot_id)
+        return Availability() if row is None else Availability(*map(frozenset, row))
+
+    async def put_availability(
+        self, connection: Connection, slot_id: str, availability: Availability
+    ) -> None:
+        """Note which quests of a slot are available as its devices know, and which ever were."""
+        values = [sorted(each) for each in availability]
+        await connection.execute(SQL["put_availability"], slot_id, *values)
+
+    async def list_counting_quests(
+        self, players: Sequence[PlayerId], ruleset: str
+    ) -> list[GameCountingQuest]:
         """List the active quests of some players that count games of a ruleset."""
         async with self._database.acquire() as connection:
             values = (list(players), ruleset, LISTENING_MAX)
             rows = await connection.fetch(SQL["list_listening"], *values)
-        return [Listening(*row) for row in rows]
+        return [GameCountingQuest(*row) for row in rows]
 
-    async def see(self, connection: Connection, entry_id: str, event_id: str) -> bool:
+    async def record_counted_event(
+        self, connection: Connection, entry_id: str, event_id: str
+    ) -> bool:
         """Note that an entry counts an event; False if it has."""
         return await connection.fetchval(SQL["see_event"], entry_id, event_id) is not None
 
-    async def claim(
+    async def record_claim(
         self,
         connection: Connection,
         account_id: UserId,

@@ -1,22 +1,23 @@
 -- name: list_quests
 -- List the quests of a title, by name.
 SELECT quest_id, save_title, name, title, description, required_flags, fails_when, steps, reward_bundle,
-       event, hidden, is_withdrawn, package, version, updated_at
+       event, hidden, is_withdrawn, package, follows, min_play_time_s, version, updated_at
 FROM quests WHERE save_title = $1 ORDER BY name LIMIT $2;
 
 -- name: put_quest
 -- Add a quest or change it. Adds none beyond a bound.
 INSERT INTO quests AS q (save_title, name, title, description, required_flags, fails_when, steps,
-                         reward_bundle, event, hidden, is_withdrawn, package)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12
-WHERE (SELECT count(*) FROM quests o WHERE o.save_title = $1 AND o.name <> $2) < $13
+                         reward_bundle, event, hidden, is_withdrawn, package, follows, min_play_time_s)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+WHERE (SELECT count(*) FROM quests o WHERE o.save_title = $1 AND o.name <> $2) < $15
 ON CONFLICT (save_title, name) DO UPDATE SET
     title = excluded.title, description = excluded.description, required_flags = excluded.required_flags,
     fails_when = excluded.fails_when, steps = excluded.steps, reward_bundle = excluded.reward_bundle,
     event = excluded.event, hidden = excluded.hidden, is_withdrawn = excluded.is_withdrawn,
-    package = excluded.package, version = q.version + 1, updated_at = clock_timestamp()
+    package = excluded.package, follows = excluded.follows,
+    min_play_time_s = excluded.min_play_time_s, version = q.version + 1, updated_at = clock_timestamp()
 RETURNING quest_id, save_title, name, title, description, required_flags, fails_when, steps, reward_bundle,
-          event, hidden, is_withdrawn, package, version, updated_at;
+          event, hidden, is_withdrawn, package, follows, min_play_time_s, version, updated_at;
 
 -- name: list_events
 -- List the timed events of a title, by name.
@@ -62,9 +63,9 @@ RETURNING season_id, save_title, name, NULL::text AS season, title, description,
 SELECT entry_id, quest_id, status, step, step_count, last_updated FROM quest_progress WHERE slot_id = $1;
 
 -- name: list_claims
--- List whose rewards an account has, of the quests of a title.
+-- List whose rewards an account has, of the quests of a title; what a modded slot got is not all of one.
 SELECT c.quest_id FROM reward_claims c JOIN quests q ON q.quest_id = c.quest_id
-WHERE c.account_id = $1 AND q.save_title = $2;
+WHERE c.account_id = $1 AND q.save_title = $2 AND c.grant_key = 'reward';
 
 -- name: begin_progress
 -- Note that a slot has to do with a quest.
@@ -79,10 +80,11 @@ WHERE entry_id = $1
 RETURNING entry_id, quest_id, status, step, step_count, last_updated;
 
 -- name: list_listening
--- List the active quests of some players whose present step counts games of a ruleset.
+-- List the active quests of some players whose present step counts games of a ruleset; of a player whose account was merged, those of the account that it was merged into.
 SELECT p.entry_id, p.quest_id, p.slot_id, p.account_id, l.id AS player_id
 FROM players l
-JOIN quest_progress p ON p.account_id = l.account_id AND p.status = 'active'
+JOIN profiles f ON f.id = l.account_id
+JOIN quest_progress p ON p.account_id = coalesce(f.merged_into, f.id) AND p.status = 'active'
 JOIN quests q ON q.quest_id = p.quest_id
 WHERE l.id = ANY ($1::uuid[]) AND q.steps -> p.step ->> 'kind' = 'games'
   AND q.steps -> p.step ->> 'ruleset' = $2
@@ -97,3 +99,24 @@ ON CONFLICT DO NOTHING RETURNING event_id;
 -- Note that an account gets a reward, unless it has it.
 INSERT INTO reward_claims (account_id, quest_id, grant_key, slot_id, bundle) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING RETURNING claimed_at;
+
+-- name: read_availability
+-- Read which quests of a slot are available as its devices know, and which ever were.
+SELECT available, reached FROM quest_availability WHERE slot_id = $1;
+
+-- name: put_availability
+-- Note which quests of a slot are available as its devices know, and which ever were.
+INSERT INTO quest_availability (slot_id, available, reached) VALUES ($1, $2, $3)
+ON CONFLICT (slot_id) DO UPDATE SET available = excluded.available, reached = excluded.reached;
+
+-- name: read_checks
+-- Read what is done about implausible progress in a title.
+SELECT play_time, quest_order FROM quest_checks WHERE save_title = $1;
+
+-- name: put_checks
+-- Set what is done about implausible progress in a title; adds none beyond a bound.
+INSERT INTO quest_checks (save_title, play_time, quest_order)
+SELECT $1, $2, $3 WHERE (SELECT count(*) FROM quest_checks o WHERE o.save_title <> $1) < $4
+ON CONFLICT (save_title) DO UPDATE SET
+    play_time = excluded.play_time, quest_order = excluded.quest_order, updated_at = clock_timestamp()
+RETURNING play_time, quest_order;

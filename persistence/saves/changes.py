@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.ids import UserId
 
-SQL: Final = load("saves/changes")
+SQL: Final = load_queries("saves/changes")
 CHANGES_KEPT: Final = 200  # of an account, for devices that come back
 READ_AT_ONCE: Final = 5000
 
@@ -52,7 +52,9 @@ class ProgressStore:
         assert row is not None
         return ChangeRow(account_id, row["number"], kind, slot_id, json, row["at"])
 
-    async def read(self, account_id: UserId, after: int | None) -> tuple[int, list[ChangeRow]]:
+    async def read_changes(
+        self, account_id: UserId, after: int | None
+    ) -> tuple[int, list[ChangeRow]]:
         """Read the number of an account's newest change, and the kept changes after a number."""
         async with self._database.acquire() as connection:
             head = await connection.fetchval(SQL["read_head"], account_id) or 0

@@ -1,11 +1,11 @@
 -- name: append_change
--- Add a change to an account's stream, and forget the one that is too old by now; gives its number and time.
+-- Add a change to an account's stream, and forget the one that is too old by now; gives its number and time. A range without an end would pass by those that were forgotten before.
 WITH stream AS (
     INSERT INTO progress_streams AS s (account_id, number) VALUES ($1, 1)
     ON CONFLICT (account_id) DO UPDATE SET number = s.number + 1 RETURNING number),
 forgotten AS (
     DELETE FROM progress_changes c USING stream
-    WHERE c.account_id = $1 AND c.number <= stream.number - $5)
+    WHERE c.account_id = $1 AND c.number BETWEEN stream.number - $5 - 4 AND stream.number - $5)
 INSERT INTO progress_changes (account_id, number, kind, slot_id, data)
 SELECT $1, number, $2, $3, $4 FROM stream RETURNING number, at;
 

@@ -6,16 +6,16 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.ids import UserId
 
-SQL: Final = load("saves/schemas")
+SQL: Final = load_queries("saves/schemas")
 VERSIONS_MAX: Final = 500  # of a title
 
 
-class StoredSchema(NamedTuple):
+class StoredSaveSchema(NamedTuple):
     """A version of a title's save schema."""
 
     title: str
@@ -27,7 +27,7 @@ class StoredSchema(NamedTuple):
     created_at: datetime
 
 
-class SchemaStore:
+class SaveSchemaStore:
     """Save schemas."""
 
     def __init__(self, database: Database) -> None:
@@ -35,7 +35,7 @@ class SchemaStore:
 
     async def read(
         self, title: str, *, above: int = 0, connection: Connection | None = None
-    ) -> list[StoredSchema]:
+    ) -> list[StoredSaveSchema]:
         """Read the versions of a title above one, oldest first.
 
         `connection`: the caller's, so that whoever holds a connection waits for no second one.
@@ -45,7 +45,7 @@ class SchemaStore:
                 return await self.read(title, above=above, connection=acquired)
         rows = await connection.fetch(SQL["read_schemas"], title, above, VERSIONS_MAX)
         return [
-            StoredSchema(
+            StoredSaveSchema(
                 row["title"],
                 row["version"],
                 orjson.loads(row["schema"]),
@@ -57,7 +57,7 @@ class SchemaStore:
             for row in rows
         ]
 
-    async def add(self, new: StoredSchema, *, actor: UserId) -> datetime | None:
+    async def add(self, new: StoredSaveSchema, *, actor: UserId) -> datetime | None:
         """Add a version, on record; None if there is one of this number."""
         parts = (orjson.dumps(part) for part in (new.schema, new.merge))
         schema, merge = parts
@@ -72,7 +72,7 @@ class SchemaStore:
                 orjson.dumps(new.upgrade),
             )
             if added is not None:
-                await record(
+                await record_entry(
                     connection,
                     actor=actor,
                     action="save_schema",

@@ -1,10 +1,10 @@
 """Slots, revisions and conflicts in PostgreSQL.
 
 What a person reads, names and pins is decided by row level security. States are written as the
-server, in one transaction that holds the slot's row: see `SaveStore.changing`.
+server, in one transaction that holds the slot's row: see `SaveStore.lock_and_change`.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -13,9 +13,10 @@ import asyncpg
 import orjson
 
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from persistence.saves.changes import CHANGES_KEPT, ChangeRow, ProgressStore
+from protocol.errors import BadToken
 from protocol.ids import UserId
 from protocol.saves import (
     ConflictNotFound,
@@ -26,8 +27,7 @@ from protocol.saves import (
     TooManySaves,
 )
 
-SQL: Final = load("saves/store")
-CONFLICTS_MAX: Final = 100  # that are listed of a slot
+SQL: Final = load_queries("saves/store")
 REVISION_MAX: Final = 2**53 - 1
 
 
@@ -87,6 +87,14 @@ class StoredConflict(NamedTuple):
     resolved_at: datetime | None
 
 
+class ConflictPlace(NamedTuple):
+    """Where a page of conflicts ended; without values, before all."""
+
+    status: str = ""
+    opened_at: datetime = datetime.min.replace(tzinfo=UTC)
+    conflict_id: str = "00000000-0000-0000-0000-000000000000"
+
+
 class RevisionRow(NamedTuple):
     """A revision to be stored."""
 
@@ -140,14 +148,14 @@ class NewSlot(NamedTuple):
     mutation_hash: str | None
 
 
-class SlotPlace(NamedTuple):
+class SlotPosition(NamedTuple):
     """Where in a list of slots a page begins."""
 
     created_at: datetime = datetime.min.replace(tzinfo=UTC)
     slot_id: str = "00000000-0000-0000-0000-000000000000"
 
 
-class MadeBefore(Exception):
+class SlotAlreadyCreated(Exception):
     """A mutation has made a slot before; nothing was made now."""
 
     def __init__(self, slot_id: str, mutation_hash: str) -> None:
@@ -171,46 +179,46 @@ class SaveStore:
     # ------------------------------------------------------------------ as the person
 
     async def list_slots(
-        self, who: Requester, *, title: str | None, after: SlotPlace, limit: int
+        self, who: Requester, *, title: str | None, after: SlotPosition, limit: int
     ) -> list[StoredSlot]:
         """List somebody's own slots, oldest first."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             rows = await connection.fetch(SQL["list_slots"], who.user_id, title, *after, limit)
         return [StoredSlot(*row) for row in rows]
 
     async def read(self, who: Requester, slot_id: str) -> StoredSlot:
         """Read a slot with its state; raise `SaveSlotNotFound`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return await _read(connection, "read_slot", who.user_id, slot_id)
 
-    async def change(
+    async def rename_slot(
         self, who: Requester, slot_id: str, *, name: str | None, thumbnail: str | None
     ) -> StoredSlot:
         """Rename a slot, or give it another thumbnail."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             await connection.execute(SQL["change_slot"], slot_id, name, thumbnail)
             return await _read(connection, "read_slot", who.user_id, slot_id)
 
-    async def revisions(
+    async def list_revisions(
         self, who: Requester, slot_id: str, *, below: int, limit: int
     ) -> list[StoredRevision]:
         """List a slot's revisions of all branches, newest first."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             rows = await connection.fetch(SQL["list_revisions"], slot_id, below, limit)
             if not rows:
                 await _read(connection, "read_slot", who.user_id, slot_id)
         return [StoredRevision(*row) for row in rows]
 
-    async def revision(self, who: Requester, slot_id: str, revision: int) -> StoredRevision:
+    async def read_revision(self, who: Requester, slot_id: str, revision: int) -> StoredRevision:
         """Read one revision; raise `RevisionNotFound`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             return await _revision(connection, slot_id, revision)
 
     async def pin(
         self, who: Requester, slot_id: str, revision: int, *, is_pinned: bool, pins_max: int
     ) -> StoredRevision:
         """Pin a revision, or let it go; raise `RevisionNotFound` or `TooManyPins`."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             pinned = await connection.fetchval(
                 SQL["pin_revision"], slot_id, revision, is_pinned, pins_max
             )
@@ -219,20 +227,22 @@ class SaveStore:
                 raise RevisionNotFound if stored.is_pruned else TooManyPins
             return stored
 
-    async def conflicts(self, who: Requester, slot_id: str) -> list[StoredConflict]:
+    async def list_conflicts(
+        self, who: Requester, slot_id: str, *, after: ConflictPlace, limit: int
+    ) -> list[StoredConflict]:
         """List a slot's conflicts, open ones first."""
-        async with self._rls.of(who) as connection:
-            rows = await connection.fetch(SQL["list_conflicts"], slot_id, CONFLICTS_MAX)
+        async with self._rls.as_user(who) as connection:
+            rows = await connection.fetch(SQL["list_conflicts"], slot_id, *after, limit)
             if not rows:
                 await _read(connection, "read_slot", who.user_id, slot_id)
         return [StoredConflict(*row) for row in rows]
 
     # ------------------------------------------------------------------ as the server
 
-    async def create(
+    async def create_slot(
         self, account_id: UserId, new: NewSlot, *, slots_max: int, said: Mapping[str, object]
     ) -> ChangeRow:
-        """Make a slot; raise `TooManySaves`, or `MadeBefore` if the mutation has made one.
+        """Make a slot; raise `TooManySaves`, or `SlotAlreadyCreated` if the mutation has made one.
 
         `said` is published to the account's devices.
         """
@@ -244,7 +254,7 @@ class SaveStore:
             if new.mutation_id is not None:
                 found = await connection.fetchrow(SQL["find_created"], account_id, new.mutation_id)
                 if found is not None:
-                    raise MadeBefore(found["slot_id"], found["mutation_hash"])
+                    raise SlotAlreadyCreated(found["slot_id"], found["mutation_hash"])
             made = await connection.fetchval(
                 SQL["add_slot"],
                 account_id,
@@ -268,13 +278,40 @@ class SaveStore:
                 raise TooManySaves(f"You have {slots_max} save slots already; delete one first.")
         return change
 
+    async def current(self, account_id: UserId, slot_id: str) -> StoredSlot:
+        """Read a slot that others may change meanwhile; raise `SaveSlotNotFound`."""
+        async with self._database.acquire(keeps_session=True) as connection:
+            return await _read(connection, "read_current", account_id, slot_id)
+
+    async def advance(
+        self,
+        slot: StoredSlot,
+        row: RevisionRow,
+        mutation: MutationRow,
+        said: Mapping[str, object],
+        *,
+        package: str | None,
+    ) -> ChangeRow | None:
+        """Store a revision as the current one; None if there is a newer one than `slot` has.
+
+        Raises `MutationRaced` if the mutation was carried out before.
+        """
+        async with self._database.acquire(keeps_session=True) as connection:
+            work = SaveTransaction(connection, slot, self._changes)
+            try:
+                return await work.advance_unless_newer(row, mutation, said, package=package)
+            except asyncpg.UniqueViolationError as error:
+                raise MutationRaced from error
+
     @asynccontextmanager
-    async def changing(
+    async def lock_and_change(
         self, account_id: UserId, slot_id: str, mutation_id: str
-    ) -> AsyncIterator["SaveWork"]:
+    ) -> AsyncIterator["SaveTransaction"]:
         """Change a slot in one transaction, alone; raise `SaveSlotNotFound`.
 
-        Raises `MutationRaced` if the same mutation was committed by another request while this one
+        Raises `BadToken` if the account was merged into another one while this waited: the slot
+        has moved there, and devices that sign in again can send the write again. Raises
+        `MutationRaced` if the same mutation was committed by another request while this one
         waited: do it again, and it is found.
         """
         async with self._database.transaction() as connection:
@@ -282,29 +319,42 @@ class SaveStore:
                 SQL["lock_for_mutation"], slot_id, account_id, mutation_id
             )
             if row is None:
+                if await connection.fetchval(SQL["is_merged"], account_id):
+                    raise BadToken
                 raise SaveSlotNotFound
             values = tuple(row)
             before = values[len(StoredSlot._fields) :]
             found = FoundMutation(*before) if before[0] is not None else None
             slot = StoredSlot(*values[: len(StoredSlot._fields)])
             try:
-                yield SaveWork(connection, slot, self._changes, found)
+                yield SaveTransaction(connection, slot, self._changes, found)
             except asyncpg.UniqueViolationError as error:
                 raise MutationRaced from error
 
-    async def delete(self, account_id: UserId, slot_id: str) -> ChangeRow:
-        """Delete a slot; raise `SaveSlotNotFound`."""
+    async def delete(
+        self,
+        account_id: UserId,
+        slot_id: str,
+        require_empty: Callable[[Connection, UserId, str], Awaitable[None]] | None,
+    ) -> ChangeRow:
+        """Delete a slot, if `require_empty` lets it; raise `SaveSlotNotFound`.
+
+        What it holds is taken away by a transaction of the ledger, which the database adds.
+        """
         async with self._database.transaction() as connection:
+            await lock_slot(connection, account_id, slot_id)
+            if require_empty is not None:
+                await require_empty(connection, account_id, slot_id)
             if await connection.fetchval(SQL["delete_slot"], slot_id, account_id) is None:
                 raise SaveSlotNotFound
             return await self._changes.append(connection, account_id, "save.deleted", slot_id, {})
 
-    async def classes(self, title: str) -> list[tuple[int, int]]:
+    async def count_by_schema_version(self, title: str) -> list[tuple[int, int]]:
         """Count a title's slots by the schema version of their states."""
         async with self._database.acquire() as connection:
             return [tuple(row) for row in await connection.fetch(SQL["list_classes"], title)]
 
-    async def states(
+    async def read_states(
         self, title: str, schema_version: int, *, after: str, limit: int
     ) -> list[tuple[str, bytes]]:
         """Read some states of a title and a schema version, after a slot."""
@@ -313,7 +363,7 @@ class SaveStore:
             return [tuple(row) for row in await connection.fetch(SQL["read_class"], *values)]
 
 
-class SaveWork:
+class SaveTransaction:
     """A transaction that holds one slot."""
 
     def __init__(
@@ -329,20 +379,20 @@ class SaveWork:
         self.found = found
         self._changes = changes
 
-    async def parents(self) -> dict[int, list[int]]:
+    async def read_parents(self) -> dict[int, list[int]]:
         """Read the history: what each revision was made of."""
         rows = await self.connection.fetch(SQL["read_parents"], self.slot.slot_id)
         return {row["revision"]: row["parents"] for row in rows}
 
-    async def revision(self, revision: int) -> StoredRevision:
+    async def read_revision(self, revision: int) -> StoredRevision:
         """Read a revision with its state; raise `RevisionNotFound`."""
         return await _revision(self.connection, self.slot.slot_id, revision)
 
-    async def add_branch(self, row: RevisionRow, mutation: MutationRow) -> None:
+    async def add_branch_revision(self, row: RevisionRow, mutation: MutationRow) -> None:
         """Store a revision beside the current one."""
         await self.connection.execute(SQL["add_branch"], *self._values(row, mutation))
 
-    async def advance(
+    async def add_current_revision(
         self,
         row: RevisionRow,
         mutation: MutationRow | None,
@@ -351,10 +401,24 @@ class SaveWork:
         package: str | None = None,
     ) -> ChangeRow:
         """Store a revision as the current one, and append the change to the account's stream."""
+        change = await self.advance_unless_newer(row, mutation, said, package=package)
+        assert change is not None, "the slot is held"
+        return change
+
+    async def advance_unless_newer(
+        self,
+        row: RevisionRow,
+        mutation: MutationRow | None,
+        said: Mapping[str, object],
+        *,
+        package: str | None,
+    ) -> ChangeRow | None:
+        """Do the same where the slot is not held: None if it has gone on, and nothing was done."""
         json, kind = orjson.dumps(said), "save.revision"
         values = (*self._values(row, mutation), package, kind, json, CHANGES_KEPT)
         appended = await self.connection.fetchrow(SQL["advance"], *values)
-        assert appended is not None
+        if appended is None:
+            return None
         slot = self.slot
         return ChangeRow(
             slot.account_id, appended["number"], kind, slot.slot_id, json, appended["at"]
@@ -387,12 +451,12 @@ class SaveWork:
 
     # ------------------------------------------------------------------ conflicts
 
-    async def open_branches(self) -> list[tuple[str, int | None, int]]:
+    async def list_open_branches(self) -> list[tuple[str, int | None, int]]:
         """List the open conflicts: id, base, branch."""
         rows = await self.connection.fetch(SQL["open_branches"], self.slot.slot_id)
         return [tuple(row) for row in rows]
 
-    async def conflict(self, conflict_id: str) -> StoredConflict:
+    async def read_conflict(self, conflict_id: str) -> StoredConflict:
         """Read a conflict; raise `ConflictNotFound`."""
         row = await self.connection.fetchrow(SQL["find_conflict"], self.slot.slot_id, conflict_id)
         if row is None:
@@ -421,12 +485,12 @@ class SaveWork:
 
     # ------------------------------------------------------------------ pruning
 
-    async def kept(self) -> list[tuple[int, int, str, bool]]:
+    async def list_kept_revisions(self) -> list[tuple[int, int, str, bool]]:
         """List the revisions that have their states: number, size, device, whether pinned."""
         rows = await self.connection.fetch(SQL["kept_revisions"], self.slot.slot_id)
         return [tuple(row) for row in rows]
 
-    async def prune(self, revisions: Sequence[int], *, rows_max: int) -> None:
+    async def prune_revisions(self, revisions: Sequence[int], *, rows_max: int) -> None:
         """Forget states, and rows without one beyond a bound."""
         if revisions:
             await self.connection.execute(
@@ -445,6 +509,12 @@ async def read_slot(connection: Connection, account_id: UserId, slot_id: str) ->
     return await _read(connection, "read_slot", account_id, slot_id)
 
 
+async def slot_titles(connection: Connection, account_id: UserId) -> dict[str, str]:
+    """Read which title each slot of an account is of."""
+    rows = await connection.fetch(SQL["list_titles"], account_id)
+    return {row["slot_id"]: row["title"] for row in rows}
+
+
 async def _read(connection: Connection, query: str, account_id: UserId, slot_id: str) -> StoredSlot:
     row = await connection.fetchrow(SQL[query], slot_id, account_id)
     if row is None:
@@ -459,7 +529,7 @@ async def _revision(connection: Connection, slot_id: str, revision: int) -> Stor
     return StoredRevision(*row)
 
 
-def state_of(json: bytes) -> dict[str, Any]:
+def parse_state(json: bytes) -> dict[str, Any]:
     """Read a state from its column."""
     state: dict[str, Any] = orjson.loads(json)
     return state

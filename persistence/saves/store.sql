@@ -28,6 +28,10 @@ WHERE s.account_id = $1 AND ($2::text IS NULL OR s.title = $2)
   AND s.created_at >= $3 AND (s.created_at > $3 OR s.slot_id > $4)
 ORDER BY s.created_at, s.slot_id LIMIT $5;
 
+-- name: list_titles
+-- List which title each slot of an account is of.
+SELECT slot_id, title FROM save_slots WHERE account_id = $1 ORDER BY created_at, slot_id;
+
 -- name: read_slot
 -- Read a slot with its state.
 SELECT s.slot_id, s.account_id, s.title, s.name, s.progression_version, s.last_revision, s.schema_version,
@@ -52,6 +56,10 @@ SELECT s.slot_id, s.account_id, s.title, s.name, s.progression_version, s.last_r
 FROM save_slots s LEFT JOIN save_revisions r ON r.slot_id = s.slot_id AND r.mutation_id = $3
 WHERE s.slot_id = $1 AND s.account_id = $2 FOR NO KEY UPDATE OF s;
 
+-- name: is_merged
+-- Say whether an account was merged into another one.
+SELECT EXISTS (SELECT FROM profiles WHERE id = $1 AND merged_into IS NOT NULL);
+
 -- name: change_slot
 -- Rename a slot or give it another thumbnail; whose it may be is said by the policies.
 UPDATE save_slots SET name = coalesce($2, name), thumbnail = coalesce($3, thumbnail)
@@ -70,26 +78,35 @@ INSERT INTO save_revisions (slot_id, account_id, revision, parents, reason, sour
                             outcome, head, conflict_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18);
 
+-- name: read_current
+-- Read an account's slot with its state, while others may change it.
+SELECT s.slot_id, s.account_id, s.title, s.name, s.progression_version, s.last_revision, s.schema_version,
+       s.package, s.thumbnail, s.device, s.play_time_s, s.size, s.checksum, s.is_modded, s.created_at,
+       s.updated_at, s.narrative_state, 0::bigint AS conflicts
+FROM save_slots s WHERE s.slot_id = $1 AND s.account_id = $2;
+
 -- name: advance
--- Add a revision, make it the current one, and have the account's devices told, in one round trip; gives the number and the time of the change. The change that is too old by now is forgotten.
-WITH revision AS (
-    INSERT INTO save_revisions (slot_id, account_id, revision, parents, reason, source, state,
-                                schema_version, device, play_time_s, size, checksum, is_modded,
-                                mutation_id, mutation_hash, outcome, head, conflict_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)),
-slot AS (
+-- Add a revision unless there is a newer one already, make it the current one, and have the account's devices told, in one round trip; gives the number and the time of the change. The change that is too old by now is forgotten; a range without an end would pass by those that were forgotten before.
+WITH slot AS (
     UPDATE save_slots SET narrative_state = $7, progression_version = $3, last_revision = $3,
         schema_version = $8, device = $9, play_time_s = $10, size = $11, checksum = $12,
         is_modded = is_modded OR $13, package = coalesce($19, package), updated_at = clock_timestamp()
-    WHERE slot_id = $1),
+    WHERE slot_id = $1 AND account_id = $2 AND last_revision = $3 - 1
+    RETURNING slot_id, account_id),
+revision AS (
+    INSERT INTO save_revisions (slot_id, account_id, revision, parents, reason, source, state,
+                                schema_version, device, play_time_s, size, checksum, is_modded,
+                                mutation_id, mutation_hash, outcome, head, conflict_id)
+    SELECT slot_id, account_id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18
+    FROM slot),
 stream AS (
-    INSERT INTO progress_streams AS s (account_id, number) VALUES ($2, 1)
-    ON CONFLICT (account_id) DO UPDATE SET number = s.number + 1 RETURNING number),
+    INSERT INTO progress_streams AS s (account_id, number) SELECT account_id, 1 FROM slot
+    ON CONFLICT (account_id) DO UPDATE SET number = s.number + 1 RETURNING account_id, number),
 forgotten AS (
     DELETE FROM progress_changes c USING stream
-    WHERE c.account_id = $2 AND c.number <= stream.number - $22)
+    WHERE c.account_id = $2 AND c.number BETWEEN stream.number - $22 - 4 AND stream.number - $22)
 INSERT INTO progress_changes (account_id, number, kind, slot_id, data)
-SELECT $2, number, $20, $1, $21 FROM stream RETURNING number, at;
+SELECT account_id, number, $20, $1, $21 FROM stream RETURNING number, at;
 
 -- name: read_revision
 -- Read a revision with its state.
@@ -153,8 +170,9 @@ WHERE conflict_id = $1 AND status = 'resolved';
 -- name: list_conflicts
 -- List some of a slot's conflicts, newest first, open ones before others.
 SELECT conflict_id, base, branch, paths, status, resolution, opened_at, resolved_at
-FROM save_conflicts WHERE slot_id = $1
-ORDER BY status, opened_at DESC, conflict_id LIMIT $2;
+FROM save_conflicts WHERE slot_id = $1 AND status >= $2
+  AND (status > $2 OR opened_at < $3 OR (opened_at = $3 AND conflict_id > $4))
+ORDER BY status, opened_at DESC, conflict_id LIMIT $5;
 
 -- name: open_branches
 -- List a slot's open conflicts.

@@ -3,9 +3,9 @@
 from typing import Final, NamedTuple, TypeAlias
 
 from persistence.database import Database
-from persistence.queries import load
+from persistence.queries import load_queries
 
-SQL = load("telemetry/reports")
+SQL = load_queries("telemetry/reports")
 
 ROWS_MAX: Final = 1000
 
@@ -25,19 +25,19 @@ class ReportStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def funnel(self, ids: IdRange, quest: str | None) -> list[list[Cell]]:
+    async def read_funnel(self, ids: IdRange, quest: str | None) -> list[list[Cell]]:
         """Read how many players reached each step."""
         return await self._rows("funnel", *ids, quest, ROWS_MAX)
 
-    async def stops(self, ids: IdRange, quest: str | None, idle_id: str) -> list[list[Cell]]:
+    async def read_stops(self, ids: IdRange, quest: str | None, idle_id: str) -> list[list[Cell]]:
         """Read at which step players stopped who sent nothing after an id's time."""
         return await self._rows("stops", *ids, quest, ROWS_MAX, idle_id)
 
-    async def pacing(self, ids: IdRange) -> list[list[Cell]]:
+    async def read_pacing(self, ids: IdRange) -> list[list[Cell]]:
         """Read how long chapters took."""
         return await self._rows("pacing", *ids, ROWS_MAX)
 
-    async def choices(self, ids: IdRange) -> list[list[Cell]]:
+    async def read_choices(self, ids: IdRange) -> list[list[Cell]]:
         """Read the share of each option."""
         return await self._rows("choices", *ids, ROWS_MAX)
 

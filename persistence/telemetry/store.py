@@ -12,21 +12,21 @@ from typing import Any, Final, Literal, NamedTuple
 
 import asyncpg
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
 from protocol.errors import BadToken
 from protocol.ids import UserId
 from protocol.telemetry import Purpose
 
-SQL = load("telemetry/store")
+SQL = load_queries("telemetry/store")
 
 COUNTED_MAX: Final = 1_000_000
 
-LetterCode = Literal["unknown_type", "unknown_version", "invalid_payload"]
+DeadLetterCode = Literal["unknown_type", "unknown_version", "invalid_payload"]
 
 
-class Columns(NamedTuple):
+class EventColumns(NamedTuple):
     """Some events, column by column; payloads are JSON."""
 
     event_ids: Sequence[str]
@@ -37,7 +37,7 @@ class Columns(NamedTuple):
     versions: Sequence[int | None]
 
 
-class StoredLetter(NamedTuple):
+class StoredDeadLetter(NamedTuple):
     """An event that no schema fits; `payload` is JSON."""
 
     letter_id: int
@@ -49,12 +49,12 @@ class StoredLetter(NamedTuple):
     timestamp: datetime
     session: str | None
     is_shared: bool
-    code: LetterCode
+    code: DeadLetterCode
     problem: str
     received_at: datetime
 
 
-class Retention(NamedTuple):
+class TypeRetention(NamedTuple):
     """For how long a type is kept, and up to when it was cleared."""
 
     event_type: str
@@ -66,7 +66,7 @@ class NoPartition(Exception):
     """A day has no partition yet."""
 
 
-class IngestWork:
+class IngestTransaction:
     """One account's events, while it is held; `decisions` is what it decided last."""
 
     def __init__(
@@ -76,24 +76,28 @@ class IngestWork:
         self._account_id = account_id
         self.decisions = decisions
 
-    async def store(self, events: Columns) -> set[str]:
+    async def store_events(self, events: EventColumns) -> set[str]:
         """Store events; gives the ids of those that were new. Raises `NoPartition`."""
+        # An array of ids is encoded one by one, which takes longer than all other columns do.
+        event_ids = f"{{{','.join(events.event_ids)}}}"
         try:
-            rows = await self._connection.fetch(SQL["insert_events"], self._account_id, *events)
+            new: list[str] | None = await self._connection.fetchval(
+                SQL["insert_events"], self._account_id, event_ids, *events[1:]
+            )
         except asyncpg.CheckViolationError as error:
             if error.constraint_name is None:  # there is no partition for a row
                 raise NoPartition from error
             raise
-        return {event_id for (event_id,) in rows}
+        return set(events.event_ids if new is None else new)
 
-    async def forward(self, event_ids: Sequence[str]) -> None:
+    async def queue_forwards(self, event_ids: Sequence[str]) -> None:
         """Queue some of them for every target."""
         await self._connection.execute(SQL["queue_forwards"], self._account_id, event_ids)
 
-    async def keep(
+    async def store_dead_letters(
         self,
-        events: Columns,
-        codes: Sequence[LetterCode],
+        events: EventColumns,
+        codes: Sequence[DeadLetterCode],
         problems: Sequence[str],
         *,
         is_shared: bool,
@@ -102,7 +106,7 @@ class IngestWork:
         values = (self._account_id, is_shared, *events, codes, problems)
         await self._connection.execute(SQL["insert_letters"], *values)
 
-    async def take_letters(self, letter_ids: Sequence[int]) -> set[int]:
+    async def delete_dead_letters(self, letter_ids: Sequence[int]) -> set[int]:
         """Delete dead letters, in the transaction that stores their events."""
         rows = await self._connection.fetch(SQL["delete_letters"], letter_ids)
         return {letter_id for (letter_id,) in rows}
@@ -115,16 +119,16 @@ class TelemetryStore:
         self._database = database
 
     @asynccontextmanager
-    async def ingesting(self, account_id: UserId) -> AsyncIterator[IngestWork]:
+    async def begin_ingest(self, account_id: UserId) -> AsyncIterator[IngestTransaction]:
         """Hold an account while its events are stored; raise `BadToken` if it is gone."""
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(keeps_session=True) as connection:
             if await connection.fetchval(SQL["lock_account"], account_id) is None:
                 raise BadToken("This account no longer exists.")
             # A statement of its own: it sees what was decided while the lock was waited for.
             rows = await connection.fetch(SQL["decisions"], account_id)
-            yield IngestWork(connection, account_id, dict(rows))  # type: ignore[arg-type]
+            yield IngestTransaction(connection, account_id, dict(rows))  # type: ignore[arg-type]
 
-    async def make_days(self, days: Sequence[date]) -> int:
+    async def create_partitions(self, days: Sequence[date]) -> int:
         """Make the partitions of some days; says how many were missing."""
         made = 0
         async with self._database.acquire() as connection:
@@ -134,41 +138,43 @@ class TelemetryStore:
 
     # ------------------------------------------------------------------ dead letters
 
-    async def letters(
+    async def list_dead_letters(
         self, *, below: int, event_type: str | None, limit: int
-    ) -> list[StoredLetter]:
+    ) -> list[StoredDeadLetter]:
         """Read dead letters, newest first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["list_letters"], below, event_type, limit)
-        return [StoredLetter(*row) for row in rows]
+        return [StoredDeadLetter(*row) for row in rows]
 
-    async def letters_to_replay(
+    async def list_dead_letters_to_replay(
         self, event_type: str, *, after: int, limit: int
-    ) -> list[StoredLetter]:
+    ) -> list[StoredDeadLetter]:
         """Read dead letters of a type, oldest first."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["letters_to_replay"], event_type, after, limit)
-        return [StoredLetter(*row) for row in rows]
+        return [StoredDeadLetter(*row) for row in rows]
 
-    async def explain_letters(self, problems: Sequence[tuple[int, LetterCode, str]]) -> None:
+    async def update_dead_letter_problems(
+        self, problems: Sequence[tuple[int, DeadLetterCode, str]]
+    ) -> None:
         """Note why dead letters still fit no schema."""
         async with self._database.acquire() as connection:
             columns = [list(column) for column in zip(*problems, strict=True)]
             await connection.execute(SQL["explain_letters"], *columns)
 
-    async def note_read(
+    async def record_access(
         self, *, actor: str, action: str, target: str, after: dict[str, object] | None = None
     ) -> None:
         """Put on record that somebody read or replayed what people sent."""
         async with self._database.acquire() as connection:
-            await record(connection, actor=actor, action=action, target=target, after=after)
+            await record_entry(connection, actor=actor, action=action, target=target, after=after)
 
-    async def count_letters(self) -> int:
+    async def count_dead_letters(self) -> int:
         """Count the dead letters, up to `COUNTED_MAX`."""
         async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["count_letters"], COUNTED_MAX))
 
-    async def clear_letters(self, kept_s: float, *, limit: int) -> int:
+    async def delete_old_dead_letters(self, kept_s: float, *, limit: int) -> int:
         """Delete some old dead letters; says how many."""
         async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["clear_letters"], kept_s, limit))
@@ -176,7 +182,7 @@ class TelemetryStore:
     # ------------------------------------------------------------------ retention
 
     @asynccontextmanager
-    async def leading(self) -> AsyncIterator[bool]:
+    async def lead_partitions(self) -> AsyncIterator[bool]:
         """Be the one node that tends to the partitions, if no other is."""
         # Held by the connection: a transaction would be idle for too long meanwhile.
         async with self._database.acquire() as connection:
@@ -187,35 +193,35 @@ class TelemetryStore:
                 if is_leader:
                     await connection.execute(SQL["stop_leading"])
 
-    async def drop_days(self, before: date) -> int:
+    async def drop_partitions(self, before: date) -> int:
         """Drop the partitions of the days before a day; says how many."""
         async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["drop_days"], before))
 
-    async def first_day(self) -> date | None:
+    async def read_first_day(self) -> date | None:
         """Read the oldest day that has a partition."""
         async with self._database.acquire() as connection:
             first: date | None = await connection.fetchval(SQL["first_day"])
         return first
 
-    async def retention(self) -> list[Retention]:
+    async def list_retention(self) -> list[TypeRetention]:
         """Read for how long each type is kept."""
         async with self._database.acquire() as connection:
-            return [Retention(*row) for row in await connection.fetch(SQL["types_to_clear"])]
+            return [TypeRetention(*row) for row in await connection.fetch(SQL["types_to_clear"])]
 
-    async def clear_type(self, event_type: str, first_id: str, end_id: str) -> int:
+    async def delete_type_events(self, event_type: str, first_id: str, end_id: str) -> int:
         """Delete a type's events whose ids are in a range; says how many."""
         async with self._database.acquire() as connection:
             values: tuple[Any, ...] = (first_id, end_id, event_type)
             return int(await connection.fetchval(SQL["clear_type"], *values))
 
-    async def note_cleared(self, kept: Retention, before: datetime) -> None:
+    async def record_cleared(self, kept: TypeRetention, before: datetime) -> None:
         """Note up to when a type was cleared."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["cleared"], kept.event_type, before, kept.kept_days)
 
 
-def day_of(ms: int) -> date:
+def utc_day(ms: int) -> date:
     """Give the day of a time, in UTC, which is that of its partition."""
     return datetime.fromtimestamp(ms / 1000, UTC).date()
 

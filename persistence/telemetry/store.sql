@@ -8,14 +8,16 @@ SELECT DISTINCT ON (purpose) purpose, is_granted FROM consents
 WHERE account_id = $1 ORDER BY purpose, version DESC;
 
 -- name: insert_events
--- Store an account's events; returns the ids of those that were new.
-INSERT INTO telemetry_events
-    (event_id, account_id, event_type, payload, "timestamp", session, schema_version)
-SELECT e.event_id, $1, e.event_type, e.payload, e.at, e.session, e.version
-FROM unnest($2::uuid[], $3::text[], $4::jsonb[], $5::timestamptz[], $6::text[], $7::int[])
-    AS e(event_id, event_type, payload, at, session, version)
-ON CONFLICT (event_id) DO NOTHING
-RETURNING event_id;
+-- Store an account's events; gives the ids of those that were new, and null where all of them were.
+WITH stored AS (
+    INSERT INTO telemetry_events
+        (event_id, account_id, event_type, payload, "timestamp", session, schema_version)
+    SELECT e.event_id, $1, e.event_type, e.payload, e.at, e.session, e.version
+    FROM unnest($2::text::uuid[], $3::text[], $4::jsonb[], $5::timestamptz[], $6::text[], $7::int[])
+        AS e(event_id, event_type, payload, at, session, version)
+    ON CONFLICT (event_id) DO NOTHING
+    RETURNING event_id)
+SELECT CASE WHEN count(*) < cardinality($7) THEN coalesce(array_agg(event_id), '{}') END FROM stored;
 
 -- name: make_days
 -- Make the partitions of some days.

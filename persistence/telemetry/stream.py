@@ -7,16 +7,16 @@ from typing import Final
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from persistence.broker.link import Server
+from persistence.broker.link import RedisServer
 
 TIMEOUT_S: Final = 10.0  # for a connection, and for the replies to a batch
 
 
-class RedisStream:
-    """Adds entries; about the newest `entries_max` are kept. Raises `BadUrl`."""
+class RedisStreamWriter:
+    """Adds entries; about the newest `entries_max` are kept. Raises `InvalidRedisUrl`."""
 
     def __init__(self, url: str, name: str, *, entries_max: int) -> None:
-        self._server = Server(url, timeout_s=TIMEOUT_S)
+        self._server = RedisServer(url, timeout_s=TIMEOUT_S)
         self._head: Final[tuple[str | int, ...]] = ("XADD", name, "MAXLEN", "~", entries_max, "*")
         self._connection: AbstractConnection | None = None
 
@@ -38,7 +38,7 @@ class RedisStream:
 
     async def _add(self, entries: Sequence[Sequence[bytes]]) -> None:
         if self._connection is None:
-            self._connection = self._server.connection()
+            self._connection = self._server.make_connection()
             await self._connection.connect()  # type: ignore[no-untyped-call]
         connection = self._connection
         commands = [(*self._head, *entry) for entry in entries]

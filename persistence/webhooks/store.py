@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
-from persistence.queries import load
+from persistence.queries import load_queries
+from persistence.sealing import read_key_id
 
-SQL = load("webhooks/store")
+SQL = load_queries("webhooks/store")
 
 # Few enough for each to have some requests under way at once: none waits for a slow one.
 ENDPOINTS_MAX: Final = 25
@@ -50,7 +51,7 @@ class NewWebhook(NamedTuple):
     secret: bytes
 
 
-class Settings(NamedTuple):
+class WebhookSettings(NamedTuple):
     """What may be changed of a webhook."""
 
     url: str
@@ -58,7 +59,7 @@ class Settings(NamedTuple):
     events: Sequence[str]
     enabled: bool
 
-    def put_on_record(self) -> dict[str, object]:
+    def audit_fields(self) -> dict[str, object]:
         """Give what the audit log keeps; a query may be secret."""
         return {**self._asdict(), "url": self.url.partition("?")[0]}
 
@@ -106,7 +107,7 @@ class QueuedEvent(NamedTuple):
     occurred_at: datetime
 
 
-class Failure(NamedTuple):
+class DeliveryFailure(NamedTuple):
     """Why a delivery did not arrive: a status or an error; `is_gone` if it never will."""
 
     status: int | None
@@ -143,19 +144,19 @@ class WebhookStore:
             if await connection.fetchval(SQL["add_endpoint"], *new, ENDPOINTS_MAX) is None:
                 raise TooManyWebhooks
             made = await _lock(connection, new.endpoint_id)
-            after = settings_of(made).put_on_record()
-            await record(
+            after = read_settings(made).audit_fields()
+            await record_entry(
                 connection, actor=actor, action="webhook_add", target=made.endpoint_id, after=after
             )
         return made
 
-    async def webhooks(self) -> list[StoredWebhook]:
+    async def list_webhooks(self) -> list[StoredWebhook]:
         """Read all of them, oldest first."""
         async with self._database.acquire() as connection:
             return [StoredWebhook(*row) for row in await connection.fetch(SQL["list_endpoints"])]
 
     @asynccontextmanager
-    async def changing(
+    async def lock_and_change(
         self, endpoint_id: str, *, actor: str
     ) -> AsyncIterator["WebhookTransaction"]:
         """Change a webhook in a transaction; raise `NoSuchWebhook`."""
@@ -170,14 +171,30 @@ class WebhookStore:
         async with self._database.acquire() as connection:
             await connection.execute(SQL["reseal_secret"], old.endpoint_id, *values)
 
+    async def sealed_by(self, key_id: str) -> list[str]:
+        """List the webhooks whose secrets a key sealed."""
+        return [
+            each.endpoint_id
+            for each in await self.list_webhooks()
+            if read_key_id(each.secret) == key_id
+        ]
+
+    async def forget_sealed_by(self, key_id: str, *, actor: str) -> int:
+        """Delete the webhooks whose secrets a key sealed, on record; says how many."""
+        endpoint_ids = await self.sealed_by(key_id)
+        for endpoint_id in endpoint_ids:
+            async with self.lock_and_change(endpoint_id, actor=actor) as change:
+                await change.delete()
+        return len(endpoint_ids)
+
     # ------------------------------------------------------------------ deliveries
 
-    async def queue(self, event: QueuedEvent) -> None:
+    async def queue_event(self, event: QueuedEvent) -> None:
         """Queue an event for every webhook that wants it, once however often it comes."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["queue_deliveries"], *event)
 
-    async def claim(
+    async def claim_due(
         self, *, busy: Collection[str], limit_each: int, limit: int, lease_s: float
     ) -> list[ClaimedDelivery]:
         """Take some deliveries that are due, of webhooks that are not `busy`, for so long."""
@@ -186,15 +203,15 @@ class WebhookStore:
             rows = await connection.fetch(SQL["claim_deliveries"], *values)
         return sorted(ClaimedDelivery(*row) for row in rows)
 
-    async def delivered(self, delivery: ClaimedDelivery, status: int) -> None:
+    async def record_delivered(self, delivery: ClaimedDelivery, status: int) -> None:
         """Note that a delivery arrived."""
         async with self._database.acquire() as connection:
             await connection.execute(SQL["delivered"], delivery.seq, delivery.attempts, status)
 
-    async def not_delivered(
+    async def record_failure(
         self,
         delivery: ClaimedDelivery,
-        failure: Failure,
+        failure: DeliveryFailure,
         *,
         pause_s: float,
         is_dead: bool,
@@ -215,7 +232,7 @@ class WebhookStore:
             )
         return reason
 
-    async def deliveries(
+    async def list_deliveries(
         self, endpoint_id: str, *, below: int, state: str | None, limit: int
     ) -> list[ListedDelivery]:
         """Read a webhook's deliveries, newest first."""
@@ -223,12 +240,12 @@ class WebhookStore:
             rows = await connection.fetch(SQL["list_deliveries"], endpoint_id, below, state, limit)
         return [ListedDelivery(*row) for row in rows]
 
-    async def clear(self, kept_s: float, *, limit: int) -> int:
+    async def delete_old_deliveries(self, kept_s: float, *, limit: int) -> int:
         """Delete some old deliveries that are not tried any more; says how many."""
         async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["clear_deliveries"], kept_s, limit))
 
-    async def backlog(self) -> WebhookBacklog:
+    async def count_backlog(self) -> WebhookBacklog:
         """Count what waits."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["webhook_backlog"], COUNTED_MAX)
@@ -244,19 +261,19 @@ class WebhookTransaction:
         self._actor = actor
         self.webhook = webhook
 
-    async def change(self, settings: Settings) -> StoredWebhook:
+    async def update_settings(self, settings: WebhookSettings) -> StoredWebhook:
         """Write what may change."""
-        before, endpoint_id = settings_of(self.webhook), self.webhook.endpoint_id
+        before, endpoint_id = read_settings(self.webhook), self.webhook.endpoint_id
         await self._connection.execute(SQL["change_endpoint"], endpoint_id, *settings)
-        await self._record("change", before=before.put_on_record(), after=settings.put_on_record())
+        await self._record("change", before=before.audit_fields(), after=settings.audit_fields())
         return await _lock(self._connection, endpoint_id)
 
     async def delete(self) -> None:
         """Delete it with its deliveries."""
         await self._connection.execute(SQL["delete_endpoint"], self.webhook.endpoint_id)
-        await self._record("delete", before=settings_of(self.webhook).put_on_record())
+        await self._record("delete", before=read_settings(self.webhook).audit_fields())
 
-    async def rotate(self, sealed: bytes, *, overlap_s: float) -> datetime:
+    async def rotate_secret(self, sealed: bytes, *, overlap_s: float) -> datetime:
         """Sign with a new secret; says until when the one before signs too."""
         values = (self.webhook.endpoint_id, sealed, overlap_s)
         until: datetime = await self._connection.fetchval(SQL["rotate_secret"], *values)
@@ -292,7 +309,7 @@ class WebhookTransaction:
         before: dict[str, object] | None = None,
         after: dict[str, object] | None = None,
     ) -> None:
-        await record(
+        await record_entry(
             self._connection,
             actor=self._actor,
             action=f"webhook_{act}",
@@ -302,10 +319,10 @@ class WebhookTransaction:
         )
 
 
-def settings_of(webhook: StoredWebhook) -> Settings:
+def read_settings(webhook: StoredWebhook) -> WebhookSettings:
     """Give what may be changed of a webhook."""
     is_enabled = webhook.disabled_at is None
-    return Settings(webhook.url, webhook.description, webhook.events, is_enabled)
+    return WebhookSettings(webhook.url, webhook.description, webhook.events, is_enabled)
 
 
 async def _lock(connection: Connection, endpoint_id: str) -> StoredWebhook:

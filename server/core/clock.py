@@ -55,13 +55,13 @@ def wire_time_or_none(moment: datetime | None) -> str | None:
     return None if moment is None else wire_time(moment)
 
 
-class Row(Protocol):
+class DatabaseRow(Protocol):
     """What is read of the database: a `NamedTuple`."""
 
     def _asdict(self) -> dict[str, Any]: ...
 
 
-def wire_fields(row: Row) -> dict[str, Any]:
+def wire_fields(row: DatabaseRow) -> dict[str, Any]:
     """Give a row's fields by their names, its times as the protocol writes them."""
     return {
         name: wire_time(value) if isinstance(value, datetime) else value

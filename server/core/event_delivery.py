@@ -26,7 +26,7 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from persistence.event_outbox import Backlog, ClaimedEvent, EventOutbox
+from persistence.event_outbox import ClaimedEvent, EventOutbox, OutboxBacklog
 from protocol.domain_events import DURABLE_EVENTS, DurableEvent
 from server.core.containment import FAILURES
 from server.core.periodic import AWAY, repeat_every
@@ -42,8 +42,7 @@ LEASE_S: Final = 60.0
 BATCH_S_MAX: Final = LEASE_S - 2 * LISTENER_TIMEOUT_S
 ATTEMPTS_MAX: Final = 16
 PAUSE_S_MAX: Final = 900.0
-CLEAR_EVERY_S: Final = 60.0
-CLEARED_AT_ONCE: Final = 1000
+COUNT_EVERY_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +70,10 @@ def retry_delay(attempts: int, chance: float) -> float:
     return float(min(2**attempts, PAUSE_S_MAX)) * (0.75 + 0.5 * chance)
 
 
-class EventDeliverer:
+class OutboxDeliverer:
     """Delivers the events of the outbox; every node has one, and they share the work.
 
-    `now` gives monotonic seconds; `kept_s` is how long an event stays that everybody has.
+    `now` gives monotonic seconds.
     """
 
     def __init__(
@@ -83,15 +82,13 @@ class EventDeliverer:
         listeners: Sequence[DurableListener],
         *,
         now: Callable[[], float],
-        kept_s: float,
     ) -> None:
         self._outbox = outbox
         self._listeners = listeners
         self._now = now
-        self._kept_s = kept_s
-        self._cleared_at = now()
+        self._counted_at = now()
         self.collector = EventMetricsCollector(self)
-        self.backlog = Backlog()
+        self.backlog = OutboxBacklog()
         self.delivered_total = 0
         self.failed_total = 0
 
@@ -100,18 +97,16 @@ class EventDeliverer:
         await repeat_every(POLL_EVERY_S, self.poll, "delivering events")
 
     async def poll(self) -> None:
-        """Deliver what is due, up to a bound, and now and then clear what is done."""
+        """Deliver what is due, up to a bound, and now and then count what waits."""
         for _ in range(BATCHES_MAX):
             claimed = await self._outbox.claim(DURABLE_EVENTS, limit=BATCH_EVENTS, lease_s=LEASE_S)
             if claimed:
                 await self._deliver(claimed)
             if len(claimed) < BATCH_EVENTS:
                 break
-        if self._now() - self._cleared_at >= CLEAR_EVERY_S:
-            self._cleared_at = self._now()
-            self.backlog = await self._outbox.backlog()
-            while await self._outbox.clear(self._kept_s, limit=CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
-                pass
+        if self._now() - self._counted_at >= COUNT_EVERY_S:
+            self._counted_at = self._now()
+            self.backlog = await self._outbox.count_backlog()
 
     async def _deliver(self, claimed: Sequence[ClaimedEvent]) -> None:
         """Deliver a batch; what there is no time for is given back untried."""
@@ -174,7 +169,7 @@ class EventDeliverer:
 class EventMetricsCollector(Collector):
     """What a node does for durable events, as Prometheus reads it."""
 
-    def __init__(self, deliverer: EventDeliverer) -> None:
+    def __init__(self, deliverer: OutboxDeliverer) -> None:
         self._deliverer = deliverer
 
     def collect(self) -> Iterator[Metric]:

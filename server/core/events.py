@@ -46,6 +46,26 @@ class PlayerSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgressChanged:
+    """A change of an account's saves, inventory or quests was committed here.
+
+    `kind` is that of its stream, such as `save.revision`; `slot_id` is None where it concerns all
+    slots.
+    """
+
+    account_id: UserId
+    slot_id: str | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressFollowed:
+    """A device of an account follows its progress on this node from now on."""
+
+    account_id: UserId
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRevoked:
     """A session was ended, on whichever node: its tokens are refused from now on.
 
@@ -98,7 +118,7 @@ class WatcherExcluded:
     player_id: PlayerId
 
 
-class LocalEvents:
+class LocalEventBus:
     """Delivers each event to its listeners, in the order in which they were added.
 
     A listener that raises is logged and counted; the others get the event all the same. Everybody
@@ -113,7 +133,7 @@ class LocalEvents:
         self._waiting: deque[tuple[object, int]] = deque()
         self._depth: int | None = None  # of the event that is being delivered
 
-    def listen(self, listeners: Listeners) -> None:
+    def add_listeners(self, listeners: Listeners) -> None:
         """Add a domain's listeners, by the type of event."""
         for kind, listener in listeners.items():
             self._listeners.setdefault(kind, []).append(listener)

@@ -43,14 +43,14 @@ COST = HashCost(passes=3, memory_kib=65_536)
 Purpose = Literal["sign-in", "account", "lobby"]
 
 
-class HashClient(NamedTuple):
+class HashRequester(NamedTuple):
     """What a password is hashed for, and the network that asks."""
 
     purpose: Purpose
     network: str
 
     @classmethod
-    def at(cls, purpose: Purpose, remote: str) -> "HashClient":
+    def at(cls, purpose: Purpose, remote: str) -> "HashRequester":
         """Make one of a client's address."""
         return cls(purpose, client_network(remote))
 
@@ -75,12 +75,12 @@ class PasswordHasher:
         for worker in list(self._all):
             await self._end(worker)
 
-    async def hash(self, password: str, asker: HashClient) -> str:
+    async def hash(self, password: str, asker: HashRequester) -> str:
         """Hash a password with a salt of its own; raise `Overloaded`."""
         reply = await self._ask({"hash": prepare_password(password)}, asker)
         return str(reply["hash"])
 
-    async def matches(self, stored: str | None, password: str, asker: HashClient) -> bool:
+    async def matches(self, stored: str | None, password: str, asker: HashRequester) -> bool:
         """Say whether a password is the stored one; raise `Overloaded`.
 
         Without a stored one this takes as long and says no. Old hashes were made of the password as
@@ -93,7 +93,7 @@ class PasswordHasher:
                 return True
         return False
 
-    async def _ask(self, request: dict[str, object], asker: HashClient) -> dict[str, object]:
+    async def _ask(self, request: dict[str, object], asker: HashRequester) -> dict[str, object]:
         async with self._turns.turn(asker), self._worker() as worker:
             return await worker.ask(request)
 
@@ -207,7 +207,7 @@ class _FairTurns:
         )
 
     @asynccontextmanager
-    async def turn(self, asker: HashClient) -> AsyncIterator[None]:
+    async def turn(self, asker: HashRequester) -> AsyncIterator[None]:
         """Wait for a turn and hold it; raise `Overloaded` where too many wait."""
         if self._free:
             self._free -= 1
@@ -218,7 +218,7 @@ class _FairTurns:
         finally:
             self._pass_on()
 
-    async def _wait(self, asker: HashClient) -> None:
+    async def _wait(self, asker: HashRequester) -> None:
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         networks = self._waiting.setdefault(asker.purpose, OrderedDict())
         networks.setdefault(asker.network, deque()).append(granted)
@@ -257,7 +257,7 @@ class _FairTurns:
         self._tidy(purpose, network)
         return taken
 
-    def _forget(self, asker: HashClient, granted: asyncio.Future[None]) -> None:
+    def _forget(self, asker: HashRequester, granted: asyncio.Future[None]) -> None:
         networks = self._waiting.get(asker.purpose)
         if networks is not None and granted in networks.get(asker.network, ()):
             networks[asker.network].remove(granted)

@@ -110,7 +110,7 @@ class TopicSource(Protocol[Who]):
         Return False if it cannot be used; then the topic is caught up with.
         """
 
-    async def catch_up(self, topics: Sequence["Topic[Who]"], /) -> None:
+    async def deliver_missed(self, topics: Sequence["Topic[Who]"], /) -> None:
         """Deliver all that the database has beyond each topic's number.
 
         Notices may be delivered meanwhile: compare with `Topic.number` again in the turn of the
@@ -301,7 +301,7 @@ class Topic(Generic[Who]):
             self._is_followed = is_followed
             self._kind.set_followed(self, is_followed=is_followed)
         if not self.is_wanted:
-            self._kind.forget(self)
+            self._kind.remove_unused_topic(self)
 
     def _failed(self) -> None:
         log_failure(f"delivering to a subscriber of {self.name}")
@@ -407,7 +407,7 @@ class TopicKind(Generic[Who]):
         else:
             self._broker.unsubscribe(topic.name)
 
-    def forget(self, topic: Topic[Who]) -> None:
+    def remove_unused_topic(self, topic: Topic[Who]) -> None:
         """Let go of a topic that nobody needs."""
         if self._topics.get(topic.name) is topic:
             del self._topics[topic.name]
@@ -443,7 +443,7 @@ class TopicKind(Generic[Who]):
             if not some:
                 continue
             try:
-                await source.catch_up(some)
+                await source.deliver_missed(some)
             except (Exception, asyncio.CancelledError) as error:
                 if _is_ending(error):
                     raise
@@ -540,7 +540,7 @@ class AnnouncedSweep:
         )
         self._topic = self._kind.hold(_EVERYTHING)
 
-    def announce(self) -> None:
+    def announce_sweep(self) -> None:
         """Have the other nodes sweep; what they are to find must be committed."""
         self._topic.notify()
 
@@ -548,7 +548,7 @@ class AnnouncedSweep:
         """Have it swept; a notice says no more than that."""
         return False
 
-    async def catch_up(self, _: Sequence[Topic[object]]) -> None:
+    async def deliver_missed(self, _: Sequence[Topic[object]]) -> None:
         """Sweep, and rest."""
         await self._sweep()
         await asyncio.sleep(SWEEP_REST_S)

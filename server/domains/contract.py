@@ -19,10 +19,11 @@ from pydantic_settings import BaseSettings
 
 from server.core.event_delivery import DurableListener
 from server.core.events import Listeners
+from server.core.retention import RetentionSweep
 from server.domains.services import Services
 from server.gateway.http.endpoints import Endpoint
 from server.gateway.session.sessions import Routes
-from server.gateway.transport.listener import Route
+from server.gateway.transport.listener import WebSocketRoute
 
 T = TypeVar("T")
 
@@ -44,7 +45,14 @@ class Provided(NamedTuple):
 
 
 def provide(interface: type[T], implementation: T) -> Provided:
-    """Say that something implements an interface."""
+    """Say that something implements an interface; raise `TypeError` if it lacks a method.
+
+    A type checker does not find that: for it, anything is an `object`, and so `T` can be that.
+    """
+    methods = (name for name in vars(interface) if not name.startswith("_"))
+    if missing := [name for name in methods if not hasattr(implementation, name)]:
+        lacks = f"{type(implementation).__name__} lacks {', '.join(missing)}"
+        raise TypeError(f"{lacks} of {interface.__name__}")
     return Provided(interface, implementation)
 
 
@@ -59,15 +67,19 @@ class Domain:
     endpoints: Sequence[Endpoint] = ()
     # Addresses that are no JSON of ours: bytes of files, pages that a browser is sent to.
     mounts: Sequence[Callable[[web.Application], None]] = ()
-    websockets: Mapping[str, Route] = field(default_factory=dict)
+    websockets: Mapping[str, WebSocketRoute] = field(default_factory=dict)
     listens: Listeners = field(default_factory=dict)
     # Who listens to durable events, at least once; see `server.core.event_delivery`.
     durable: Sequence[DurableListener] = ()
     metrics: Sequence[Collector] = ()
     provides: Sequence[Provided] = ()
+    # Before anything is made: raises `StartRefused` where what is stored does not fit the settings.
+    checks: Sequence[Hook] = ()
     # Before the first client: raises `StartRefused` where the domain cannot do what it promises.
     start: Sequence[Hook] = ()
     jobs: Sequence[Job] = ()
+    # Tables that are cleared by age, each once; `persistence.retention` says why.
+    retention: Sequence[RetentionSweep] = ()
     # Before the connections are closed: finish what is under way, within a bound of its own.
     stop: Sequence[Hook] = ()
 

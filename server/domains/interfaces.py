@@ -1,17 +1,17 @@
 """What domains ask of each other, as interfaces: one domain provides each, others require it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from persistence.database import Connection
 from persistence.games.model import NewGame
-from persistence.games.store import Totals
+from persistence.games.store import LogTotals
 from persistence.saves.changes import ChangeRow
 from protocol.accounts import Me, Methods
 from protocol.ids import BotId, GameId, LobbyId, MatchId, PlayerId, SessionId, UserId
-from protocol.inventory import Bundle
-from protocol.signaling import Admission
+from protocol.inventory import Bundle, Mode
+from protocol.signaling import PeerAdmission
 from server.core.subscriptions import TopicKind
 from server.gateway.session.identity import Identity
 
@@ -89,7 +89,7 @@ class Games(Protocol):
 class GameTotals(Protocol):
     """What all nodes have played. Provided by games."""
 
-    async def read(self) -> Totals:
+    async def read(self) -> LogTotals:
         """Read the totals, a few seconds old; raise `Unavailable`."""
 
 
@@ -105,7 +105,7 @@ class LobbyAccess(Protocol):
     async def leave_all(self, player_id: PlayerId) -> None:
         """Take a player out of every lobby that can be left."""
 
-    def count(self) -> int:
+    def count_followed(self) -> int:
         """Count the lobbies that somebody follows on this node."""
 
 
@@ -134,10 +134,12 @@ class GameChat(Protocol):
 class PeerAdmissions(Protocol):
     """Whom members-only signaling lets in. Provided by lobbies."""
 
-    async def read_admission(self, token: str, /) -> Admission | None:
+    async def read_admission(self, token: str, /) -> PeerAdmission | None:
         """Read a token; None for one that is not good, or whose owner is no member any more."""
 
-    async def still_members(self, admissions: Collection[Admission], /) -> Collection[Admission]:
+    async def still_members(
+        self, admissions: Collection[PeerAdmission], /
+    ) -> Collection[PeerAdmission]:
         """Say which of these are still members."""
 
 
@@ -151,11 +153,11 @@ class MembersKey(Protocol):
 class StoredFiles(Protocol):
     """Which files there are. Provided by files."""
 
-    async def missing(self, links: Collection[str], /) -> Sequence[str]:
+    async def find_missing(self, links: Collection[str], /) -> Sequence[str]:
         """Say which of these (bucket/path) are not stored."""
 
 
-class SaveClass(NamedTuple):
+class UnloadableSaves(NamedTuple):
     """Saves of one schema version that do not load: how many there are, and why."""
 
     schema_version: int
@@ -166,7 +168,9 @@ class SaveClass(NamedTuple):
 class SaveCompatibility(Protocol):
     """Whether stored saves load under other content. Provided by saves."""
 
-    async def not_loading(self, title: str, *, oldest: int, newest: int) -> Sequence[SaveClass]:
+    async def find_unloadable(
+        self, title: str, *, oldest: int, newest: int
+    ) -> Sequence[UnloadableSaves]:
         """Find a title's saves that do not load where these versions of its schema are understood.
 
         What upgrade steps bring to one of them loads; what is newer does not.
@@ -176,7 +180,9 @@ class SaveCompatibility(Protocol):
 class BotOwners(Protocol):
     """Which address owned a bot when. Provided by bots."""
 
-    async def owner_at(self, bot_ids: Collection[BotId], at: datetime, /) -> Mapping[BotId, str]:
+    async def find_owners_at(
+        self, bot_ids: Collection[BotId], at: datetime, /
+    ) -> Mapping[BotId, str]:
         """Say which address owned each bot at a moment; a bot without an owner is left out."""
 
 
@@ -205,12 +211,28 @@ class SaveSlots(Protocol):
     async def read(self, connection: Connection, account_id: UserId, slot_id: str) -> SaveSlot:
         """Read an account's slot; raise `SaveSlotNotFound`."""
 
+    async def titles(self, connection: Connection, account_id: UserId) -> Mapping[str, str]:
+        """Say which title each slot of an account is of, by the ids of slots."""
+
     async def write(
         self, connection: Connection, slot: SaveSlot, state: dict[str, Any]
     ) -> ChangeRow:
         """Write a state, the server's fields too, as a new revision of a slot that is locked.
 
         Announce what it gives (`ProgressStream`) once the transaction is committed.
+        """
+
+
+SlotHoldings: TypeAlias = Callable[[Connection, UserId, str], Awaitable[Mapping[str, int]]]
+
+
+class SlotDeletions(Protocol):
+    """What is lost with a slot. Provided by saves."""
+
+    def add_holdings(self, read: SlotHoldings, /) -> None:
+        """Have a domain asked what a slot holds: how many of what, by name.
+
+        While there is anything, a slot is deleted only if its owner accepts that it is lost.
         """
 
 
@@ -237,7 +259,10 @@ class ProgressStream(Protocol):
         """Add a change in the caller's transaction. `kind` is a domain's: `quest.completed`."""
 
     def announce(self, change: ChangeRow) -> None:
-        """Tell the devices of a change that is committed."""
+        """Tell the devices, and the other domains, of a change that is committed."""
+
+    def followed(self) -> Collection[UserId]:
+        """List the accounts whose devices follow their progress on this node."""
 
 
 class Holdings(NamedTuple):
@@ -263,27 +288,40 @@ class Economy(Protocol):
         *,
         key: str,
         reason: str,
-    ) -> bool:
-        """Grant a bundle in the caller's transaction; False where the key was granted before.
+    ) -> Bundle | None:
+        """Grant a bundle in the caller's transaction; None where the key was granted before.
 
-        A key (up to 190 characters) is the account's, whichever slot: copies of a slot cannot use
-        it again. Raise
-        `SaveSlotNotFound`, `AssetNotFound`, `HoldingFull`, or `GainRefused` for the implausible.
+        Give what was granted: to a modded slot nothing that belongs to the account. A key (up to
+        190 characters) is the account's, whichever slot: copies of a slot cannot use it again.
+        Raise `SaveSlotNotFound`, `AssetNotFound`, `HoldingFull`, or `GainRefused` for the
+        implausible.
         """
 
-    async def holdings(self, connection: Connection, account_id: UserId, slot_id: str) -> Holdings:
+    async def read_holdings(
+        self, connection: Connection, account_id: UserId, slot_id: str
+    ) -> Holdings:
         """Read a slot's items (item id -> quantity) and the account's/slot's currencies."""
 
 
 class EconomyReview(Protocol):
     """What other domains find implausible, such as quests out of order. Provided by inventory."""
 
-    async def suspect(
-        self, connection: Connection, account_id: UserId, slot_id: str, *, rule: str, reason: str
+    async def flag_for_review(
+        self,
+        connection: Connection,
+        account_id: UserId,
+        slot_id: str,
+        *,
+        rule: str,
+        subject: str,
+        reason: str,
+        mode: Mode | None,
     ) -> None:
         """Flag something for review in the caller's transaction, before it is carried out.
 
-        `rule` is a word such as `quest_order`. Where plausibility is enforced, raise `GainRefused`.
+        `rule` is a word such as `quest_order`, `subject` what it is about, such as `quest:wolf`.
+        `mode` says what is done about it; None: as the node is set. Where it is enforced, raise
+        `GainRefused`.
         """
 
 

@@ -8,11 +8,11 @@ from persistence.broker import Broker
 from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.errors import StartRefused
-from persistence.objects import Objects
+from persistence.objects import ObjectStorage
 from persistence.rls import RlsDatabase
 from server.config import Config
 from server.core.clock import Clock
-from server.core.events import LocalEvents
+from server.core.events import LocalEventBus
 from server.core.passwords import PasswordHasher
 from server.core.settings import SettingsReader
 from server.core.subscriptions import Subscriptions
@@ -82,17 +82,17 @@ class Services:
     # Gives each domain the settings that are its own, by their class.
     settings: SettingsReader = field(default_factory=SettingsReader)
     subscriptions: Subscriptions = field(init=False)
-    objects: Objects = field(init=False)
+    objects: ObjectStorage = field(init=False)
     passwords: PasswordHasher = field(init=False, default_factory=PasswordHasher)
     error_counts: ErrorCounts = field(init=False, default_factory=ErrorCounts)
     sessions: Sessions = field(init=False)
-    events: LocalEvents = field(init=False, default_factory=LocalEvents)
+    events: LocalEventBus = field(init=False, default_factory=LocalEventBus)
     interfaces: Interfaces = field(init=False, default_factory=Interfaces)
     address: NodeAddress = field(init=False, default_factory=NodeAddress)
 
     def __post_init__(self) -> None:
         config = self.config
-        objects = Objects(config.files_url, folder=config.data_dir / "files")
+        objects = ObjectStorage(config.files_url, folder=config.data_dir / "files")
         sessions = Sessions(
             clock=self.clock,
             tasks=self.tasks,
@@ -110,10 +110,10 @@ def build_broker(config: Config) -> Broker:
     if config.redis_url is None or not (url := config.redis_url.get_secret_value()):
         return MemoryBroker()
     # Only here: importing it takes a third of a second, which most commands need not wait.
-    from persistence.broker.link import BadUrl
+    from persistence.broker.link import InvalidRedisUrl
     from persistence.broker.redis import RedisBroker
 
     try:
         return RedisBroker(url)
-    except BadUrl as error:
+    except InvalidRedisUrl as error:
         raise StartRefused(f"PLAYHALL_REDIS_URL cannot be used: {error}.") from None

@@ -41,14 +41,14 @@ def winning_index(trick: Sequence[Card], trump: Suit | None) -> int:
     return best
 
 
-def pack(decks: int) -> tuple[Card, ...]:
+def make_pack(decks: int) -> tuple[Card, ...]:
     """Give one or two decks, unshuffled: deck by deck, suits as in `SUITS`, twos to aces."""
     return _PACKS[decks]
 
 
 def shuffled_pack(decks: int, seed: str) -> list[Card]:
     """Shuffle one or two decks; the seed determines the order."""
-    return Chance(seed).shuffled(pack(decks))
+    return Chance(seed).shuffled(make_pack(decks))
 
 
 _ALL = tuple(

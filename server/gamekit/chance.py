@@ -13,7 +13,7 @@ T = TypeVar("T")
 _MASK = (1 << 64) - 1
 
 
-def derive(seed: str, *parts: str | int) -> str:
+def derive_seed(seed: str, *parts: str | int) -> str:
     """Derive a seed for a part of a game: hex SHA-256 of the parts joined by `:`."""
     return sha256(":".join([seed, *map(str, parts)]).encode()).hexdigest()
 

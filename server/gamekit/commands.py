@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from server.gamekit.contract import Event, Payload, Ruleset
-from server.gamekit.fold import AnyRuleset, Fold, Origin
+from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
 from server.gamekit.table import CMD, TABLE_EVENTS
 
 PRESENCE: Final = frozenset(
@@ -27,7 +27,7 @@ def derives_moves(ruleset: AnyRuleset) -> bool:
     return type(ruleset).move_of is not Ruleset.move_of
 
 
-def initial_state(origin: Origin) -> Payload:
+def initial_state(origin: GameOrigin) -> Payload:
     """Write what the rules' `initial` is given: the game before its first event."""
     return {
         "config": origin.config.model_dump(mode="json"),
@@ -36,7 +36,7 @@ def initial_state(origin: Origin) -> Payload:
     }
 
 
-def command_stream(origin: Origin, log: Sequence[Event]) -> list[Payload] | None:
+def command_stream(origin: GameOrigin, log: Sequence[Event]) -> list[Payload] | None:
     """List what was done in a game, in order; None if its rules cannot derive the moves.
 
     Each command is at the index of the first event that came of it, and has its seat and
@@ -51,7 +51,7 @@ def command_stream(origin: Origin, log: Sequence[Event]) -> list[Payload] | None
     """
     if not derives_moves(origin.ruleset):
         return None
-    fold, commands = Fold(origin), list[Payload]()
+    fold, commands = GameFold(origin), list[Payload]()
     for index, event in enumerate(log):
         if event.type in PRESENCE:
             seat = event.payload["seat"]

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from protocol.ids import PlayerId
-from protocol.numbers import with_integers
+from protocol.numbers import floats_to_integers
 from server.gamekit.chance import Chance
 
 # JSON that only the ruleset itself writes and reads; keys are strings.
@@ -165,7 +165,7 @@ class Ruleset(ABC, Generic[State, Move]):
 
         Some languages write every number as a float, and in JSON 3.0 is the integer 3.
         """
-        return self.parse(raw if self.verbatim_moves else with_integers(raw))
+        return self.parse(raw if self.verbatim_moves else floats_to_integers(raw))
 
     @abstractmethod
     def parse(self, raw: Payload) -> Move:

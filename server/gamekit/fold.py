@@ -4,22 +4,22 @@ from typing import Any, NamedTuple, TypeAlias
 
 from server.gamekit.contract import Event, Outcome, RulesetConfig, Setup, Turn
 from server.gamekit.contract import Ruleset as _Ruleset
-from server.gamekit.table import INVALID_ACTION, Player, Table, rank_absent_last
+from server.gamekit.table import INVALID_ACTION, SeatedPlayer, SeatTable, rank_absent_last
 
 # A ruleset whose state and move types are its own business.
 AnyRuleset: TypeAlias = _Ruleset[Any, Any]
 
 
-class Origin(NamedTuple):
+class GameOrigin(NamedTuple):
     """What a fold starts from: who plays what, with which configuration and seed."""
 
     ruleset: AnyRuleset
-    players: tuple[Player, ...]
+    players: tuple[SeatedPlayer, ...]
     config: RulesetConfig
     seed: str
 
 
-class Fold:
+class GameFold:
     """The state of one game at one index.
 
     `next_index` is the index that the next event gets. `turn_at_ms` is when the present
@@ -29,10 +29,10 @@ class Fold:
 
     __slots__ = ("next_index", "origin", "ruleset", "state", "table", "turn", "turn_at_ms")
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: GameOrigin) -> None:
         self.origin = origin
         self.ruleset = origin.ruleset
-        self.table = Table(origin.players)
+        self.table = SeatTable(origin.players)
         players = [player.player_id for player in origin.players]
         self.state: Any = origin.ruleset.initial(Setup(origin.config, players, origin.seed))
         self.next_index = 0

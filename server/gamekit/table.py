@@ -42,7 +42,7 @@ MISPLAYS_LOGGED_MAX: Final = 100
 CMD: Final = "_cmd"
 
 
-class Answer(NamedTuple):
+class CommandReply(NamedTuple):
     """The reply that a command got: an event index, or a refusal's code and message."""
 
     event_index: int
@@ -50,7 +50,7 @@ class Answer(NamedTuple):
     message: str = ""
 
 
-class Player(NamedTuple):
+class SeatedPlayer(NamedTuple):
     """Who takes a seat when a game is made; `bot` names the ruleset's bot, if it is one."""
 
     player_id: PlayerId
@@ -58,7 +58,7 @@ class Player(NamedTuple):
 
 
 @dataclass(slots=True)
-class Seat:
+class TableSeat:
     """One seat, as the log has it."""
 
     player_id: PlayerId
@@ -67,10 +67,10 @@ class Seat:
     connected: bool = True
     misplays: int = 0
     cmd_no: int = 0
-    answers: dict[int, Answer] = field(default_factory=dict)
+    answers: dict[int, CommandReply] = field(default_factory=dict)
     _order: deque[int] = field(default_factory=deque)
 
-    def remember(self, cmd_no: int, answer: Answer) -> None:
+    def remember_reply(self, cmd_no: int, answer: CommandReply) -> None:
         """Keep a command's answer; the oldest goes when there are too many."""
         self.cmd_no = cmd_no
         self.answers[cmd_no] = answer
@@ -79,13 +79,13 @@ class Seat:
             del self.answers[self._order.popleft()]
 
 
-class Table:
+class SeatTable:
     """The seats of one game, folded from its events."""
 
     __slots__ = ("completed", "leavers_rank_last", "seat_by_player", "seats")
 
-    def __init__(self, players: Sequence[Player]) -> None:
-        self.seats = [Seat(player.player_id, player.bot) for player in players]
+    def __init__(self, players: Sequence[SeatedPlayer]) -> None:
+        self.seats = [TableSeat(player.player_id, player.bot) for player in players]
         self.seat_by_player: dict[PlayerId, int] = {p.player_id: i for i, p in enumerate(players)}
         self.completed = False
         # As event 0 says; None in logs from before there was such a rule.
@@ -101,7 +101,7 @@ class Table:
 
     def _remember(self, index: int, event: Event) -> None:
         seat, cmd_no = event.payload[CMD]
-        self.seats[seat].remember(cmd_no, answer_of(index, event))
+        self.seats[seat].remember_reply(cmd_no, parse_command_reply(index, event))
 
     def _created(self, payload: Payload) -> None:
         self.leavers_rank_last = payload.get("leavers_rank_last")
@@ -129,14 +129,14 @@ class Table:
         self.completed = True
 
 
-_EVOLVERS: Final[Mapping[str, Callable[[Table, Payload], None]]] = {
-    GAME_CREATED: Table._created,
-    "player_left": Table._left,
-    "player_joined": Table._joined,
-    "player_disconnected": Table._disconnected,
-    "player_reconnected": Table._reconnected,
-    INVALID_ACTION: Table._misplayed,
-    GAME_COMPLETED: Table._completed,
+_EVOLVERS: Final[Mapping[str, Callable[[SeatTable, Payload], None]]] = {
+    GAME_CREATED: SeatTable._created,
+    "player_left": SeatTable._left,
+    "player_joined": SeatTable._joined,
+    "player_disconnected": SeatTable._disconnected,
+    "player_reconnected": SeatTable._reconnected,
+    INVALID_ACTION: SeatTable._misplayed,
+    GAME_COMPLETED: SeatTable._completed,
 }
 
 
@@ -152,11 +152,11 @@ def require_rules_events(events: list[Event]) -> list[Event]:
     return events
 
 
-def answer_of(index: int, event: Event) -> Answer:
+def parse_command_reply(index: int, event: Event) -> CommandReply:
     """Read from a command's first event what it was answered."""
     if event.type == INVALID_ACTION:
-        return Answer(index, event.payload["code"], event.payload["message"])
-    return Answer(index)
+        return CommandReply(index, event.payload["code"], event.payload["message"])
+    return CommandReply(index)
 
 
 def seed_hash(seed: str) -> str:
@@ -164,7 +164,7 @@ def seed_hash(seed: str) -> str:
     return sha256(seed.encode()).hexdigest()
 
 
-def commitment(seed: str, chain_hash: bytes) -> str:
+def compute_log_commitment(seed: str, chain_hash: bytes) -> str:
     """Commit to a log without showing it: 32 hex digits, checked once the seed is revealed.
 
     A hash of the chain itself would show what is hidden: whoever knows the hash before, and
@@ -175,10 +175,10 @@ def commitment(seed: str, chain_hash: bytes) -> str:
     return blake2b(chain_hash, digest_size=len(chain_hash), key=key).hexdigest()
 
 
-def game_created(
+def game_created_event(
     ruleset: str,
     version: int,
-    players: Sequence[Player],
+    players: Sequence[SeatedPlayer],
     config: Payload,
     seed: str,
     *,
@@ -206,12 +206,12 @@ def game_created(
     return Event(GAME_CREATED, payload)
 
 
-def players_of(created: Payload) -> tuple[Player, ...]:
+def parse_players(created: Payload) -> tuple[SeatedPlayer, ...]:
     """Read who sits where from a `game_created` payload."""
-    return tuple(Player(seat["player_id"], seat["bot"]) for seat in created["players"])
+    return tuple(SeatedPlayer(seat["player_id"], seat["bot"]) for seat in created["players"])
 
 
-def rank_absent_last(table: Table, outcome: Outcome) -> Outcome:
+def rank_absent_last(table: SeatTable, outcome: Outcome) -> Outcome:
     """Rank players who are absent at the end behind those who stayed, where event 0 says so.
 
     Of those who stayed, the winners stay winners. If every winner has left, the highest
@@ -233,12 +233,12 @@ def rank_absent_last(table: Table, outcome: Outcome) -> Outcome:
     return replace(outcome, standings=tuple(standings))
 
 
-def presence_event(kind: str, table: Table, seat: int) -> Event:
+def presence_event(kind: str, table: SeatTable, seat: int) -> Event:
     """Make a presence event, for example `player_left`."""
     return Event(kind, {"seat": seat, "player_id": table.seats[seat].player_id, "_v": 1})
 
 
-def invalid_action_event(table: Table, seat: int, code: str, message: str) -> Event:
+def invalid_action_event(table: SeatTable, seat: int, code: str, message: str) -> Event:
     """Make the event that records a refused move."""
     occupant = table.seats[seat]
     return Event(
@@ -266,7 +266,7 @@ def visible_payload(ruleset: Ruleset[Any, Any], event: Event, viewer: Viewer) ->
     return ruleset.redact(event, viewer)
 
 
-def game_completed(table: Table, outcome: Outcome, seed: str) -> Event:
+def game_completed_event(table: SeatTable, outcome: Outcome, seed: str) -> Event:
     """Make a game's last event: everybody's result, and the seed that was committed to."""
     scores = {
         table.seats[standing.seat].player_id: standing.score for standing in outcome.standings

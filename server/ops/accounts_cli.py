@@ -13,13 +13,13 @@ import typer
 from rich.console import Console
 
 from persistence.accounts.audit_log import CONSOLE
-from persistence.accounts.moderation import Ban, ModerationStore, Person
+from persistence.accounts.moderation import AccountDetails, Ban, ModerationStore
 from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
 from persistence.packages.store import PackageStore
 from persistence.rls import RlsDatabase
-from persistence.sealing import Seal, SecretKey, Unsealable
+from persistence.sealing import Seal, SealingKey, Unsealable
 from persistence.webhooks.store import WebhookStore
 from protocol.errors import InvalidField, NotFound
 from protocol.limits import TEXT_CHARS_MAX
@@ -146,10 +146,10 @@ class _Commands:
     def _change(
         self,
         whom: str,
-        act: Callable[[AccountsContext, Person], Coroutine[Any, Any, None]],
+        act: Callable[[AccountsContext, AccountDetails], Coroutine[Any, Any, None]],
         data_dir: DataDir,
     ) -> None:
-        async def work(context: AccountsContext) -> Person:
+        async def work(context: AccountsContext) -> AccountDetails:
             person = await _one(context, whom)
             await act(context, person)
             return await _one(context, person.user_id)
@@ -160,12 +160,12 @@ class _Commands:
 
     def new(self) -> None:
         """Print a new key for PLAYHALL_SECRET_KEYS; put it before the other keys."""
-        self._out.print(SecretKey.make().text)
+        self._out.print(SealingKey.generate().to_setting)
 
     def list_keys(self, data_dir: DataDir = None) -> None:
         """List the keys that sign access tokens, newest first."""
         listed = self._in_context(
-            lambda context: context.accounts.list_keys(), data_dir, opens=False
+            lambda context: context.accounts.list_signing_keys(), data_dir, opens=False
         )
         for key in listed:
             state = f"retired {wire_time(key.retired_at)}" if key.retired_at else "in use"
@@ -210,19 +210,25 @@ class _Commands:
         People who signed in with it keep their sessions, and link an address or Discord again.
         """
 
-        async def work(context: AccountsContext) -> tuple[int, int]:
+        async def work(context: AccountsContext) -> tuple[int, int, int]:
             if not yes:
-                return await context.methods.count_sealed_by(key_id), 0
-            methods = await context.methods.forget_sealed_by(key_id, actor=CONSOLE)
-            return methods, await context.keys.retire_sealed_by(key_id)
+                webhooks = await context.webhooks.sealed_by(key_id)
+                return await context.methods.count_sealed_by(key_id), 0, len(webhooks)
+            methods = await context.methods.delete_sealed_by(key_id, actor=CONSOLE)
+            retired = await context.keys.retire_sealed_by(key_id)
+            return methods, retired, await context.webhooks.forget_sealed_by(key_id, actor=CONSOLE)
 
-        methods, keys = self._in_context(work, data_dir, opens=False)
+        methods, keys, webhooks = self._in_context(work, data_dir, opens=False)
         if yes:
-            self._out.print(f"Deleted {methods} sign-in methods and retired {keys} signing keys.")
+            self._out.print(
+                f"Deleted {methods} sign-in methods and retired {keys} signing keys. "
+                f"Deleted {webhooks} webhooks."
+            )
             return
         self._out.print(
-            f"The key {key_id!r} sealed {methods} sign-in methods. With --yes they are deleted, "
-            "and the signing keys that it sealed are retired. There is no way back."
+            f"The key {key_id!r} sealed {methods} sign-in methods and the secrets of {webhooks} "
+            "webhooks. With --yes they are deleted, and the signing keys that it sealed are "
+            "retired. There is no way back."
         )
         raise typer.Exit(1)
 
@@ -236,7 +242,9 @@ class _Commands:
         """Do some work; `opens` says whether it needs the keys that seal."""
         config = self._shell.read_config(data_dir=data_dir)
         with self._shell.said_plainly():
-            return self._shell.in_context(config, context=partial(_context, opens=opens), work=work)
+            return self._shell.run_in_context(
+                config, context=partial(_context, opens=opens), work=work
+            )
 
 
 @asynccontextmanager
@@ -253,12 +261,12 @@ async def _context(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[Ac
         yield AccountsContext(moderators, methods, accounts, keys, seal, webhooks, packages)
 
 
-async def _find(context: AccountsContext, text: str) -> list[Person]:
+async def _find(context: AccountsContext, text: str) -> list[AccountDetails]:
     indexes = method_indexes(context.seal, "email", text)
-    return await context.moderators.find(text, email_indexes=indexes, limit=FOUND_MAX)
+    return await context.moderators.search_accounts(text, email_indexes=indexes, limit=FOUND_MAX)
 
 
-async def _one(context: AccountsContext, whom: str) -> Person:
+async def _one(context: AccountsContext, whom: str) -> AccountDetails:
     """Find exactly one account by an id or a whole username."""
     for person in await _find(context, whom):
         if whom.lower() in (person.user_id, person.player_id, person.username):
@@ -272,7 +280,7 @@ def _role(role: str) -> str:
     return role
 
 
-def _line(person: Person) -> str:
+def _line(person: AccountDetails) -> str:
     roles = f"  {', '.join(person.roles)}" if person.roles else ""
     return f"{person.user_id}  {person.username}  {person.display_name!r}{roles}{_ban(person.ban)}"
 

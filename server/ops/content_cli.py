@@ -20,9 +20,9 @@ from server.app import App
 from server.config import Config
 from server.core.clock import Clock
 from server.core.tasks import Tasks
-from server.domains.interfaces import SaveClass
+from server.domains.interfaces import UnloadableSaves
 from server.domains.people.accounts.sealed import require_keys
-from server.domains.progression.packages.service import PackageService, service_of
+from server.domains.progression.packages.service import PackageService, make_service
 from server.domains.progression.packages.settings import PackageSettings
 from server.domains.services import Services
 from server.ops.shell import DataDir, Shell
@@ -60,9 +60,11 @@ class _Commands:
     def check(self, package_id: Which = None, data_dir: DataDir = None) -> None:
         """Check that stored saves load under packages; status 1 if some would not."""
 
-        async def work(service: PackageService) -> list[tuple[StoredPackage, list[SaveClass]]]:
+        async def work(
+            service: PackageService,
+        ) -> list[tuple[StoredPackage, list[UnloadableSaves]]]:
             found = await _packages(service, package_id)
-            return [(each, list(await service.saves_not_loading(each))) for each in found]
+            return [(each, list(await service.find_unloadable_saves(each))) for each in found]
 
         checked = self._in_context(work, data_dir)
         for package, broken in checked:
@@ -79,7 +81,7 @@ class _Commands:
 
     def root(self, data_dir: DataDir = None) -> None:
         """Print the first root of the signed metadata, for clients to ship with."""
-        typer.echo(self._in_context(lambda service: service.root(), data_dir).decode())
+        typer.echo(self._in_context(lambda service: service.read_root(), data_dir).decode())
 
     def rotate_key(self, role: Role, data_dir: DataDir = None) -> None:
         """Give a role of the signed metadata a new key; clients follow by themselves."""
@@ -87,7 +89,7 @@ class _Commands:
         async def work(service: PackageService) -> str:
             if role not in ROLES:
                 raise InvalidField(f"There is no role {role!r}; there are {', '.join(ROLES)}.")
-            return await service.rotate(ROLES[role], actor=CONSOLE)
+            return await service.rotate_key(ROLES[role], actor=CONSOLE)
 
         self._out.print(f"The key of {role} is {self._in_context(work, data_dir)} from now on.")
 
@@ -96,7 +98,7 @@ class _Commands:
     ) -> T:
         config = self._shell.read_config(data_dir=data_dir)
         with self._shell.said_plainly():
-            return self._shell.in_context(config, context=_context, work=work)
+            return self._shell.run_in_context(config, context=_context, work=work)
 
 
 async def _packages(service: PackageService, package_id: str | None) -> list[StoredPackage]:
@@ -114,7 +116,7 @@ async def _context(config: Config, dsn: str) -> AsyncIterator[PackageService]:
         services = Services(config, database, rls, "console", Clock(), tasks, {})
         App(services)
         await require_keys(services.interfaces.get(Seal), SignInStore(database))
-        yield service_of(services, services.settings(PackageSettings), changed=_nothing)
+        yield make_service(services, services.settings(PackageSettings), changed=_nothing)
 
 
 async def _nothing() -> None:

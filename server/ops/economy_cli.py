@@ -39,7 +39,7 @@ class _Commands:
         config = self._shell.read_config(data_dir=data_dir)
         account_id = None if account is None else UserId(str(account))
         with self._shell.said_plainly():
-            holds = self._shell.in_context(
+            holds = self._shell.run_in_context(
                 config, context=_context, work=lambda opened: self._verify(opened, account_id)
             )
         if not holds:
@@ -47,7 +47,7 @@ class _Commands:
 
     async def _verify(self, verification: EconomyVerification, account_id: UserId | None) -> bool:
         accounts = transactions = differences = 0
-        async for checked in verification.check(account_id):
+        async for checked in verification.check_accounts(account_id):
             accounts += checked.accounts
             transactions += checked.transactions
             differences += len(checked.differences)

@@ -14,11 +14,11 @@ from rich.console import Console
 from persistence.accounts.audit_log import CONSOLE
 from persistence.bots.store import BotStore
 from persistence.epochs.imports import ImportStore
-from persistence.epochs.steps import StepStore
-from persistence.epochs.store import Day, DayKey, EpochStore, NewDay, StoredProfile
-from persistence.objects import Objects
-from persistence.rls import both_roles
-from protocol.codec import describe, validate
+from persistence.epochs.steps import SettlementStore
+from persistence.epochs.store import DayKey, EpochDay, EpochStore, NewDay, StoredEpochProfile
+from persistence.objects import ObjectStorage
+from persistence.rls import open_with_rls
+from protocol.codec import describe_validation_error, validate
 from protocol.epoch_profile import EpochProfile
 from protocol.errors import InvalidField, NotFound
 from server.config import Config
@@ -47,7 +47,7 @@ class EpochsContext(NamedTuple):
     """What the commands work with."""
 
     days: EpochStore
-    store: StepStore
+    store: SettlementStore
     imports: ImportStore
     steps: EpochSteps
     scheduler: Scheduler
@@ -80,9 +80,9 @@ class _Commands:
     def status(self, data_dir: DataDir = None) -> None:
         """Show the latest days, the clock, and which node advances them."""
 
-        async def work(context: EpochsContext) -> tuple[datetime, str | None, list[Day]]:
+        async def work(context: EpochsContext) -> tuple[datetime, str | None, list[EpochDay]]:
             days = await context.days.list_days(before=date.max, limit=LISTED_MAX)
-            return await context.days.now(), await context.store.leader(), days
+            return await context.days.now(), await context.store.read_leader(), days
 
         now, leader, days = self._in_context(work, data_dir)
         self._out.print(f"now {wire_time(now)}, advanced by {leader or 'no node at present'}")
@@ -97,7 +97,7 @@ class _Commands:
         async def work(context: EpochsContext) -> int:
             await require_profiles(context.days)
             taken = await context.scheduler.tick()
-            await context.store.note_rollover(CONSOLE, steps=taken)
+            await context.store.record_rollover(CONSOLE, steps=taken)
             return taken
 
         steps = self._in_context(work, data_dir)
@@ -178,13 +178,13 @@ class _Commands:
 
         async def work(context: EpochsContext) -> list[str]:
             if profile is not None:
-                await context.days.put_profile(key, profile)
-            for one in await context.days.profiles():
+                await context.days.save_profile(key, profile)
+            for one in await context.days.list_profiles():
                 if one.profile_key == activate:
                     validate_profile(one.profile)
             if activate:
                 await context.days.activate_profile(activate)
-            return [_profile_line(one) for one in await context.days.profiles()]
+            return [_profile_line(one) for one in await context.days.list_profiles()]
 
         for line in self._in_context(work, data_dir):
             self._out.print(line)
@@ -198,10 +198,14 @@ class _Commands:
         """Import days from another system; each day is imported completely or not at all."""
 
         async def work(context: EpochsContext) -> list[str]:
-            kept = {one.profile_key: one for one in await context.days.profiles()}.get(profile)
+            kept = {one.profile_key: one for one in await context.days.list_profiles()}.get(profile)
             if kept is None:
                 raise NotFound(f"There is no profile {profile!r}; `playhall epoch profiles`.")
-            now, bots, written_days = await context.days.now(), await context.imports.bots(), []
+            now, bots, written_days = (
+                await context.days.now(),
+                await context.imports.list_bots(),
+                [],
+            )
             # What is no UTF-8 comes through, for its line to be named.
             with file.open(encoding="utf-8", errors="surrogateescape") as lines:
                 for found in parse_days(lines, kept.profile, bots, now=now):
@@ -241,23 +245,23 @@ class _Commands:
         config = self._shell.read_config(data_dir=data_dir)
         with self._shell.said_plainly():
             try:
-                return self._shell.in_context(config, context=_context, work=work)
+                return self._shell.run_in_context(config, context=_context, work=work)
             except ValidationError as error:
-                problem = describe(error).message
+                problem = describe_validation_error(error).message
                 raise InvalidField(f"A profile cannot be used here. {problem}") from error
 
 
 @asynccontextmanager
 async def _context(config: Config, dsn: str) -> AsyncIterator[EpochsContext]:
     settings = read_settings(BlockchainSettings)
-    objects = Objects(config.files_url, folder=config.data_dir / "files")
+    objects = ObjectStorage(config.files_url, folder=config.data_dir / "files")
     objects.open()
-    async with both_roles(dsn) as (database, rls):
-        days, store = EpochStore(database), StepStore(database)
+    async with open_with_rls(dsn) as (database, rls):
+        days, store = EpochStore(database), SettlementStore(database)
         steps = EpochSteps(
             store,
             days,
-            owners_at=BotStore(database, rls).owner_at,
+            owners_at=BotStore(database, rls).find_owners_at,
             owners_known=build_chain_follower(
                 settings, database=database, clock=Clock()
             ).knows_owners_at,
@@ -269,18 +273,18 @@ async def _context(config: Config, dsn: str) -> AsyncIterator[EpochsContext]:
         yield EpochsContext(days, store, ImportStore(database), steps, scheduler, verification)
 
 
-def _day(day: date, kept: StoredProfile) -> NewDay:
+def _day(day: date, kept: StoredEpochProfile) -> NewDay:
     times = day_times(day, kept.profile.cadence)
     return NewDay(
         day, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, kept.profile
     )
 
 
-def _profile_line(one: StoredProfile) -> str:
+def _profile_line(one: StoredEpochProfile) -> str:
     try:
         said = f"{one.profile.slots.count} slots"
     except ValidationError as error:
-        said = f"cannot be used here: {describe(error).message}"
+        said = f"cannot be used here: {describe_validation_error(error).message}"
     active = "  active" if one.is_active else ""
     return f"{one.profile_key}  version {one.version}  {said}{active}"
 

@@ -22,7 +22,7 @@ async def export_game(dsn: str, game: str, out: BinaryIO) -> None:
         if await store.find(game_id) is None:
             raise GameNotFound(f"There is no game {game}.")
         cursor = -1
-        while rows := await store.read(game_id, after=cursor, limit=PAGE_ROWS):
+        while rows := await store.read_events(game_id, after=cursor, limit=PAGE_ROWS):
             for row in rows:
                 line = {
                     "game_id": game_id,

@@ -73,12 +73,12 @@ def add_mirror_command(
                 out.print(f"acknowledged {done[0].acknowledged}")
 
             await write([])
-            await in_batches(parse_lines(split_lines(read_chunks(lines))), write)
+            await batch_lines(parse_lines(split_lines(read_chunks(lines))), write)
             return done[0]
 
         config = shell.read_config(data_dir=data_dir)
         with shell.said_plainly():
-            done = shell.in_context(config, context=_context, work=work)
+            done = shell.run_in_context(config, context=_context, work=work)
         out.print(f"{day}: mirrored up to line {done.acknowledged}, version {done.version}.")
 
     epoch.command()(mirror)
@@ -195,7 +195,7 @@ class _End(NamedTuple):
     error: Exception | None
 
 
-async def in_batches(
+async def batch_lines(
     lines: AsyncIterator[dict[str, Any]], write: Callable[[list[dict[str, Any]]], Awaitable[None]]
 ) -> None:
     """Write what is there at once, in bounded batches; before an error, what came before it."""

@@ -18,7 +18,7 @@ from persistence.bots.store import BotStore
 from persistence.bots.tokens import BotTokenStore
 from persistence.bots.wallets import WalletStore
 from persistence.epochs.store import EpochStore
-from persistence.rls import both_roles
+from persistence.rls import open_with_rls
 from protocol.accounts import Tokens
 from protocol.bots import BotTaken, NewBot, NewBotToken
 from protocol.errors import NotFound
@@ -114,7 +114,7 @@ def _command(shell: Shell, make: Make) -> Callable[..., None]:
                 "names a database that may be in real use; add --yes if that is what you want."
             )
         with shell.said_plainly():
-            shell.in_context(config, context=_context, work=work)
+            shell.run_in_context(config, context=_context, work=work)
 
     return run
 
@@ -140,7 +140,7 @@ async def _make_bots(context: RehearsalContext, count: int) -> None:
 
 async def make_live(days: EpochStore, *, speed: float | None) -> None:
     """Move the clock of epochs into a day that is live for a while, unless it is in one."""
-    kept = await days.active_profile()
+    kept = await days.read_active_profile()
     if kept is None:
         raise NotFound("No profile is active, so no day can be created; activate one first.")
     now, cadence = await days.now(), kept.profile.cadence
@@ -203,7 +203,7 @@ async def _register(
 async def _context(config: Config, dsn: str) -> AsyncIterator[RehearsalContext]:
     seal, clock = build_seal(config), Clock()
     settings = read_settings(AccountSettings)
-    async with both_roles(dsn) as (database, rls):
+    async with open_with_rls(dsn) as (database, rls):
         accounts = AccountStore(database)
         keys = SigningKeys(accounts, now=clock.monotonic, seal=seal if config.secret_keys else None)
         await keys.start()

@@ -11,14 +11,14 @@ from rich.console import Console
 
 from persistence.command_saves.store import (
     SaveLogStore,
-    StoredLog,
-    StoredLogEvent,
-    every_log,
-    first_hash,
-    state_of_slot,
+    StoredSaveLog,
+    StoredSaveLogEvent,
+    genesis_of_slot,
+    iterate_log_ids,
+    read_slot_state,
 )
 from persistence.database import Database
-from persistence.eventlog.hashchain import canonical, link
+from persistence.eventlog.hashchain import canonical_json, link_hash
 from server.config import Config
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.progression.command_saves import simulation
@@ -27,7 +27,7 @@ from server.gamekit.fold import AnyRuleset
 from server.ops.audit.findings import CheckFailed
 from server.ops.audit.replay_check import ReplayCheck
 from server.ops.shell import DataDir, Shell
-from server.rulesets import find_rulesets, folders_in
+from server.rulesets import find_rulesets, parse_folder_list
 
 
 def add_commands(app: typer.Typer, shell: Shell) -> None:
@@ -61,7 +61,7 @@ class _Commands:
         config = self._shell.read_config(data_dir=data_dir)
         slot_id = None if slot is None else str(slot)
         with self._shell.said_plainly():
-            holds = self._shell.in_context(
+            holds = self._shell.run_in_context(
                 config, context=_context, work=lambda opened: self._verify(opened, slot_id)
             )
         if not holds:
@@ -72,7 +72,7 @@ class _Commands:
         async for each in _ids(opened.database, slot_id):
             logs += 1
             try:
-                await check(opened, each)
+                await check_save_log(opened, each)
             except CheckFailed as problem:
                 broken += 1
                 self._out.print(f"slot {each}: {problem}")
@@ -84,31 +84,31 @@ async def _ids(database: Database, slot_id: str | None) -> AsyncIterator[str]:
     if slot_id is not None:
         yield slot_id
         return
-    async for each in every_log(database):
+    async for each in iterate_log_ids(database):
         yield each
 
 
-async def check(opened: VerifyContext, slot_id: str) -> None:
+async def check_save_log(opened: VerifyContext, slot_id: str) -> None:
     """Raise `CheckFailed` for a log that its rules do not give, or a state that is not its own."""
     store = SaveLogStore()
     async with (
         opened.database.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        stored = await store.find(connection, slot_id)
+        stored = await store.find_log(connection, slot_id)
         if stored is None:
             raise CheckFailed("is not the log of a ruleset")
-        events = await store.events(connection, slot_id)
-        state = await state_of_slot(connection, slot_id)
+        events = await store.read_events(connection, slot_id)
+        state = await read_slot_state(connection, slot_id)
     _check_chain(stored, events)
     _check_rules(opened.rulesets, stored, events, state)
 
 
-def _check_chain(stored: StoredLog, events: list[StoredLogEvent]) -> None:
-    previous = first_hash(stored.slot_id)
+def _check_chain(stored: StoredSaveLog, events: list[StoredSaveLogEvent]) -> None:
+    previous = genesis_of_slot(stored.slot_id)
     for index, event in enumerate(events):
-        payload = canonical(orjson.loads(event.payload))
-        previous = link(previous, index, event.type, payload)
+        payload = canonical_json(orjson.loads(event.payload))
+        previous = link_hash(previous, index, event.type, payload)
         if event.event_index != index or event.hash != previous:
             raise CheckFailed(f"the hash of event {index} is not that of the log up to there")
     if (len(events), previous) != (stored.next_index, stored.hash):
@@ -117,8 +117,8 @@ def _check_chain(stored: StoredLog, events: list[StoredLogEvent]) -> None:
 
 def _check_rules(
     rulesets: dict[str, AnyRuleset],
-    stored: StoredLog,
-    events: list[StoredLogEvent],
+    stored: StoredSaveLog,
+    events: list[StoredSaveLogEvent],
     state: dict[str, Any],
 ) -> None:
     newest = rulesets.get(stored.ruleset)
@@ -126,18 +126,18 @@ def _check_rules(
     if ruleset is None:
         raise CheckFailed(f"version {stored.ruleset_version} of {stored.ruleset} is not installed")
     log = [_recorded(event) for event in events]
-    origin = simulation.origin_of(ruleset, stored.player_id, stored.config, stored.seed)
+    origin = simulation.read_origin(ruleset, stored.player_id, stored.config, stored.seed)
     fold = ReplayCheck(origin, log).run()
-    if canonical(simulation.state_of(fold)) != canonical(state):
+    if canonical_json(simulation.build_slot_state(fold)) != canonical_json(state):
         raise CheckFailed("its state is not what its log gives")
 
 
-def _recorded(stored: StoredLogEvent) -> RecordedEvent:
+def _recorded(stored: StoredSaveLogEvent) -> RecordedEvent:
     event = Event(stored.type, orjson.loads(stored.payload))
-    return RecordedEvent(stored.event_index, event, canonical(event.payload), b"")
+    return RecordedEvent(stored.event_index, event, canonical_json(event.payload), b"")
 
 
 @asynccontextmanager
 async def _context(config: Config, dsn: str) -> AsyncIterator[VerifyContext]:
     async with await Database.open(dsn) as database:
-        yield VerifyContext(database, find_rulesets(*folders_in(config.rulesets_path)))
+        yield VerifyContext(database, find_rulesets(*parse_folder_list(config.rulesets_path)))

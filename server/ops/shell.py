@@ -25,16 +25,18 @@ class Shell(NamedTuple):
     database_url: Callable[[Config], AbstractContextManager[str]]
     said_plainly: Callable[[], AbstractContextManager[None]]
 
-    def in_context(
+    def run_in_context(
         self,
         config: Config,
         *,
         context: Callable[[Config, str], AbstractAsyncContextManager[D]],
         work: Callable[[D], Coroutine[Any, Any, T]],
+        new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> T:
         """Do some work with what it needs, on the database that is configured.
 
-        `context` opens it, by the database's address. Raises `NotMigrated`.
+        `context` opens it, by the database's address; `new_loop` makes another event loop than
+        Python's own. Raises `NotMigrated`.
         """
 
         async def run(dsn: str) -> T:
@@ -44,4 +46,5 @@ class Shell(NamedTuple):
         with self.database_url(config) as dsn:
             if runner.status(dsn).pending:
                 raise NotMigrated("The database is older than this program; run: playhall migrate")
-            return asyncio.run(run(dsn))
+            with asyncio.Runner(loop_factory=new_loop) as loop:
+                return loop.run(run(dsn))

@@ -14,7 +14,7 @@ from protocol.codec import validate
 from protocol.telemetry_reports import ReportQuery
 from server.config import Config
 from server.core.clock import Clock
-from server.domains.progression.telemetry.reports import Reports, as_csv, as_svg
+from server.domains.progression.telemetry.reports import ReportBuilder, as_csv, as_svg
 from server.ops.shell import DataDir, Shell
 
 
@@ -60,8 +60,10 @@ def add_telemetry_commands(app: typer.Typer, shell: Shell) -> None:
             }
             query = validate(ReportQuery, asked)
             config = shell.read_config(data_dir=data_dir)
-            made = shell.in_context(
-                config, context=_opened, work=lambda reports: reports.make(name.value, query)
+            made = shell.run_in_context(
+                config,
+                context=_opened,
+                work=lambda reports: reports.build_report(name.value, query),
             )
             if format_ is Format.JSON:
                 typer.echo(orjson.dumps(made.model_dump(), option=orjson.OPT_INDENT_2))
@@ -75,6 +77,6 @@ def add_telemetry_commands(app: typer.Typer, shell: Shell) -> None:
 
 
 @asynccontextmanager
-async def _opened(_: Config, dsn: str) -> AsyncIterator[Reports]:
+async def _opened(_: Config, dsn: str) -> AsyncIterator[ReportBuilder]:
     async with await Database.open(dsn) as database:
-        yield Reports(ReportStore(database), Clock())
+        yield ReportBuilder(ReportStore(database), Clock())

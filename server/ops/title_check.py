@@ -32,7 +32,7 @@ from server.gamekit.checking import describe_failure
 from server.gamekit.fold import AnyRuleset
 from server.gateway.http.endpoints import Endpoint
 from server.gateway.http.openapi import PLACEHOLDER, openapi_document
-from server.gateway.session.sessions import Route
+from server.gateway.session.sessions import CommandRoute
 from server.titles import TitlePackage
 from server.web.pages import PAGES
 
@@ -103,13 +103,13 @@ def _problems(domain: object, package: str) -> Iterator[str]:
     for command, route in domain.commands.items():
         name = type_of(command)
         if COMMANDS.get(name) is not command:
-            yield f"{name} has a Route, but is not in COMMANDS; add it to COMMANDS in wire.py"
+            yield f"{name} has a CommandRoute, but is not in COMMANDS; add it there, in wire.py"
         if not command.__module__.startswith(package):
-            yield f"{name} has a Route, but is another domain's command; remove the Route"
+            yield f"{name} has a CommandRoute, but is another domain's command; remove that"
         yield from _route_problems(name, route)
     for name, command in COMMANDS.items():
         if command.__module__.startswith(package) and command not in domain.commands:
-            yield f"{name} is in COMMANDS, but has no Route; add one to Domain.commands"
+            yield f"{name} is in COMMANDS, but has no CommandRoute; add one to Domain.commands"
     for endpoint in domain.endpoints:
         try:
             UrlDispatcher().add_resource(endpoint.path)
@@ -126,11 +126,11 @@ def _problems(domain: object, package: str) -> Iterator[str]:
             )
 
 
-def _route_problems(name: str, route: Route) -> Iterator[str]:
+def _route_problems(name: str, route: CommandRoute) -> Iterator[str]:
     if (route.immediate is None) == (route.awaited is None):
-        yield f"the Route of {name} needs a handler: either `immediate` or `awaited`"
+        yield f"the CommandRoute of {name} needs a handler: either `immediate` or `awaited`"
     elif iscoroutinefunction(route.immediate):
-        yield f"the handler of {name} is an `async def`; write Route(awaited=…)"
+        yield f"the handler of {name} is an `async def`; write CommandRoute(awaited=…)"
 
 
 def _taken(

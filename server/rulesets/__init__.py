@@ -20,7 +20,7 @@ from server.gamekit.fold import AnyRuleset
 _HERE = Path(__file__).parent
 
 
-def folders_in(listed: str) -> list[Path]:
+def parse_folder_list(listed: str) -> list[Path]:
     """Read a list of folders, separated as in `PATH`."""
     return [Path(folder) for folder in listed.split(os.pathsep) if folder]
 

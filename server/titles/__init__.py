@@ -81,7 +81,7 @@ def _title_in(directory: Path, name: str) -> TitlePackage:
     if (directory / name / "wire.py").exists():
         wire = _imported(directory, name, "wire")
         try:
-            catalog.add(getattr(wire, "COMMANDS", ()), getattr(wire, "UPDATES", ()))
+            catalog.register(getattr(wire, "COMMANDS", ()), getattr(wire, "UPDATES", ()))
         except ValueError as error:
             raise StartRefused(
                 f"{directory / name / 'wire.py'} cannot be used: {error}; choose another type."

@@ -29,7 +29,7 @@ HEADERS: Final = {
 }
 
 
-class Page(NamedTuple):
+class CachedPage(NamedTuple):
     """One file in memory."""
 
     address: str
@@ -38,7 +38,7 @@ class Page(NamedTuple):
     etag: str
 
 
-def load_pages() -> list[Page]:
+def load_pages() -> list[CachedPage]:
     """Read all files."""
     found = sorted((files(__package__) / "static").iterdir(), key=lambda file: file.name)
     return [_page(file.name, file.read_bytes()) for file in found]
@@ -50,13 +50,13 @@ def add_pages(app: web.Application) -> None:
         app.router.add_get(page.address, _serve(page))
 
 
-def _page(name: str, body: bytes) -> Page:
+def _page(name: str, body: bytes) -> CachedPage:
     address = PAGES.get(name, f"/static/{name}")
     content_type = CONTENT_TYPES[name.rpartition(".")[2]]
-    return Page(address, body, content_type, sha256(body).hexdigest()[:16])
+    return CachedPage(address, body, content_type, sha256(body).hexdigest()[:16])
 
 
-def _serve(page: Page) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _serve(page: CachedPage) -> Callable[[web.Request], Awaitable[web.Response]]:
     headers = {**HEADERS, "ETag": f'"{page.etag}"'}
 
     async def serve(request: web.Request) -> web.Response:

@@ -7,9 +7,9 @@ import orjson
 
 from protocol.ids import PlayerId
 from server.gamekit import table
-from server.gamekit.chance import Chance, derive
+from server.gamekit.chance import Chance, derive_seed
 from server.gamekit.contract import Event, IllegalMove, Payload, RulesetConfig, Viewer
-from server.gamekit.fold import AnyRuleset, Fold, Origin
+from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
 
 EVENTS_MAX = 10_000  # a game that is longer does not end
 
@@ -47,13 +47,13 @@ class Playout:
     ) -> None:
         bots = bots or tuple(sorted(ruleset.bots))
         players = [
-            table.Player(PlayerId(f"player-{seat}"), bots[seat % len(bots)] if bots else None)
+            table.SeatedPlayer(PlayerId(f"player-{seat}"), bots[seat % len(bots)] if bots else None)
             for seat in range(seats)
         ]
         self.seed = seed
         self.rule: bool | None = ruleset.leavers_rank_last  # as event 0 has it
-        self.origin = Origin(ruleset, tuple(players), config or ruleset.config(), seed)
-        self.fold = Fold(self.origin)
+        self.origin = GameOrigin(ruleset, tuple(players), config or ruleset.config(), seed)
+        self.fold = GameFold(self.origin)
         self.log: list[Event] = []
         self.watch: Callable[[Event], None] = lambda event: None
 
@@ -73,7 +73,7 @@ class Playout:
         """Log the first events."""
         ruleset, players = self.origin.ruleset, self.origin.players
         config = self.origin.config.model_dump()
-        first = table.game_created(
+        first = table.game_created_event(
             ruleset.name,
             ruleset.version,
             players,
@@ -93,7 +93,7 @@ class Playout:
             assert len(self.log) < EVENTS_MAX
             self.watch(event)
         if not self.completed and (outcome := self.fold.outcome()) is not None:
-            self.apply([table.game_completed(self.fold.table, outcome, self.seed)])
+            self.apply([table.game_completed_event(self.fold.table, outcome, self.seed)])
 
     def act(self, seat: int, raw: Payload) -> list[Event]:
         """Make a move; raises `IllegalMove`."""
@@ -126,7 +126,7 @@ class Playout:
         """Ask the seat's bot."""
         name = self.origin.players[seat].bot
         assert name is not None
-        chance = Chance(derive(self.seed, "bot", self.fold.next_index, seat))
+        chance = Chance(derive_seed(self.seed, "bot", self.fold.next_index, seat))
         return self.ruleset.bots[name](self.view(seat), chance)
 
     def play(self) -> "Playout":
@@ -153,7 +153,7 @@ def refold(playout: Playout, log: list[Event]) -> Playout:
     """Fold a log from the same origin."""
     again = Playout(playout.ruleset, len(playout.origin.players), playout.seed)
     again.origin = playout.origin
-    again.fold = Fold(playout.origin)
+    again.fold = GameFold(playout.origin)
     for event in log:
         again.fold.apply(event, at_ms=len(again.log))
         again.log.append(event)

@@ -17,5 +17,5 @@ def test_every_frame_of_the_server_fits() -> None:
 def test_client_comes_back_after_the_codes_that_say_so() -> None:
     for reason in CloseReason:
         expected = reason.code < 4100 and reason is not CloseReason.SUPERSEDED
-        assert transport.Closed(reason.code, "").retry is expected, reason
+        assert transport.WebsocketClosed(reason.code, "").retry is expected, reason
     assert CloseReason.SUPERSEDED.code == transport.SUPERSEDED

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from loadtest.players.kind import Kind
+from loadtest.players.kind import RulesetPlayer
 from server import rulesets
 from server.gamekit.fold import AnyRuleset
 from server.rulesets import find_rulesets
@@ -49,8 +49,8 @@ def nim(games: dict[str, AnyRuleset]) -> AnyRuleset:
 
 
 @pytest.fixture
-def kind() -> Kind:
-    scope: dict[str, Kind] = {}
+def kind() -> RulesetPlayer:
+    scope: dict[str, RulesetPlayer] = {}
     exec(compile(PLAYER, str(PAGE), "exec"), scope)
     return scope["KIND"]
 
@@ -71,19 +71,21 @@ def test_documented_game_keeps_every_promise(
 
 
 def test_documented_simulated_player_plays_by_the_rules_and_keeps_the_score(
-    nim: AnyRuleset, kind: Kind
+    nim: AnyRuleset, kind: RulesetPlayer
 ) -> None:
     playout = Playout(nim, 2, "simulated")
     players = [str(player.player_id) for player in playout.origin.players]
     seats = [kind.behaviour(me, Random(seat)) for seat, me in enumerate(players)]
     score = kind.score(players)
-    playout.watch = lambda event: [each.see(event.type, event.payload) for each in (*seats, score)]
+    playout.watch = lambda event: [
+        each.on_event(event.type, event.payload) for each in (*seats, score)
+    ]
     playout.start()
     while (seat := playout.to_act()) is not None:
-        moves = [each.choose() for each in seats]
+        moves = [each.choose_move() for each in seats]
         assert moves[1 - seat] is None
         assert moves[seat] in playout.view(seat)["legal_moves"]
-        assert playout.refusal(seat, seats[seat].illegal_move()) is not None
+        assert playout.refusal(seat, seats[seat].make_illegal_move()) is not None
         playout.act(seat, moves[seat])
     assert playout.completed
     assert score.totals == playout.log[-1].payload["final_scores"]

@@ -323,6 +323,7 @@ def forget_made_up_keys(dsn: str) -> None:
     with psycopg.connect(as_superuser(dsn)) as admin:
         for table in ("signing_keys", "methods", "codes"):
             admin.execute(f"DELETE FROM playhall_auth.{table}".encode())
+        admin.execute("DELETE FROM webhook_endpoints")
 
 
 def serves(folder: Path, dsn: str) -> None:

@@ -20,7 +20,7 @@ ABSENT = ("server", "protocol", "persistence", "loadtest", "aiohttp", "pydantic"
 # Plays one game, with a connection that breaks at every fifth event.
 PLAYS = f"""
 import asyncio, importlib.util, random, sys
-from playhall import Event, Refused, connect
+from playhall import Event, RequestRefused, connect
 
 for name in {ABSENT!r}:
     assert importlib.util.find_spec(name) is None, name
@@ -33,12 +33,12 @@ async def main(url):
             assert isinstance(event, Event)
             indexes.append(event.event_index)
             if event.event_index % 5 == 4:
-                client.connection.interrupt()
+                client.connection.drop_websocket()
             moves = (await game.view())["legal_moves"]
             if moves:
                 try:
                     await game.act(random.choice(moves))
-                except Refused as refused:
+                except RequestRefused as refused:
                     assert refused.code == "game_over", refused
         assert client.connection.reconnects > 0
         summary = await client.http.get(f"/v1/games/{{game.game_id}}/summary")

@@ -47,6 +47,7 @@ READERS: list[tuple[str, ...]] = [
     ("migrate", "--down", "base"),
     ("replay", GAME),
     ("saves", "verify"),
+    ("seed", "narrative"),
     ("stats", "rebuild", "--verify"),
     ("telemetry", "report", "funnel"),
     ("verify", GAME),

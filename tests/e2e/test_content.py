@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 from tuf.ngclient import Updater
 
-from playhall import Content
-from playhall.http import Http
+from playhall import ContentFolder
+from playhall.http import HttpClient
 from tests.fixtures.http import bearer
 from tests.fixtures.node import SECRET_KEYS, Node
 from tests.fixtures.shell import Done, playhall
@@ -43,8 +43,8 @@ async def test_release_reaches_a_player_who_trusts_the_operators_root_alone(
         assert rotated.said.startswith("The key of timestamp is ")
         unknown = await asyncio.to_thread(run, "rotate-key", "king")
         assert (unknown.status, "There is no role 'king'" in unknown.said) == (1, True)
-        async with Http(node.url) as http:
-            content = Content(http, tmp_path / "content", client="1.0.0")
+        async with HttpClient(node.url) as http:
+            content = ContentFolder(http, tmp_path / "content", client="1.0.0")
             (installed,) = await content.update()
         verified = await asyncio.to_thread(
             _verified, node.url, root.out.encode(), package, tmp_path / "tuf"

@@ -11,7 +11,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from migrations import runner
-from persistence.cluster import Cluster
+from persistence.cluster import PostgresCluster
 from persistence.embedded import EmbeddedPostgres
 from tests.fixtures.node import Node
 from tests.fixtures.pgbouncer import IGNORED, pgbouncer
@@ -228,7 +228,7 @@ def test_standby_is_refused_and_so_is_a_wrong_password(tmp_path: Path, used_data
         assert "what target_session_attrs asks for" in line
     finally:
         server.stop()
-        Cluster(cluster).stop()
+        PostgresCluster(cluster).stop()
 
 
 # ------------------------------------------------------------------ poolers

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from playhall import Client, connect
-from playhall.errors import Refused
+from playhall.errors import RequestRefused
 from tests.fixtures.node import Node
 
 WAIT_S = 30
@@ -219,10 +219,10 @@ async def test_late_joiner_comes_in_by_the_code_as_a_spectator(node: Node) -> No
         await bob.call("game.leave", game_id=game_id)
         (game,) = await listed(node.url)
         assert not game["can_watch"]
-        with pytest.raises(Refused, match="game_not_found"):
+        with pytest.raises(RequestRefused, match="game_not_found"):
             await late.game(game_id, watch=True)
         entry = {"code": game["join_code"], "password": "sesame"}
-        with pytest.raises(Refused, match="join as a spectator"):
+        with pytest.raises(RequestRefused, match="join as a spectator"):
             await late.call("lobby.join", **entry, role="player")
         lobby = (await late.call("lobby.join", **entry, role="spectator"))["lobby"]
         assert (lobby["status"], lobby["game_id"]) == ("PLAYING", game_id)

@@ -48,6 +48,9 @@ async def test_settings_say_which_pages_may_ask_and_whose_word_counts(
                 async with web.post("/v1/auth/guest", json={}, headers=headers) as answer:
                     assert answer.status == status
                     assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
+                    assert "RateLimit" in answer.headers["Access-Control-Expose-Headers"]
+                    assert answer.headers["RateLimit-Policy"] == '"guests";q=1;w=60'
+                    assert answer.headers["RateLimit"] == '"guests";r=0;t=60'
 
 
 @pytest.mark.parametrize("path", ["/ws", "/peerjs/peerjs?key=peerjs&id=ann&token=t"])
@@ -73,7 +76,8 @@ async def test_no_answer_is_cached_or_sniffed_unless_it_says_so(
         async with aiohttp.ClientSession(node.url) as web:
             _, operations = await operations_of(web)
             succeeded = 0
-            for method, path, _ in operations:
+            tagged = set()
+            for method, path, operation in operations:
                 for headers in ({}, bearer(guest.token)):
                     for asked in {method, "HEAD" if method == "GET" else method}:
                         body = None if method == "GET" else {}
@@ -82,10 +86,22 @@ async def test_no_answer_is_cached_or_sniffed_unless_it_says_so(
                         ) as answer:
                             await answer.read()
                         place = (asked, path, answer.status)
-                        assert answer.headers["Cache-Control"] == "no-store", place
+                        kept = "no-store"
+                        if answer.status == 200 and "304" in operation["responses"]:
+                            kept = "private, no-cache"
+                            tagged.add((path, answer.headers["ETag"], "Authorization" in headers))
+                        assert answer.headers["Cache-Control"] == kept, place
                         assert answer.headers["X-Content-Type-Options"] == "nosniff", place
                         succeeded += answer.status == 200
             assert succeeded > 50
+            assert len({path for path, _, _ in tagged}) >= 5
+            for path, tag, is_signed_in in tagged:
+                headers = bearer(guest.token) if is_signed_in else {}
+                for known, status in ((f'"x", W/{tag}', 304), ('"x"', 200)):
+                    unchanged = headers | {"If-None-Match": known}
+                    async with web.get(address_of(path), headers=unchanged) as answer:
+                        assert (answer.status, answer.headers["ETag"]) == (status, tag), path
+                        assert bool(await answer.read()) == (status == 200), path
             for path in (
                 "/",
                 "/docs",

@@ -18,7 +18,7 @@ async def test_spectator_kicked_on_another_node_hears_no_more_of_the_game(
             at = {"lobby_id": opened["lobby"]["lobby_id"]}
             await guest.call("lobby.join", **at, role="spectator")
             await host.call("lobby.start", **at)
-            played = await host.started((await host.call("lobby.watch", **at))["lobby"])
+            played = await host.wait_for_game((await host.call("lobby.watch", **at))["lobby"])
             watched = await guest.game(played.game_id, watch=True)
 
             async def is_heard() -> bool:

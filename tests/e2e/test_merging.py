@@ -4,106 +4,15 @@ import asyncio
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import aiohttp
 import asyncpg
-import pytest
 
-from persistence.accounts.merge_decisions import DECISIONS
+from persistence.accounts.merge_decisions import MERGE_DECISIONS
+from tests.e2e.conftest import MERGE, PREVIEW, World
 from tests.faults.recording import table
 from tests.fixtures.http import bearer
-from tests.fixtures.node import Node
-from tests.fixtures.smtp import PostOffice, post_office, until
-
-GUEST, MERGE, PREVIEW = "/v1/auth/guest", "/v1/me/merge", "/v1/me/merge/preview"
-# Every table that can change for a person, as one text: an undone merge leaves all of it as it was.
-KEPT = (
-    "profiles",
-    "players",
-    "blueprints",
-    "wallets",
-    "account_roles",
-    "playhall_auth.methods",
-    "match_players",
-    "player_lifetime_stats",
-)
-
-
-@dataclass
-class World:
-    """A node, a client without a token, and the database as its owner."""
-
-    node: Node
-    web: aiohttp.ClientSession
-    owner: asyncpg.Connection
-    office: PostOffice
-
-    async def ask(
-        self, verb: str, path: str, who: dict[str, Any] | None = None, **body: Any
-    ) -> tuple[int, Any]:
-        headers = bearer(who["access_token"]) if who else {}
-        async with self.web.request(verb, path, json=body, headers=headers) as reply:
-            return reply.status, await reply.json()
-
-    async def good(
-        self, verb: str, path: str, who: dict[str, Any] | None = None, **body: Any
-    ) -> Any:
-        status, answer = await self.ask(verb, path, who, **body)
-        assert status == 200, answer
-        return answer
-
-    async def guest(self, **body: str) -> Any:
-        return await self.good("POST", GUEST, **body)
-
-    async def registered(self, email: str) -> Any:
-        """Register with an email address."""
-        await self.good("POST", "/v1/auth/email", email=email)
-        await until(lambda: self.office.to(email) != [])
-        text = self.office.to(email)[-1].get_content()
-        code = text.partition("/account/confirm#")[2].split()[0]
-        confirmed = await self.good(
-            "POST", "/v1/auth/email/confirm", code=code, password="correct horse"
-        )
-        return confirmed["tokens"]
-
-    async def preview(self, stays: Any, merged: Any) -> Any:
-        return await self.good("POST", PREVIEW, stays, access_token=merged["access_token"])
-
-    async def merged(self, stays: Any, merged: Any) -> Any:
-        token = (await self.preview(stays, merged))["merge_token"]
-        return await self.good("POST", MERGE, stays, merge_token=token)
-
-    async def rows(self) -> str:
-        """Read everything of people, but when it changed and how it is sealed."""
-        found = [
-            await self.owner.fetchval(
-                f"SELECT jsonb_agg(to_jsonb(t) - 'updated_at' - 'sealed' - 'platform_links'"
-                f" ORDER BY t::text)::text FROM {table} t"
-            )
-            for table in KEPT
-        ]
-        return "\n".join(str(each) for each in found)
-
-
-@pytest.fixture
-async def world(fresh_dsn: str, serving_dsn: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with post_office() as (office, port):
-        smtp_url = f"smtp+plain://127.0.0.1:{port}"
-        node = Node(tmp_path, serving_dsn, dev_login="1", smtp_url=smtp_url)
-        await asyncio.to_thread(node.start)
-        owner = await asyncpg.connect(fresh_dsn)
-        try:
-            async with aiohttp.ClientSession(node.url) as web:
-                yield World(node, web, owner, office)
-        finally:
-            await owner.close()
-            node.kill()
-    assert "Traceback" not in (said := "\n".join(node.output)), said
 
 
 async def test_both_sides_data_stays_and_comes_apart_again(world: World) -> None:
@@ -330,19 +239,6 @@ async def test_merges_and_erasures_at_once_are_one_after_the_other(world: World)
     )
 
 
-async def test_an_account_with_saves_is_not_merged_but_another_one_into_it(world: World) -> None:
-    player, guest = await world.guest(), await world.guest()
-    await world.good("POST", "/v1/saves", player, title="tale", state={}, mutation_id=str(uuid4()))
-    before = await world.rows()
-    status, refused = await world.ask("POST", PREVIEW, guest, access_token=player["access_token"])
-    assert (status, refused["code"]) == (409, "merge_blocked")
-    assert "save_slots" in refused["message"]
-    assert await world.rows() == before
-    done = await world.merged(player, guest)
-    slots = await world.good("GET", "/v1/saves", done["tokens"])
-    assert [slot["title"] for slot in slots["saves"]] == ["tale"]
-
-
 async def test_every_column_that_names_a_person_has_a_decision(
     fresh_dsn: str,
 ) -> None:
@@ -357,7 +253,7 @@ async def test_every_column_that_names_a_person_has_a_decision(
         " 'public.profiles'::regclass, 'public.players'::regclass)"
     )
     await owner.close()
-    assert {column for (column,) in columns} == set(DECISIONS), (
+    assert {column for (column,) in columns} == set(MERGE_DECISIONS), (
         "list in persistence/accounts/merge_decisions.py what a merge does with the column"
     )
     assert several == [], "a key of several columns that names a person cannot be moved"
@@ -365,5 +261,5 @@ async def test_every_column_that_names_a_person_has_a_decision(
 
 def test_privacy_page_lists_every_decision() -> None:
     page = Path("docs/operations/privacy.md").read_text("utf-8")
-    listed = [f"| `{column.removeprefix('public.')}` |" for column in DECISIONS]
+    listed = [f"| `{column.removeprefix('public.')}` |" for column in MERGE_DECISIONS]
     assert [row for row in listed if row not in page] == []

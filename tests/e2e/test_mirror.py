@@ -110,7 +110,7 @@ async def end(stage: Stage) -> Json:
 
 
 async def result(stage: Stage) -> Json:
-    (settled,) = await stage.store.settlements((await stage.day()).epoch_id)
+    (settled,) = await stage.store.list_settlements((await stage.day()).epoch_id)
     bots = orjson.loads(settled.result)["bots"]
     return {bot["recipient"]: {k: v for k, v in bot.items() if k != "bot_id"} for bot in bots}
 
@@ -123,11 +123,11 @@ async def imported(dsn: str) -> Json:
         stage = Stage(database, RlsDatabase(anonymous))
         await cast(stage)
         await stage.days.set_clock(MIDNIGHT + timedelta(days=2))
-        (kept,) = [one for one in await stage.days.profiles() if one.profile_key == "test-v1"]
+        (kept,) = [one for one in await stage.days.list_profiles() if one.profile_key == "test-v1"]
         store = ImportStore(database)
         text = [orjson.dumps({k: v for k, v in x.items() if k != "seq"}).decode() for x in LINES]
         now = await stage.days.now()
-        (found,) = parse_days(text, kept.profile, await store.bots(), now=now)
+        (found,) = parse_days(text, kept.profile, await store.list_bots(), now=now)
         times = day_times(found.day, kept.profile.cadence)
         new = NewDay(
             DAY, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, kept.profile

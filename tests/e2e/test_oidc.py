@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import asyncpg
 
-from server.domains.people.accounts.providers import challenge_of
+from server.domains.people.accounts.providers import compute_challenge
 from tests.faults.recording import table
 from tests.fixtures.http import bearer
 from tests.fixtures.node import Node
@@ -100,7 +100,7 @@ async def _sign_in(web: aiohttp.ClientSession, sub: str) -> Any:
 
 
 async def _start(web: aiohttp.ClientSession, provider: str) -> str:
-    query = {"redirect": TARGET, "challenge": challenge_of(VERIFIER)}
+    query = {"redirect": TARGET, "challenge": compute_challenge(VERIFIER)}
     path = f"/v1/auth/{provider}/start"
     async with web.get(path, params=query, allow_redirects=False) as reply:
         assert reply.status == 303, await reply.text()

@@ -59,6 +59,7 @@ async def test_story_is_played_by_commands_and_its_quest_rewarded(
                 "mutation_id": new_id(),
             }
             await ask(ann, "POST", f"/saves/{slot}/commands", commands)
+            assert "quest.available" in await _kinds(device, "quest.available")
             for verb in ("accept", "complete", "claim"):
                 done = await ask(ann, "POST", f"{quests}/keeper/{verb}")
             assert done["granted"]["currencies"] == {"gold": 5}

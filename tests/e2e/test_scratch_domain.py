@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from playhall import Refused, connect
+from playhall import RequestRefused, connect
 from tests.fixtures.http import bearer
 from tests.fixtures.node import SECRET_KEYS, Node
 from tests.fixtures.shell import Done, playhall
@@ -57,10 +57,10 @@ async def test_scratch_domain_is_served_with_all_that_it_declares(
                     await ann.call("guestbook.sign", line=line)
                 updates = ann.updates()
                 assert [(await anext(updates))["line"] for _ in LINES[1:]] == list(LINES[1:])
-                with pytest.raises(Refused, match="the maximum number of lines"):
+                with pytest.raises(RequestRefused, match="the maximum number of lines"):
                     await ann.call("guestbook.sign", line="Once more.")
                 for line in ("", "\0"):
-                    with pytest.raises(Refused, match=r"line: "):
+                    with pytest.raises(RequestRefused, match=r"line: "):
                         await ann.call("guestbook.sign", line=line)
                 async with http.get("/v1/guestbook") as answer:
                     assert await answer.json() == {"lines": list(reversed(LINES))}

@@ -13,6 +13,7 @@ import pytest
 
 from persistence.sealing import Seal, parse_keys
 from protocol.ids import UserId
+from server.domains.integrations.webhooks.service import secret_context
 from server.domains.people.accounts.sealed import method_context, method_indexes
 from tests.fixtures.node import SECRET_KEYS, Node
 from tests.fixtures.shell import playhall
@@ -141,6 +142,38 @@ def test_other_keys_than_those_that_sealed_are_refused(
 ) -> None:
     sealed_by(fresh_dsn, SECRET_KEYS)
     assert sentence in refusal(Node(tmp_path, serving_dsn, secret_keys=keys))
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        (OTHER, "PLAYHALL_SECRET_KEYS has no key 'test', which sealed the secrets of webhooks"),
+        (f"{OTHER},test:{'A' * 43}=", "is not the one that sealed the secrets of webhooks"),
+        ("", "secret.key is missing, and key 'test' sealed the secrets of webhooks"),
+    ],
+)
+def test_keys_that_do_not_open_secrets_of_webhooks_are_found_at_start(
+    tmp_path: Path, fresh_dsn: str, serving_dsn: str, keys: str, sentence: str
+) -> None:
+    endpoint_id = "5b3dd3ff-6d24-4f8d-8ee7-3c3cd0c3a5d3"
+    secret = Seal(lambda: parse_keys(SECRET_KEYS)).seal(
+        b"a secret", about=secret_context(endpoint_id)
+    )
+    with psycopg.connect(fresh_dsn) as connection:
+        connection.execute(
+            "INSERT INTO webhook_endpoints (endpoint_id, url, events, secret)"
+            " VALUES (%s, 'https://example.org', '{user.erased}', %s)",
+            [endpoint_id, secret],
+        )
+    assert sentence in refusal(Node(tmp_path, serving_dsn, secret_keys=keys))
+    assert not (tmp_path / "secret.key").exists()
+    forgotten = playhall(
+        *("keys", "forget", "test", "--yes", "--data-dir", tmp_path),
+        environment={"PLAYHALL_DATABASE_URL": serving_dsn, "PLAYHALL_SECRET_KEYS": OTHER},
+    )
+    assert "Deleted 1 webhooks" in forgotten.said
+    with Node(tmp_path, serving_dsn, secret_keys=OTHER):
+        pass
 
 
 def test_newer_keys_before_the_old_one_are_fine(

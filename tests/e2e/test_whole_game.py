@@ -10,7 +10,7 @@ import pytest
 from persistence.database import Database
 from persistence.games.store import GameStore
 from protocol.ids import GameId
-from server.domains.play.games.recovery import recover
+from server.domains.play.games.recovery import recover_game
 from server.domains.play.games.results import build_game_summary
 from server.rulesets import find_rulesets
 from tests.faults.client_line import Guest, Json, Line, lines, new_guests
@@ -144,7 +144,7 @@ async def _fold_again(dsn: str, game_id: str, stored: Json) -> None:
         game = await store.find(GameId(game_id))
         assert game is not None
         assert game.status == "completed"
-        fold = recover(game, await store.read_all(game.id), find_rulesets()["el_dorado"]).fold
+        fold = recover_game(game, await store.read_log(game.id), find_rulesets()["el_dorado"]).fold
     finally:
         await database.close()
     outcome = fold.outcome()

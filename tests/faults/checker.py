@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from persistence.eventlog.hashchain import canonical, genesis, link
+from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_hash
 from persistence.games.model import StoredGame
 from protocol.ids import GameId
 from server.gamekit.contract import Event, Outcome
-from server.gamekit.fold import AnyRuleset, Fold, Origin
-from server.gamekit.table import CMD, GAME_COMPLETED, INVALID_ACTION, Player, visible_payload
+from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
+from server.gamekit.table import CMD, GAME_COMPLETED, INVALID_ACTION, SeatedPlayer, visible_payload
 from server.rulesets import find_rulesets
 from tests.faults.recording import Json, Witness
 
@@ -78,9 +78,9 @@ def check_contiguous(game: StoredGame, log: Sequence[StoredEvent]) -> Iterator[s
     indexes = [event.event_index for event in log]
     if indexes != list(range(game.next_event_index)):
         yield f"the head is {game.next_event_index}, and the indexes are {indexes}"
-    previous = genesis(game.id)
+    previous = genesis_hash(game.id)
     for event in log:
-        previous = link(previous, event.event_index, event.type, canonical(event.payload))
+        previous = link_hash(previous, event.event_index, event.type, canonical_json(event.payload))
         if previous != event.hash:
             yield f"event {event.event_index} breaks the chain"
             return
@@ -187,9 +187,9 @@ def commands(game: StoredGame, log: Sequence[StoredEvent]) -> dict[tuple[int, in
 
 def refold(
     game: StoredGame, log: Sequence[StoredEvent]
-) -> tuple[Fold, dict[tuple[int, int], Done]]:
+) -> tuple[GameFold, dict[tuple[int, int], Done]]:
     """Fold a whole log, noting each command and what it was."""
-    fold = Fold(_origin(game, log[0].payload))
+    fold = GameFold(_origin(game, log[0].payload))
     done: dict[tuple[int, int], Done] = {}
     for stored in log:
         event = Event(stored.type, stored.payload)
@@ -206,7 +206,7 @@ def _plain(event: Event) -> Event:
     return Event(event.type, {key: value for key, value in event.payload.items() if key != CMD})
 
 
-def _origin(game: StoredGame, created: dict[str, Any]) -> Origin:
+def _origin(game: StoredGame, created: dict[str, Any]) -> GameOrigin:
     ruleset = RULESETS[game.ruleset]
-    players = tuple(Player(seat["player_id"], seat["bot"]) for seat in created["players"])
-    return Origin(ruleset, players, ruleset.config.model_validate(game.config), game.seed)
+    players = tuple(SeatedPlayer(seat["player_id"], seat["bot"]) for seat in created["players"])
+    return GameOrigin(ruleset, players, ruleset.config.model_validate(game.config), game.seed)

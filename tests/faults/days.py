@@ -10,7 +10,7 @@ import asyncpg
 import orjson
 
 from persistence.database import Database
-from persistence.epochs.store import Day
+from persistence.epochs.store import EpochDay
 from protocol.epochs import EpochNotFound
 from server.domains.compete.bots.rules import token_hash
 from tests.faults.conftest import Nodes
@@ -49,13 +49,13 @@ async def prepare(stage: Stage, **rules: object) -> None:
     await stage.at(MIDNIGHT - timedelta(days=7))
 
 
-async def begin(stage: Stage, number: int = 0) -> Day:
+async def begin(stage: Stage, number: int = 0) -> EpochDay:
     """Let a day begin, and wait until a node has made it live."""
     await stage.at(MIDNIGHT + timedelta(days=number, seconds=1))
     return await phase(stage, DAY + timedelta(days=number), "live")
 
 
-async def phase(stage: Stage, day: date, name: str) -> Day:
+async def phase(stage: Stage, day: date, name: str) -> EpochDay:
     """Wait until a day is in a phase."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
@@ -134,14 +134,14 @@ async def in_the_way(dsn: str, tables: Sequence[str]) -> AsyncIterator[Gate]:
 async def finished_once(stage: Stage, day: date) -> None:
     """Check a day that is archived: every phase once, no hole, one result, and the right one."""
     found = await stage.days.read_day(day)
-    events = [event async for event in stage.days.every_event(found.epoch_id)]
+    events = [event async for event in stage.days.iterate_events(found.epoch_id)]
     assert [event.version for event in events] == list(range(1, found.version + 1))
     payloads = [orjson.loads(event.payload) for event in events if event.type == "phase_changed"]
     assert [payload["phase"] for payload in payloads] == PHASES
-    (result,) = await stage.store.settlements(found.epoch_id)
+    (result,) = await stage.store.list_settlements(found.epoch_id)
     assert result.events_digest == found.events_digest
     assert await stage.steps.verify(found.epoch_id) == []
-    paid = await stage.store.payouts(found.epoch_id)
+    paid = await stage.store.list_payouts(found.epoch_id)
     assert sum(payout.bps for payout in paid) == 10_000
     assert sum(int(payout.amount_wei) for payout in paid) == found.pool_wei
     async with stage.database.acquire() as connection:

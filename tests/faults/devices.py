@@ -21,11 +21,16 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
-from playhall.errors import Json, Refused
-from playhall.saves import Request, SaveQueue
+from playhall.errors import Json, RequestRefused
+from playhall.saves import SaveQueue, SaveRequest
 from server.domains.progression.saves import rules
-from server.domains.progression.saves.rules import Content, Decision, NewRevision, OpenBranch
-from server.domains.progression.saves.states import written
+from server.domains.progression.saves.rules import (
+    NewRevision,
+    OpenBranch,
+    RevisionContent,
+    WriteDecision,
+)
+from server.domains.progression.saves.states import canonicalise_state
 
 T = TypeVar("T")
 
@@ -48,8 +53,8 @@ class Diverged(AssertionError):
 class Server(Protocol):
     """One slot on a server."""
 
-    async def put(self, request: Request) -> Json:
-        """Write; raise `RpcRefused`."""
+    async def put(self, request: SaveRequest) -> Json:
+        """Write; raise `RequestRefused`."""
 
     async def get(self) -> tuple[int, Json]:
         """Read the current revision and its state."""
@@ -75,25 +80,25 @@ class MemorySaves:
 
     def __init__(self) -> None:
         self._rules = rules.merge_rules(MERGE)  # type: ignore[arg-type]  # they are literals
-        first = NewRevision(1, (), "create", Content(written(START).state))
+        first = NewRevision(1, (), "create", RevisionContent(canonicalise_state(START).state))
         self._revisions = {1: first}
         self._current = 1
-        self._answers: dict[str, Json | Refused] = {}
+        self._answers: dict[str, Json | RequestRefused] = {}
         self._open: dict[str, OpenBranch] = {}
         self._resolved: dict[str, tuple[OpenBranch, int]] = {}
 
-    async def put(self, request: Request) -> Json:
+    async def put(self, request: SaveRequest) -> Json:
         answer = self._answers.get(request.mutation_id)
         if answer is None:
             answer = self._answers[request.mutation_id] = self._written(request)
-        if isinstance(answer, Refused):
+        if isinstance(answer, RequestRefused):
             raise answer
         return answer
 
-    def _written(self, request: Request) -> Json | Refused:
+    def _written(self, request: SaveRequest) -> Json | RequestRefused:
         parents = self._parents()
         branches = list(self._open.values())
-        ancestor = rules.where_merged(parents, request.base, self._current, branches)
+        ancestor = rules.find_merge_base(parents, request.base, self._current, branches)
         decision = rules.decide_write(
             last_revision=max(self._revisions),
             current=self._current,
@@ -101,13 +106,13 @@ class MemorySaves:
             base=request.base,
             ancestor=ancestor,
             ancestor_state=None if ancestor is None else self._state(ancestor),
-            theirs=Content(written(request.body["state"]).state),
+            theirs=RevisionContent(canonicalise_state(request.body["state"]).state),
             rules=self._rules,
             open_branches=branches,
         )
         return self._kept(decision)
 
-    def _kept(self, decision: Decision) -> Json | Refused:
+    def _kept(self, decision: WriteDecision) -> Json | RequestRefused:
         for new in decision.revisions:
             self._revisions[new.revision] = new
         own = decision.own.revision
@@ -116,7 +121,9 @@ class MemorySaves:
             base = self._open[conflict_id].base if decision.extends else decision.base
             self._open[conflict_id] = OpenBranch(conflict_id, base, own)
             current = {"revision": self._current, "state": self._state(self._current)}
-            return Refused("save_conflict", "", details={"revision": own, "current": current})
+            return RequestRefused(
+                "save_conflict", "", details={"revision": own, "current": current}
+            )
         self._current = decision.head.revision
         if decision.closes is not None:
             self._resolved[decision.closes] = (self._open.pop(decision.closes), self._current)
@@ -164,7 +171,7 @@ class MemorySaves:
 
     def _advance(self, parents: tuple[int, ...], state: Json) -> int:
         number = max(self._revisions) + 1
-        self._revisions[number] = NewRevision(number, parents, "resolve", Content(state))
+        self._revisions[number] = NewRevision(number, parents, "resolve", RevisionContent(state))
         self._current = number
         return number
 
@@ -189,7 +196,7 @@ class Simulation:
         self._steps = steps
         self._ids = 0
         self._devices = [self._device(number) for number in range(devices)]
-        self._sent: list[Request] = []  # that the network may deliver again
+        self._sent: list[SaveRequest] = []  # that the network may deliver again
         # How often the chapter is changed, where it might be; without that, there is no conflict.
         self._conflicting = self.chance.choice((0.0, 0.3, 1.0))
         # What the edits come to.
@@ -210,7 +217,7 @@ class Simulation:
     async def run(self) -> None:
         """Run all steps, then let everything arrive, and check."""
         for device in self._devices:
-            device.queue.learn(SLOT, *await self._server.get())
+            device.queue.update_from_server(SLOT, *await self._server.get())
         actions = [self._edit, self._send, self._pull, self._network, self._crash, self._again]
         weights = [10, 8, 3, 2, 1, 1]
         for step in range(self._steps):
@@ -224,7 +231,7 @@ class Simulation:
     # ------------------------------------------------------------------ what happens
 
     async def _edit(self, device: Device, step: int) -> None:
-        state = written(device.queue.state(SLOT)).state
+        state = canonicalise_state(device.queue.state(SLOT)).state
         state = {**state, "lore": list(state["lore"]), "saved_at": step + device.clock_error_s}
         change = self.chance.randint(-5, 9)
         state["gold"] += change
@@ -249,7 +256,7 @@ class Simulation:
         device.queue.write(SLOT, state)
 
     async def _send(self, device: Device, _: int) -> None:
-        if not device.is_online or (request := device.queue.next(SLOT)) is None:
+        if not device.is_online or (request := device.queue.next_request(SLOT)) is None:
             return
         self._store(device)
         self._sent.append(request)
@@ -258,25 +265,25 @@ class Simulation:
             return  # it never arrived
         await self._deliver(device, request, is_heard=loss >= 0.25)
 
-    async def _deliver(self, device: Device, request: Request, *, is_heard: bool) -> None:
+    async def _deliver(self, device: Device, request: SaveRequest, *, is_heard: bool) -> None:
         try:
             answer = await self._server.put(request)
-        except Refused as error:
+        except RequestRefused as error:
             if error.code != "save_conflict":
                 raise Diverged(f"{error} to a write from {request.base}") from error
             self.conflicts += 1
             if is_heard and self._is_next(device, request):
-                device.queue.refuse(request, error)
+                device.queue.on_refused(request, error)
                 details = error.details or {}
                 device.acknowledged[details["revision"]] = request.body["state"]
         else:
             if is_heard and self._is_next(device, request):
-                device.queue.accepted(request, answer)
+                device.queue.on_accepted(request, answer)
                 device.acknowledged[answer["revision"]] = request.body["state"]
         self._store(device)
 
-    def _is_next(self, device: Device, request: Request) -> bool:
-        waiting = device.queue.next(SLOT)
+    def _is_next(self, device: Device, request: SaveRequest) -> bool:
+        waiting = device.queue.next_request(SLOT)
         return waiting is not None and waiting.mutation_id == request.mutation_id
 
     async def _again(self, _: Device, __: int) -> None:
@@ -284,13 +291,13 @@ class Simulation:
         if self._sent:
             try:
                 await self._server.put(self.chance.choice(self._sent))
-            except Refused as error:
+            except RequestRefused as error:
                 if error.code != "save_conflict":
                     raise Diverged(str(error)) from error
 
     async def _pull(self, device: Device, _: int) -> None:
         if device.is_online:
-            device.queue.learn(SLOT, *await self._server.get())
+            device.queue.update_from_server(SLOT, *await self._server.get())
 
     async def _network(self, device: Device, _: int) -> None:
         device.is_online = not device.is_online
@@ -322,12 +329,12 @@ class Simulation:
     async def _settle(self) -> None:
         """Connect everybody, send everything, decide everything, and read it."""
         for device in self._devices:
-            while (request := device.queue.next(SLOT)) is not None:
+            while (request := device.queue.next_request(SLOT)) is not None:
                 await self._deliver(device, request, is_heard=True)
         while conflicts := await self._server.open_conflicts():
             await self._resolve(conflicts[0])
         for device in self._devices:
-            device.queue.learn(SLOT, *await self._server.get())
+            device.queue.update_from_server(SLOT, *await self._server.get())
 
     async def _check(self) -> None:
         current, state = await self._server.get()

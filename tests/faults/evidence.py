@@ -6,7 +6,7 @@ import orjson
 
 from persistence.database import Connection, Database
 from persistence.games.model import StoredGame
-from persistence.games.store import SQL, stored_game
+from persistence.games.store import SQL, parse_game_row
 from protocol.ids import GameId
 from server.core.clock import wire_time
 from tests.faults.checker import Evidence, StoredEvent, findings
@@ -53,7 +53,7 @@ async def _read(database: Database) -> Evidence:
 
 async def _game(connection: Connection, game_id: GameId) -> StoredGame | None:
     record = await connection.fetchrow(SQL["find_game"], game_id)
-    return None if record is None else stored_game(record)
+    return None if record is None else parse_game_row(record)
 
 
 async def _log(connection: Connection, game_id: GameId) -> list[StoredEvent]:

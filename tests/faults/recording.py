@@ -165,7 +165,7 @@ class Player:
             await self.see(len(self.witness.events))
 
     async def call(self, command: str, **fields: object) -> Json:
-        """Ask for something that may be asked again; raise `RpcRefused` where that is of no use."""
+        """Ask for something that may be repeated; raise `Refused` if that cannot help."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
@@ -224,7 +224,7 @@ class Player:
         witness.seat = reply["seat"]
 
     async def ask(self, command: str, **fields: object) -> Json:
-        """Ask on the present connection; raise `RpcRefused`, or one of `GONE`."""
+        """Ask on the present connection; raise `Refused`, or one of `GONE`."""
         reply = await self.exchange(command, **fields)
         if reply["type"] == "error":
             raise Refused(reply)

@@ -10,7 +10,7 @@ import pytest
 from persistence.database import Database
 from persistence.games.store import GameStore
 from protocol.ids import GameId
-from server.domains.play.games.recovery import recover
+from server.domains.play.games.recovery import recover_game
 from server.rulesets import find_rulesets
 from tests.faults.client_line import Line, lines, new_guests, sit_down
 from tests.faults.conftest import Nodes, Rounds
@@ -202,7 +202,7 @@ async def _verify(dsn: str, game_id: str) -> None:
         store = GameStore(database, node="checker")
         game = await store.find(GameId(game_id))
         assert game is not None
-        rows = await store.read_all(game.id)  # departures may still be coming in
-        recover(game, rows[: game.next_event_index], find_rulesets()["relay"])
+        rows = await store.read_log(game.id)  # departures may still be coming in
+        recover_game(game, rows[: game.next_event_index], find_rulesets()["relay"])
     finally:
         await database.close()

@@ -11,7 +11,7 @@ from random import Random
 import psycopg
 import pytest
 
-from persistence.cluster import Cluster
+from persistence.cluster import PostgresCluster
 from persistence.embedded import EmbeddedPostgres
 from tests.faults.bundled import WAIT_S, said, wait_until
 from tests.faults.conftest import Rounds
@@ -69,7 +69,7 @@ async def test_killed_backend_leaves_games_going_on(used_folder: Path) -> None:
 
 
 def backends_of(node: Node) -> list[int]:
-    cluster = Cluster(node.folder / "postgres" / "cluster")
+    cluster = PostgresCluster(node.folder / "postgres" / "cluster")
     with psycopg.connect(cluster.dsn) as connection:
         return [
             pid

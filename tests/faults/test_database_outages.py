@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from persistence.cluster import Cluster
+from persistence.cluster import PostgresCluster
 from persistence.embedded import SETTINGS, EmbeddedPostgres
 from server.domains.play.games.live_game import AHEAD_EVENTS_MAX
 from tests.faults.conftest import Nodes, Rounds
@@ -51,7 +51,7 @@ async def own_postgres(data_dir: Path) -> AsyncIterator[tuple[str, str]]:
 
 async def start_again(data_dir: Path) -> None:
     """Start a PostgreSQL that died."""
-    await asyncio.to_thread(Cluster(data_dir / "cluster").ensure_running, SETTINGS)
+    await asyncio.to_thread(PostgresCluster(data_dir / "cluster").ensure_running, SETTINGS)
 
 
 async def test_postgres_that_is_killed_and_started_again_loses_nothing(

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from persistence.database import Database
-from persistence.epochs.store import Day
+from persistence.epochs.store import EpochDay
 from persistence.rls import RlsDatabase
 from server.domains.compete.epochs.board import event_json
 from tests.faults.conftest import Nodes, Rounds
@@ -138,7 +138,7 @@ class Hopper:
         self._lines[0].events.clear()
 
 
-async def is_the_log(stage: Stage, day: Day, events: list[Json]) -> None:
+async def is_the_log(stage: Stage, day: EpochDay, events: list[Json]) -> None:
     """Check that a watcher saw each event since the day began, once and in order."""
     stored = await stage.days.read_events(day.epoch_id, after=day.version, limit=len(events) + 1)
     log = [orjson.loads(event_json(day.epoch_id, event)) for event in stored]
@@ -196,7 +196,7 @@ async def cut_off(connection: asyncpg.Connection, figures: Figures) -> None:
         await asyncio.sleep(CUTS_EVERY_S)
 
 
-async def claim_all_day(bot: Line, day: Day) -> set[int]:
+async def claim_all_day(bot: Line, day: EpochDay) -> set[int]:
     """Claim until the day is over; gives the versions that were acknowledged."""
     accepted: set[int] = set()
     while True:
@@ -222,6 +222,6 @@ async def test_a_leader_that_goes_away_lets_another_lead_at_once(
     await prepare(stage)
     both = await two_nodes(nodes, serving_dsn)
     first = await leader(stage.database, both)
-    name = await stage.store.leader()
+    name = await stage.store.read_leader()
     assert await asyncio.to_thread(first.stop) == 0
-    assert await stage.store.leader() != name
+    assert await stage.store.read_leader() != name

@@ -20,7 +20,7 @@ from server.domains.people.accounts.browser_sign_in import (
     start_path,
 )
 from server.domains.people.accounts.discord import DISCORD
-from server.domains.people.accounts.providers import challenge_of
+from server.domains.people.accounts.providers import compute_challenge
 from tests.faults.client_line import Json
 from tests.faults.conftest import Nodes
 from tests.faults.table import Figures
@@ -86,7 +86,7 @@ class Browser:
 
     async def go(self) -> str:
         """Go to Discord and agree there; gives the address that one is sent back to."""
-        query = {"redirect": TARGET, "challenge": challenge_of(self.verifier)}
+        query = {"redirect": TARGET, "challenge": compute_challenge(self.verifier)}
         async with self.http.get(START, params=query, allow_redirects=False) as reply:
             assert reply.status == 303, await reply.text()
             return self.world.there.consent(reply.headers["Location"])
@@ -223,7 +223,7 @@ async def test_code_of_ours_is_worth_nothing_with_another_verifier(
     async with browser(world) as honest, browser(world) as thief:
         _, code = await honest.come_back(await honest.go())
         before = world.rows()
-        for verifier in (thief.verifier, challenge_of(honest.verifier), "x" * 43):
+        for verifier in (thief.verifier, compute_challenge(honest.verifier), "x" * 43):
             status, refusal = await thief.exchange(code, verifier)
             assert (status, refusal.get("code")) == BAD_CODE
             figures.count("OAuth lies refused")

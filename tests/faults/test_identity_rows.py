@@ -54,26 +54,26 @@ async def cancel_after(turns: int, rls: RlsDatabase, who: Requester) -> bool:
 
 
 async def ask_slowly(rls: RlsDatabase, who: Requester) -> None:
-    async with rls.of(who) as connection:
+    async with rls.as_user(who) as connection:
         assert (await connection.fetchrow(WHO))["user_id"] == who.user_id
         await connection.execute("SELECT count(*) FROM generate_series(1, 100000)")
 
 
 async def assert_nobody_is_left(rls: RlsDatabase) -> None:
     """Ask as nobody, as the bare connection, and as somebody else."""
-    async with rls.of(None) as connection:
+    async with rls.as_user(None) as connection:
         assert tuple(await connection.fetchrow(WHO))[:2] == (None, "anon")
     async with rls._database.acquire() as connection:
         assert tuple(await connection.fetchrow(WHO)) == (None, "anon", "")
     other = somebody()
-    async with rls.of(other) as connection:
+    async with rls.as_user(other) as connection:
         assert tuple(await connection.fetchrow(WHO))[:2] == (other.user_id, "authenticated")
 
 
 async def test_request_that_fails_never_lends_its_identity(pool_of_one: RlsDatabase) -> None:
     for statement in ("SELECT 1 / 0", "SELECT * FROM playhall_auth.sessions", "SET ROLE postgres"):
         with suppress(Exception):
-            async with pool_of_one.of(somebody()) as connection:
+            async with pool_of_one.as_user(somebody()) as connection:
                 await connection.execute(statement)
         await assert_nobody_is_left(pool_of_one)
 
@@ -81,7 +81,7 @@ async def test_request_that_fails_never_lends_its_identity(pool_of_one: RlsDatab
 async def test_role_that_was_set_for_longer_does_not_outlive_the_loan(
     pool_of_one: RlsDatabase,
 ) -> None:
-    async with pool_of_one.of(None) as connection:
+    async with pool_of_one.as_user(None) as connection:
         await connection.execute("SET ROLE authenticated")
         await connection.execute(
             "SELECT set_config('request.jwt.claims', '{\"sub\": \"x\"}', false)"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from playhall.errors import Json, Refused
-from playhall.saves import Request
+from playhall.errors import Json, RequestRefused
+from playhall.saves import SaveRequest
 from server.domains.progression.saves import rules
 from tests.faults.conftest import Rounds
 from tests.faults.devices import Diverged, MemorySaves, simulate
@@ -58,7 +58,7 @@ def _union_keeps_removed(rule: Any, base: Any, ours: Any, theirs: Any) -> Any:
 
 
 def _oldest_base(parents: Any, one: int, other: int) -> int:
-    return min(rules.ancestors(parents, one) & rules.ancestors(parents, other))
+    return min(rules.list_ancestors(parents, one) & rules.list_ancestors(parents, other))
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def _oldest_base(parents: Any, one: int, other: int) -> int:
         ("_decided", _max_is_ours),
         ("_decided", _union_keeps_removed),
         ("merge_base", _oldest_base),
-        ("same", lambda one, other: False),
-        ("merge", lambda base, ours, theirs, _, **__: rules.Merged(theirs, [])),
-        ("merge", lambda base, ours, theirs, _, **__: rules.Merged(ours, [])),
-        ("where_merged", lambda parents, base, current, _: _MERGE_BASE(parents, base, current)),
+        ("json_equal", lambda one, other: False),
+        ("merge", lambda base, ours, theirs, _, **__: rules.MergeResult(theirs, [])),
+        ("merge", lambda base, ours, theirs, _, **__: rules.MergeResult(ours, [])),
+        ("find_merge_base", lambda parents, base, current, _: _MERGE_BASE(parents, base, current)),
     ],
 )
 def test_broken_rule_makes_the_simulation_fail(
@@ -86,7 +86,7 @@ def test_broken_rule_makes_the_simulation_fail(
 class _Forgetful(MemorySaves):
     """Carries out every request, also one that it has carried out before."""
 
-    async def put(self, request: Request) -> Json:
+    async def put(self, request: SaveRequest) -> Json:
         self._answers.clear()
         return await super().put(request)
 
@@ -94,10 +94,10 @@ class _Forgetful(MemorySaves):
 class _Careless(MemorySaves):
     """Lets go of branches that are in conflict."""
 
-    async def put(self, request: Request) -> Json:
+    async def put(self, request: SaveRequest) -> Json:
         try:
             return await super().put(request)
-        except Refused:
+        except RequestRefused:
             self._open.clear()
             raise
 

@@ -180,6 +180,6 @@ async def test_of_two_nodes_that_claim_a_game_at_once_one_wins(
         game_id = await add_game(connection)
         for race in range(rounds(50, 1000)):
             await connection.execute("UPDATE games SET owner_node = 'dead' WHERE id = $1", game_id)
-            claims = await asyncio.gather(*(store.claim(game_id) for store in stores))
+            claims = await asyncio.gather(*(store.claim_game(game_id) for store in stores))
             assert [claim.owner_epoch for claim in claims if claim] == [race + 2]
             figures.count("races of two nodes for a game, one winner each")

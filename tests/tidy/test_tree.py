@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.queries import Queries, load
+from persistence.queries import NamedQueries, load_queries
 from tests.tidy.source import ROOT, modules
 
 SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ")
@@ -20,17 +20,15 @@ NOT_USED_BY_US = {"eth-hash"}
 CALLED_FROM_OUTSIDE = {
     *("on_ws_connected", "on_ws_frame", "on_ws_disconnected", "writelines"),
     *("feed_data", "feed_eof"),
-    *("field_title_should_be_set", "down_revision", "interrupt"),
-    "add_upgrade",  # by title packages
-    "sync",  # by games
-    "suspect",  # by quests
+    *("field_title_should_be_set", "down_revision", "drop_websocket"),
+    *("add_upgrade", "read_query_file"),  # by title packages
 }
 
 
-def every_query() -> list[tuple[Path, Queries]]:
+def every_query() -> list[tuple[Path, NamedQueries]]:
     folder = ROOT / "persistence"
     found = [
-        (path, load(str(path.relative_to(folder).with_suffix(""))))
+        (path, load_queries(str(path.relative_to(folder).with_suffix(""))))
         for path in folder.rglob("*.sql")
     ]
     assert found

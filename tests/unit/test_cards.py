@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 
-from server.gamekit.cards import CARDS, Card, beats, pack, shuffled_pack, winning_index
+from server.gamekit.cards import CARDS, Card, beats, make_pack, shuffled_pack, winning_index
 
 
 def cards(*ids: str) -> list[Card]:
@@ -13,7 +13,7 @@ def cards(*ids: str) -> list[Card]:
 
 @pytest.mark.parametrize(("decks", "size"), [(1, 52), (2, 104)])
 def test_pack_has_every_card_once(decks: int, size: int) -> None:
-    assert size == len(set(pack(decks)))
+    assert size == len(set(make_pack(decks)))
 
 
 def test_id_says_deck_suit_and_rank() -> None:
@@ -27,9 +27,9 @@ def test_what_is_no_id_is_no_card(text: str) -> None:
 
 
 def test_unshuffled_pack_runs_from_the_two_of_spades_to_the_ace_of_clubs() -> None:
-    assert [card.id for card in pack(1)[:2]] == ["d0:spades:2", "d0:spades:3"]
-    assert pack(1)[-1].id == "d0:clubs:A"
-    assert pack(2)[52].id == "d1:spades:2"
+    assert [card.id for card in make_pack(1)[:2]] == ["d0:spades:2", "d0:spades:3"]
+    assert make_pack(1)[-1].id == "d0:clubs:A"
+    assert make_pack(2)[52].id == "d1:spades:2"
 
 
 def test_cards_sort_by_rank_then_suit_then_deck() -> None:

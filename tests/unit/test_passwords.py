@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import Overloaded
-from server.core.passwords import WAITING_MAX, HashClient, PasswordHasher
+from server.core.passwords import WAITING_MAX, HashRequester, PasswordHasher
 
-ANN = HashClient.at("sign-in", "192.0.2.1")
-EVE = HashClient.at("lobby", "198.51.100.1")
+ANN = HashRequester.at("sign-in", "192.0.2.1")
+EVE = HashRequester.at("lobby", "198.51.100.1")
 ALL_AT_ONCE = WAITING_MAX + os.cpu_count()  # type: ignore[operator]  # known here
 
 
@@ -51,7 +51,7 @@ async def test_flood_of_one_purpose_does_not_hold_up_another(passwords: Password
 async def test_flood_of_one_network_does_not_hold_up_another(passwords: PasswordHasher) -> None:
     flood = [asyncio.create_task(passwords.hash(str(n), EVE)) for n in range(20)]
     await asyncio.sleep(0)
-    await passwords.hash("open sesame", HashClient.at("lobby", "203.0.113.9"))
+    await passwords.hash("open sesame", HashRequester.at("lobby", "203.0.113.9"))
     assert sum(not guess.done() for guess in flood) >= 10
     for guess in flood:
         guess.cancel()
@@ -63,7 +63,7 @@ async def test_where_too_many_wait_the_busiest_network_is_refused(
 ) -> None:
     flood = [asyncio.create_task(passwords.hash(str(n), EVE)) for n in range(ALL_AT_ONCE)]
     await asyncio.sleep(0)
-    other = asyncio.create_task(passwords.hash("open", HashClient.at("lobby", "203.0.113.9")))
+    other = asyncio.create_task(passwords.hash("open", HashRequester.at("lobby", "203.0.113.9")))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     refused = [guess for guess in flood if guess.done()]

@@ -54,7 +54,7 @@ from server.core.events import PlayerConnected
 from server.domains.contract import Domain
 from server.gateway.http.endpoints import Endpoint
 from server.gateway.metrics import MetricsCollector, MetricSource
-from server.gateway.session.sessions import Route
+from server.gateway.session.sessions import CommandRoute
 from server.titles.polls.wire import Poll, Profile, Vote
 
 
@@ -73,12 +73,19 @@ def connected(event):
 def build(services):
     return Domain(
         name="polls",
-        commands={Vote: Route(awaited=vote)},
+        commands={Vote: CommandRoute(awaited=vote)},
         endpoints=[Endpoint("GET", "/v1/polls/{poll_id}", "Read.", read, answer=Poll)],
         listens={PlayerConnected: connected},
         metrics=[MetricsCollector(counters=[MetricSource("polls_votes", "Votes.", lambda: 0)])],
     )
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settled() -> None:
+    """Keep what earlier tests left out of the searches for garbage: there is one for each test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -122,14 +129,29 @@ def test_package_as_it_should_be_is_accepted(folder: Path) -> None:
             "wire",
             "COMMANDS = (Vote,)",
             "",
-            "polls.vote has a Route, but is not in COMMANDS; add it",
+            "polls.vote has a CommandRoute, but is not in COMMANDS; add it",
         ),
         ("wire", "polls.vote", "lobby.create", "a command lobby.create already; choose another"),
         ("wire", '"poll_closed"', '"not_found"', "the code 'not_found', which another error has"),
         ("domain", "answer=Poll", "answer=Profile", "schemas are called Profile; choose another"),
-        ("domain", "Vote: Route(awaited=vote)", "", "polls.vote is in COMMANDS, but has no Route"),
-        ("domain", "awaited=vote", "immediate=vote", "is an `async def`; write Route(awaited=…)"),
-        ("domain", "Route(awaited=vote)", "Route()", "the Route of polls.vote needs a handler"),
+        (
+            "domain",
+            "Vote: CommandRoute(awaited=vote)",
+            "",
+            "polls.vote is in COMMANDS, but has no CommandRoute",
+        ),
+        (
+            "domain",
+            "awaited=vote",
+            "immediate=vote",
+            "is an `async def`; write CommandRoute(awaited=…)",
+        ),
+        (
+            "domain",
+            "CommandRoute(awaited=vote)",
+            "CommandRoute()",
+            "the CommandRoute of polls.vote needs a handler",
+        ),
         ("domain", "return Domain", "1 / 0, Domain", "build(services) fails: ZeroDivisionError"),
         ("domain", "return Domain", "Domain", "returns NoneType; return a Domain"),
         ("domain", "/v1/polls/{poll_id}", "/v1/polls/{", "the path '/v1/polls/{' cannot be used"),

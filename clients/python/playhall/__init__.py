@@ -20,23 +20,31 @@ their own connections, such as the load tester:
 """
 
 from playhall.client import Client, Event, Game, connect
-from playhall.content import Content, Installed
-from playhall.errors import ClientError, Damaged, Json, Lost, OutOfOrder, Refused, Unreachable
+from playhall.content import ContentFolder, InstalledPackage
+from playhall.errors import (
+    ClientError,
+    ConnectionLost,
+    DataDamaged,
+    EventOutOfOrder,
+    Json,
+    RequestRefused,
+    ServerUnreachable,
+)
 from playhall.saves import OfflineSaves
 
 __all__ = [
     "Client",
     "ClientError",
-    "Content",
-    "Damaged",
+    "ConnectionLost",
+    "ContentFolder",
+    "DataDamaged",
     "Event",
+    "EventOutOfOrder",
     "Game",
-    "Installed",
+    "InstalledPackage",
     "Json",
-    "Lost",
     "OfflineSaves",
-    "OutOfOrder",
-    "Refused",
-    "Unreachable",
+    "RequestRefused",
+    "ServerUnreachable",
     "connect",
 ]

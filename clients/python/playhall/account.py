@@ -4,11 +4,11 @@ import asyncio
 import time
 from typing import Final
 
-from playhall.errors import Json, Refused
-from playhall.http import Http, full_jitter_s
+from playhall.errors import Json, RequestRefused
+from playhall.http import HttpClient, full_jitter_pause_s
 
 # Tokens are renewed when this share of their life is over.
-RENEW_AT: Final = 0.7
+RENEW_AT_SHARE: Final = 0.7
 TRIES_MAX: Final = 20
 PAUSE_CAP_S: Final = 5.0
 
@@ -16,30 +16,30 @@ PAUSE_CAP_S: Final = 5.0
 class Account:
     """An account's tokens; one that has only an access token cannot be renewed."""
 
-    def __init__(self, http: Http, token: str) -> None:
+    def __init__(self, http: HttpClient, token: str) -> None:
         self.token = token
         self.refresh_token: str | None = None
         self._http = http
         self._renew_at = float("inf")
 
     @classmethod
-    async def guest(cls, http: Http, name: str | None = None) -> "Account":
+    async def sign_in_as_guest(cls, http: HttpClient, name: str | None = None) -> "Account":
         """Sign in as a new guest; waits while the server takes no more guests for now."""
         account = cls(http, "")
         body = {} if name is None else {"display_name": name}
         for attempt in range(TRIES_MAX):
             try:
                 account._take(await http.post("/v1/auth/guest", body))
-            except Refused as refused:
+            except RequestRefused as refused:
                 if not refused.retry or attempt == TRIES_MAX - 1:
                     raise
-                await asyncio.sleep(full_jitter_s(attempt + 3, cap_s=PAUSE_CAP_S))
+                await asyncio.sleep(full_jitter_pause_s(attempt + 3, cap_s=PAUSE_CAP_S))
             else:
                 break
         return account
 
     @classmethod
-    async def returning(cls, http: Http, refresh_token: str) -> "Account":
+    async def sign_in_again(cls, http: HttpClient, refresh_token: str) -> "Account":
         """Sign in again with a refresh token, which is used up by that."""
         account = cls(http, "")
         account.refresh_token = refresh_token
@@ -47,7 +47,7 @@ class Account:
         return account
 
     @property
-    def is_due(self) -> bool:
+    def needs_renewal(self) -> bool:
         """Whether it is time for a new access token."""
         return time.monotonic() >= self._renew_at
 
@@ -59,4 +59,4 @@ class Account:
     def _take(self, tokens: Json) -> None:
         self.token = str(tokens["access_token"])
         self.refresh_token = str(tokens["refresh_token"])
-        self._renew_at = time.monotonic() + float(tokens["expires_in"]) * RENEW_AT
+        self._renew_at = time.monotonic() + float(tokens["expires_in"]) * RENEW_AT_SHARE

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from playhall.account import Account
 from playhall.connection import Connection
-from playhall.errors import ClientError, Json, Refused
+from playhall.errors import ClientError, Json, RequestRefused
 from playhall.game import GAME_COMPLETED, GameStream, event_index_of
-from playhall.http import Http
+from playhall.http import HttpClient
 
 # How many events of a game may wait to be read. The rest is asked for again when they were.
 EVENTS_MAX: Final = 1024
@@ -48,7 +48,7 @@ class Client:
     def __init__(
         self, url: str, *, name: str | None, token: str | None, refresh_token: str | None
     ) -> None:
-        self.http = Http(url)
+        self.http = HttpClient(url)
         self._refresh_token = refresh_token
         self._name = name
         self._token = token
@@ -86,19 +86,22 @@ class Client:
 
     async def player_id(self) -> str:
         """Say who this is."""
-        await self._connection.ready()
+        await self._connection.wait_until_ready()
         return str(self._connection.welcome["player_id"])
 
     async def call(self, command: str, **fields: object) -> Json:
-        """Send a command (`"lobby.create"`) and give its reply; raise `RpcRefused` or `Lost`."""
+        """Send a command (`"lobby.create"`) and return its reply.
+
+        Raises `RequestRefused` or `ConnectionLost`.
+        """
         return await self._connection.call(command, **fields)
 
     async def quick_play(self, ruleset: str, **options: object) -> "Game":
         """Join players who wait, or get bots; gives the game once it has started."""
         reply = await self.call("lobby.quick_play", ruleset=ruleset, **options)
-        return await self.started(reply["lobby"])
+        return await self.wait_for_game(reply["lobby"])
 
-    async def started(self, lobby: Json) -> "Game":
+    async def wait_for_game(self, lobby: Json) -> "Game":
         """Wait until a lobby's game has started, and follow it."""
         if lobby["game_id"] is not None:
             return await self.game(lobby["game_id"])
@@ -107,7 +110,9 @@ class Client:
                 if update["lobby"]["game_id"] is not None:
                     return await self.game(update["lobby"]["game_id"])
                 if update["lobby"]["status"] == "CLOSED":
-                    raise Refused("lobby_closed", "The lobby was closed before the game started.")
+                    raise RequestRefused(
+                        "lobby_closed", "The lobby was closed before the game started."
+                    )
         raise AssertionError("updates end only with an error")
 
     async def game(self, game_id: str, *, watch: bool = False) -> "Game":
@@ -130,8 +135,8 @@ class Client:
         if self._token is not None:
             return Account(self.http, self._token)
         if self._refresh_token is not None:
-            return await Account.returning(self.http, self._refresh_token)
-        return await Account.guest(self.http, self._name)
+            return await Account.sign_in_again(self.http, self._refresh_token)
+        return await Account.sign_in_as_guest(self.http, self._name)
 
     def _take_update(self, update: Json) -> None:
         self._updates.append(update)
@@ -145,7 +150,7 @@ class Game:
         self.game_id = game_id
         self.stream = GameStream(
             game_id,
-            connection.moves_of(game_id),
+            connection.track_moves(game_id),
             on_event=self._take,
             on_failure=lambda _: self._arrived.set(),
             as_player=not watch,
@@ -181,7 +186,7 @@ class Game:
         if self.stream.failure is not None:
             raise self.stream.failure
         index: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.stream.moves.make(move, partial(_settle, index), expected_head=expected_head)
+        self.stream.moves.send_move(move, partial(_settle, index), expected_head=expected_head)
         return await index
 
     async def view(self) -> Json:

@@ -4,8 +4,8 @@ What happens on a connection, in order: `session.hello`; `game.resume` (or `game
 followed game, from the event after its last one; then, in any order, commands, events, updates
 and a `session.ping` each heartbeat. When the websocket closes:
 
-1. every command that waits for a reply fails with `Lost`. `call` sends those again that only
-   read; moves are repeated by `game.Moves`, under the numbers that they had;
+1. every command that waits for a reply fails with `ConnectionLost`. `call` sends those again that
+   only read; moves are repeated by `game.MoveQueue`, under the numbers that they had;
 2. unless the close code forbids it, a new websocket is opened after a random pause, which grows
    with every attempt that got no greeting;
 3. streams resume, so that what was missed arrives before anything new.
@@ -22,15 +22,22 @@ from typing import Final
 import orjson
 
 from playhall.account import Account
-from playhall.errors import ClientError, Json, Lost, OutOfOrder, Refused, Unreachable
-from playhall.game import GameStream, Moves, OnReply
-from playhall.http import full_jitter_s
+from playhall.errors import (
+    ClientError,
+    ConnectionLost,
+    EventOutOfOrder,
+    Json,
+    RequestRefused,
+    ServerUnreachable,
+)
+from playhall.game import GameStream, MoveQueue, OnReply
+from playhall.http import full_jitter_pause_s
 from playhall.transport import (
     ABNORMAL,
-    Closed,
     OnFrame,
     OpenTransport,
     Transport,
+    WebsocketClosed,
     open_websocket,
 )
 
@@ -70,7 +77,7 @@ class Connection:
         self._url = url
         self._open_transport = open_transport
         self._on_update = on_update
-        self._on_frame: OnFrame = on_frame or self.receive
+        self._on_frame: OnFrame = on_frame or self.handle_frame
         self._transport: Transport | None = None
         self._ready = asyncio.Event()  # greeted and resumed, or failed for good
         self._closing = asyncio.Event()
@@ -79,12 +86,12 @@ class Connection:
         self._next_id = 0
         self._heard_at = 0.0  # when the last frame came, monotonic
         self._pause_s = 0.0  # what a closing server asked for, before the next attempt
-        self._refusal: Refused | None = None  # of the greeting, where a retry is of no use
+        self._refusal: RequestRefused | None = None  # of the greeting, where a retry is of no use
 
     # ------------------------------------------------------------------ what is asked
 
     async def call(self, command: str, **fields: object) -> Json:
-        """Send a command and wait for its reply; raise `RpcRefused` or `Lost`.
+        """Send a command and wait for its reply; raise `RequestRefused` or `ConnectionLost`.
 
         A command that only reads is sent again if the connection was lost meanwhile.
         """
@@ -93,9 +100,11 @@ class Connection:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     return await self._call(command, fields)
             except TimeoutError:
-                raise Lost(f"{command} was not answered within {CALL_TIMEOUT_S:.0f} s.") from None
+                raise ConnectionLost(
+                    f"{command} was not answered within {CALL_TIMEOUT_S:.0f} s."
+                ) from None
 
-    async def ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until the connection is up; raise what keeps it from coming up for good."""
         if not self._ready.is_set():
             await self._ready.wait()
@@ -104,13 +113,13 @@ class Connection:
 
     async def follow(self, stream: GameStream) -> None:
         """Follow a game from its next index on, now and after every interruption."""
-        await self.ready()
+        await self.wait_until_ready()
         self.streams[stream.game_id] = stream
         try:
             await self._start_stream(stream)
-        except Lost:
-            await self.ready()  # by then, the new connection has resumed it
-        except Refused:
+        except ConnectionLost:
+            await self.wait_until_ready()  # by then, the new connection has resumed it
+        except RequestRefused:
             self.unfollow(stream.game_id)
             raise
 
@@ -120,24 +129,26 @@ class Connection:
             try:
                 await self._stop_sending(stream)
                 await self._start_stream(stream)
-            except Lost:
+            except ConnectionLost:
                 pass  # the next connection resumes it
-        await self.ready()
+        await self.wait_until_ready()
 
     def unfollow(self, game_id: str) -> None:
         """Stop following a game."""
         self.streams.pop(game_id, None)
 
-    def moves_of(self, game_id: str) -> Moves:
+    def track_moves(self, game_id: str) -> MoveQueue:
         """Make the moves of a game that is about to be followed."""
 
         def later(tries: int, action: Callable[[], None]) -> None:
-            asyncio.get_running_loop().call_later(full_jitter_s(tries) if tries else 0, action)
+            asyncio.get_running_loop().call_later(
+                full_jitter_pause_s(tries) if tries else 0, action
+            )
 
         def send(fields: Json, on_reply: OnReply) -> None:
             self._send("game.act", {"game_id": game_id, **fields}, on_reply)
 
-        return Moves(send, later)
+        return MoveQueue(send, later)
 
     def request_snapshot(self, game_id: str, on_reply: OnReply) -> None:
         """Ask for a game's snapshot, without waiting."""
@@ -149,7 +160,7 @@ class Connection:
         if self._transport is not None:
             self._transport.close()
 
-    def interrupt(self) -> None:
+    def drop_websocket(self) -> None:
         """Drop the present websocket, as a bad network would."""
         if self._transport is not None:
             self._transport.close()
@@ -169,26 +180,26 @@ class Connection:
                 await self._pause(attempt)
         self._end(end)
 
-    def _end_after(self, closed: Closed, attempt: int) -> ClientError | None:
+    def _end_after(self, closed: WebsocketClosed, attempt: int) -> ClientError | None:
         """Say why connecting again is of no use; None if it is."""
         if self._closing.is_set():
-            return Lost("The connection was closed.")
+            return ConnectionLost("The connection was closed.")
         if self._refusal is not None:
             return self._refusal
         if closed.retry and attempt < ATTEMPTS_MAX:
             return None
-        return Lost(f"The connection is lost ({closed.code} {closed.reason}).")
+        return ConnectionLost(f"The connection is lost ({closed.code} {closed.reason}).")
 
-    async def _connect_once(self) -> tuple[bool, Closed]:
+    async def _connect_once(self) -> tuple[bool, WebsocketClosed]:
         """Connect, greet, and carry frames until the close; says whether it was greeted."""
         try:
             await self._renew()
             transport = await self._open_transport(self._url, self._on_frame)
-        except Refused as refused:
+        except RequestRefused as refused:
             self._refusal = None if refused.retry else refused
-            return False, Closed(ABNORMAL, refused.code)
-        except Unreachable as error:
-            return False, Closed(ABNORMAL, str(error))
+            return False, WebsocketClosed(ABNORMAL, refused.code)
+        except ServerUnreachable as error:
+            return False, WebsocketClosed(ABNORMAL, str(error))
         self._transport = transport
         if self._closing.is_set():
             transport.close()  # it was closed while it was being opened
@@ -211,10 +222,10 @@ class Connection:
             while time.monotonic() - self._heard_at < SILENT_INTERVALS * heartbeat_s:
                 await asyncio.sleep(heartbeat_s)
                 self._send("session.ping", {}, _ignore)
-                if self.account.is_due:
+                if self.account.needs_renewal:
                     await self._renew()
                     await self._ask("session.refresh", {"token": self.account.token})
-        except Refused as refused:
+        except RequestRefused as refused:
             self._refusal = None if refused.retry else refused
         except (ClientError, TimeoutError):
             pass  # the transport is closed below, and `run` begins anew
@@ -230,14 +241,14 @@ class Connection:
     async def _start_or_fail(self, stream: GameStream) -> None:
         try:
             await self._start_stream(stream)
-        except Refused as refused:
+        except RequestRefused as refused:
             if refused.retry:
                 raise
             stream.fail(refused)
             self.unfollow(stream.game_id)
 
     async def _stop_sending(self, stream: GameStream) -> None:
-        with suppress(Refused):  # it was not being sent any more
+        with suppress(RequestRefused):  # it was not being sent any more
             await self._ask("game.unwatch", {"game_id": stream.game_id})
 
     async def _start_stream(self, stream: GameStream) -> None:
@@ -248,16 +259,16 @@ class Connection:
             command, {"game_id": stream.game_id, "after": stream.next_index - 1}
         )
         if not stream.paused and stream.next_index <= reply["head"]:
-            stream.fail(OutOfOrder(f"the stream ended before event {reply['head']}"))
+            stream.fail(EventOutOfOrder(f"the stream ended before event {reply['head']}"))
         stream.seat = reply["seat"]
-        stream.moves.connected(reply["cmd_no"])
+        stream.moves.on_connected(reply["cmd_no"])
 
     async def _renew(self) -> None:
-        if self.account.is_due:
+        if self.account.needs_renewal:
             await self.account.renew()
 
     async def _pause(self, attempt: int) -> None:
-        pause_s, self._pause_s = max(self._pause_s, full_jitter_s(attempt)), 0.0
+        pause_s, self._pause_s = max(self._pause_s, full_jitter_pause_s(attempt)), 0.0
         with suppress(TimeoutError):  # the pause is over
             await asyncio.wait_for(self._closing.wait(), pause_s)
 
@@ -265,10 +276,10 @@ class Connection:
         self._ready.clear()
         self._transport = None
         for stream in self.streams.values():
-            stream.moves.disconnected()
+            stream.moves.on_disconnected()
         waiting, self._waiting = self._waiting, {}
         for on_reply in waiting.values():
-            on_reply(Lost("The connection was lost before the answer came."))
+            on_reply(ConnectionLost("The connection was lost before the answer came."))
 
     def _end(self, error: ClientError) -> None:
         self.failure = error
@@ -281,16 +292,16 @@ class Connection:
         """Note that the server cannot go on with a game."""
         stream = self.streams.pop(message["game_id"], None)
         if stream is not None:
-            stream.fail(Refused(message["code"], message["message"]))
+            stream.fail(RequestRefused(message["code"], message["message"]))
 
     # ------------------------------------------------------------------ frames
 
     async def _call(self, command: str, fields: dict[str, object]) -> Json:
         while True:
-            await self.ready()
+            await self.wait_until_ready()
             try:
                 return await self._ask(command, fields)
-            except Lost:
+            except ConnectionLost:
                 if command not in READS:
                     raise
 
@@ -301,13 +312,13 @@ class Connection:
 
     def _send(self, command: str, fields: Json | dict[str, object], on_reply: OnReply) -> None:
         if self._transport is None:
-            on_reply(Lost("There is no connection."))
+            on_reply(ConnectionLost("There is no connection."))
             return
         self._next_id += 1
         self._waiting[self._next_id] = on_reply
         self._transport.send(orjson.dumps({"id": self._next_id, "type": command, **fields}))
 
-    def receive(self, frame: bytes) -> None:
+    def handle_frame(self, frame: bytes) -> None:
         """Take one frame from the server."""
         self._heard_at = time.monotonic()
         message = orjson.loads(frame)
@@ -318,7 +329,7 @@ class Connection:
         elif message["type"] == "game.event":
             stream = self.streams.get(message["game_id"])
             if stream is not None:
-                stream.take(message)
+                stream.handle_event(message)
         else:
             if message["type"] == "game.stopped":
                 self._stop(message)
@@ -337,6 +348,6 @@ def _settle(waiting: "asyncio.Future[Json]", reply: Json | ClientError) -> None:
     if isinstance(reply, ClientError):
         waiting.set_exception(reply)
     elif reply["type"] == "error":
-        waiting.set_exception(Refused.of(reply))
+        waiting.set_exception(RequestRefused.from_reply(reply))
     else:
         waiting.set_result(reply)

@@ -28,8 +28,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-from playhall.errors import Damaged, Json, Lost, Refused, Unreachable
-from playhall.http import Http, full_jitter_s
+from playhall.errors import ConnectionLost, DataDamaged, Json, RequestRefused, ServerUnreachable
+from playhall.http import HttpClient, full_jitter_pause_s
 
 PART_BYTES: Final = 1024 * 1024  # that are asked for at once
 TRIES_MAX: Final = 8  # of a part, in a row
@@ -42,7 +42,7 @@ _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CHECKSUM: Final = re.compile("sha256:[0-9a-f]{64}")
 
 
-class Installed(NamedTuple):
+class InstalledPackage(NamedTuple):
     """A package that is there, and was verified."""
 
     package_id: str
@@ -55,7 +55,7 @@ class Installed(NamedTuple):
     path: Path
 
 
-class Content:
+class ContentFolder:
     """The packages in a folder that nothing else writes to.
 
     `client` is the game's version. `mods` are the names of those that the player chose. A staged
@@ -64,7 +64,7 @@ class Content:
 
     def __init__(
         self,
-        http: Http,
+        http: HttpClient,
         folder: Path,
         *,
         client: str,
@@ -87,11 +87,12 @@ class Content:
             "installation": installation,
         }
 
-    async def update(self) -> list[Installed]:
+    async def update(self) -> list[InstalledPackage]:
         """Fetch what is missing, remove what was withdrawn or replaced; gives what is there.
 
-        Raises `RpcRefused`, `Unreachable`, `Lost` where a download does not get on, and `Damaged`
-        where what comes is not what was announced. What was there before stays until then.
+        Raises `RequestRefused`, `ServerUnreachable`, `ConnectionLost` for a download that makes no
+        progress, and `DataDamaged` for bytes that are not what was announced. The old packages stay
+        until the new ones are complete.
         """
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         there = {each.package_id: each for each in await asyncio.to_thread(self._read)}
@@ -112,14 +113,14 @@ class Content:
 
     # ------------------------------------------------------------------ one package
 
-    def _announced(self, fetch: Json) -> Installed:
+    def _announced(self, fetch: Json) -> InstalledPackage:
         """Read what is to be fetched; what the server says never names a file elsewhere."""
         package_id, checksum, size = fetch["package_id"], fetch["checksum"], fetch["size"]
         if not (_ID.fullmatch(package_id) and _CHECKSUM.fullmatch(checksum)):
-            raise Damaged("The manifest is malformed.")
+            raise DataDamaged("The manifest is malformed.")
         if not 0 < size <= BYTES_MAX:
-            raise Damaged(f"{fetch['name']} has {size} bytes, which is more than {BYTES_MAX}.")
-        return Installed(
+            raise DataDamaged(f"{fetch['name']} has {size} bytes, which is more than {BYTES_MAX}.")
+        return InstalledPackage(
             package_id=package_id,
             name=fetch["name"],
             version=fetch["version"],
@@ -130,7 +131,9 @@ class Content:
             path=self._folder / f"{package_id}.pkg",
         )
 
-    async def _fetch(self, package: Installed, fetch: Json, there: dict[str, Installed]) -> None:
+    async def _fetch(
+        self, package: InstalledPackage, fetch: Json, there: dict[str, InstalledPackage]
+    ) -> None:
         delta = fetch["delta"]
         if delta is not None and await self._patched(package, delta, there):
             self.deltas_applied += 1
@@ -139,7 +142,9 @@ class Content:
         await self._download(fetch["url"], part, checksum=package.checksum, size=package.size)
         await asyncio.to_thread(part.replace, package.path)
 
-    async def _patched(self, package: Installed, delta: Json, there: dict[str, Installed]) -> bool:
+    async def _patched(
+        self, package: InstalledPackage, delta: Json, there: dict[str, InstalledPackage]
+    ) -> bool:
         """Make a package of what is there; False if that is not possible after all."""
         parent, zstd = there.get(delta["from_package_id"]), _zstd()
         if parent is None or zstd is None or delta["format"] != "zstd-patch":
@@ -150,14 +155,14 @@ class Content:
         try:
             await self._download(delta["url"], part, checksum=delta["checksum"], size=delta["size"])
             await asyncio.to_thread(_apply, zstd, parent, part, package)
-        except (Damaged, Lost, Refused, zstd.ZstdError):
+        except (DataDamaged, ConnectionLost, RequestRefused, zstd.ZstdError):
             return False  # the whole package is fetched, and says what is wrong if it is that too
         finally:
             await asyncio.to_thread(part.unlink, missing_ok=True)
         return True
 
     async def _download(self, url: str, part: Path, *, checksum: str, size: int) -> None:
-        """Fetch to a file, from where it ends; raise `Damaged` for other bytes than announced."""
+        """Download the rest of a file; raise `DataDamaged` for bytes that were not announced."""
         start = await asyncio.to_thread(_size_of, part)
         for _ in range(2):  # what an earlier run left may be of something else
             if start > size:
@@ -174,14 +179,16 @@ class Content:
                 return
             await asyncio.to_thread(part.unlink)
             start = 0
-        raise Damaged(f"The bytes at {url} are not what was announced.")
+        raise DataDamaged(f"The bytes at {url} are not what was announced.")
 
     async def _part(self, url: str, start: int, end: int, tag: str) -> bytes:
         for attempt in range(TRIES_MAX):
-            with suppress(Unreachable):
-                return await self._http.part(url, start, end, tag=tag, token=self._token)
-            await asyncio.sleep(full_jitter_s(attempt))
-        raise Lost(f"The download of {url} does not get on; it continues at byte {start}.")
+            with suppress(ServerUnreachable):
+                return await self._http.get_range(url, start, end, tag=tag, token=self._token)
+            await asyncio.sleep(full_jitter_pause_s(attempt))
+        raise ConnectionLost(
+            f"The download of {url} does not get on; it continues at byte {start}."
+        )
 
     # ------------------------------------------------------------------ the folder
 
@@ -189,12 +196,12 @@ class Content:
     def _index(self) -> Path:
         return self._folder / "installed.json"
 
-    def _read(self) -> list[Installed]:
+    def _read(self) -> list[InstalledPackage]:
         """Read what is there and whole; what is not, is fetched again."""
         try:
             entries = orjson.loads(self._index.read_bytes())
             listed = [
-                Installed(**entry, path=self._folder / f"{entry['package_id']}.pkg")
+                InstalledPackage(**entry, path=self._folder / f"{entry['package_id']}.pkg")
                 for entry in entries
                 if _ID.fullmatch(entry["package_id"])
             ]
@@ -202,7 +209,7 @@ class Content:
             return []
         return [each for each in listed if _has(each.path, each.checksum, each.size)]
 
-    def _write(self, there: dict[str, Installed]) -> None:
+    def _write(self, there: dict[str, InstalledPackage]) -> None:
         entries = []
         for each in there.values():
             entry = each._asdict()
@@ -210,14 +217,14 @@ class Content:
             entries.append(entry)
         _replace(self._index, orjson.dumps(entries))
 
-    def _clear(self, there: dict[str, Installed]) -> None:
+    def _clear(self, there: dict[str, InstalledPackage]) -> None:
         """Delete files of packages that are not there any more."""
         for path in self._folder.iterdir():
             if path.suffix in (".pkg", ".part", ".delta") and path.stem not in there:
                 path.unlink()
 
 
-def _apply(zstd: Any, parent: Installed, delta: Path, package: Installed) -> None:
+def _apply(zstd: Any, parent: InstalledPackage, delta: Path, package: InstalledPackage) -> None:
     prefix = zstd.ZstdDict(parent.path.read_bytes(), is_raw=True).as_prefix
     options = {zstd.DecompressionParameter.window_log_max: WINDOW_LOG_MAX}
     decompressor = zstd.ZstdDecompressor(zstd_dict=prefix, options=options)
@@ -225,7 +232,7 @@ def _apply(zstd: Any, parent: Installed, delta: Path, package: Installed) -> Non
     content = decompressor.decompress(delta.read_bytes(), max_length=package.size + 1)
     digest = f"sha256:{sha256(content).hexdigest()}"
     if len(content) != package.size or not hmac.compare_digest(digest, package.checksum):
-        raise Damaged(f"The delta does not make {package.name} {package.version}.")
+        raise DataDamaged(f"The delta does not make {package.name} {package.version}.")
     _replace(package.path, content)
 
 

@@ -19,7 +19,7 @@ class ClientError(Exception):
     """Base of everything that the client raises."""
 
 
-class Refused(ClientError):
+class RequestRefused(ClientError):
     """The server refused a command or a request.
 
     `retry` says whether the same may succeed later. `event_index` is set where the refusal
@@ -43,7 +43,7 @@ class Refused(ClientError):
         self.details = details
 
     @classmethod
-    def of(cls, reply: Mapping[str, Any]) -> "Refused":
+    def from_reply(cls, reply: Mapping[str, Any]) -> "RequestRefused":
         """Read an error reply."""
         return cls(
             str(reply.get("code", "unknown")),
@@ -54,17 +54,17 @@ class Refused(ClientError):
         )
 
 
-class Lost(ClientError):
+class ConnectionLost(ClientError):
     """The connection is lost, and will not come back or took an answer with it."""
 
 
-class Damaged(ClientError):
+class DataDamaged(ClientError):
     """Bytes are not what was announced: cut off, changed on the way, or of something else."""
 
 
-class OutOfOrder(ClientError):
+class EventOutOfOrder(ClientError):
     """The server sent another event than the one that comes next."""
 
 
-class Unreachable(ClientError):
+class ServerUnreachable(ClientError):
     """Nothing that speaks Playhall's protocol answers at the address."""

@@ -1,11 +1,11 @@
 """One followed game, without I/O: which event comes next, and which moves are under way.
 
 `GameStream` takes events and insists on their order: each has the index after the last one's,
-or the stream fails with `OutOfOrder`. A stream outlives its connections; the next one resumes
+or the stream fails with `EventOutOfOrder`. A stream outlives its connections; the next one resumes
 it after the last index that it took.
 
-`Moves` numbers the player's moves 1, 2, 3, … and repeats them until their fate is known, so that
-a move acts once however often it was sent. A number is used up once the move's fate is in the
+`MoveQueue` numbers the player's moves 1, 2, 3, … and repeats them until their fate is known, so
+that a move acts once however often it was sent. A number is used up once the move's fate is in the
 log: by an `ok`, or by a refusal that carries an `event_index`. Any other refusal leaves the number
 free, and the moves behind it, which the server then refused as a gap, move up.
 """
@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from playhall.errors import ClientError, Json, Lost, OutOfOrder, Refused
+from playhall.errors import ClientError, ConnectionLost, EventOutOfOrder, Json, RequestRefused
 
 # How many moves may be under way at once, and how often one is sent.
-UNDER_WAY_MAX: Final = 64
+PENDING_MOVES_MAX: Final = 64
 TRIES_MAX: Final = 40
 
 GAME_COMPLETED: Final = "game_completed"
@@ -37,7 +37,7 @@ Send = Callable[[Json, OnReply], None]
 
 
 @dataclass(slots=True, eq=False)
-class UnderWay:
+class PendingMove:
     """A move whose fate is not known yet."""
 
     cmd_no: int
@@ -50,7 +50,7 @@ class UnderWay:
     logged: Json | None = None  # the answer, as the game's log implies it
 
 
-class Moves:
+class MoveQueue:
     """The moves of one player in one game.
 
     `later(tries, action)` runs an action after a pause that grows with the tries.
@@ -60,40 +60,42 @@ class Moves:
 
     def __init__(self, send: Send, later: Callable[[int, Callable[[], None]], None]) -> None:
         self.used = 0  # the last number that is used up
-        self.under_way: list[UnderWay] = []  # by number
+        self.under_way: list[PendingMove] = []  # by number
         self.is_open = False  # whether there is a connection that follows the game
         self._send = send
         self._later = later
 
-    def make(self, move: Json, on_done: OnDone, *, expected_head: int | None = None) -> None:
+    def send_move(self, move: Json, on_done: OnDone, *, expected_head: int | None = None) -> None:
         """Make a move; it is sent now, or as soon as the game is being followed again.
 
         With `expected_head`, it is refused if the game is past that event by then.
         """
-        if len(self.under_way) >= UNDER_WAY_MAX:
-            raise Lost(f"{UNDER_WAY_MAX} moves are still unanswered; wait for one of them.")
+        if len(self.under_way) >= PENDING_MOVES_MAX:
+            raise ConnectionLost(
+                f"{PENDING_MOVES_MAX} moves are still unanswered; wait for one of them."
+            )
         number = self.used + len(self.under_way) + 1
-        item = UnderWay(number, move, expected_head, on_done, time.perf_counter())
+        item = PendingMove(number, move, expected_head, on_done, time.perf_counter())
         self.under_way.append(item)
         if self.is_open:
             self._send_once(item)
 
-    def connected(self, used: int) -> None:
+    def on_connected(self, used: int) -> None:
         """Start on a connection; `used` is the last number in the log, as the server says."""
         # With moves under way, the server's number may count moves whose answers got lost. They
         # keep their numbers: the server recognises the repeats and answers what it answered.
         if not self.under_way:
             self.used = used
         self.is_open = True
-        self.repeat()
+        self.resend_pending()
 
-    def disconnected(self) -> None:
+    def on_disconnected(self) -> None:
         """Note that the connection is gone: no answer will come on it."""
         self.is_open = False
         for item in self.under_way:
             item.asked = False
 
-    def repeat(self) -> None:
+    def resend_pending(self) -> None:
         """Send everything that no answer is due for, in order, under the numbers now due.
 
         While an answer is due, numbers may still change, so everything waits for it.
@@ -104,7 +106,7 @@ class Moves:
             item.cmd_no = number
             self._send_once(item)
 
-    def logged(self, cmd_no: int, event_index: int, refusal: Json | None) -> None:
+    def on_logged(self, cmd_no: int, event_index: int, refusal: Json | None) -> None:
         """Note that the log has one of these moves (`refusal` if it was refused).
 
         A move that ended the game, and whose answer got lost, is refused as too late when it is
@@ -115,14 +117,14 @@ class Moves:
                 verdict = {"type": "ok"} if refusal is None else {"type": "error", **refusal}
                 item.logged = {**verdict, "event_index": event_index}
 
-    def give_up(self, error: ClientError) -> None:
+    def fail_all(self, error: ClientError) -> None:
         """Fail every move that waits: no answer will ever come."""
-        self.disconnected()
+        self.on_disconnected()
         items, self.under_way = self.under_way, []
         for item in items:
             _finish(item, error)
 
-    def _send_once(self, item: UnderWay) -> None:
+    def _send_once(self, item: PendingMove) -> None:
         item.tries += 1
         item.asked = True
         fields: Json = {"cmd_no": item.cmd_no, "move": item.move}
@@ -130,7 +132,7 @@ class Moves:
             fields["expected_head"] = item.expected_head
         self._send(fields, lambda reply: self._answered(item, reply))
 
-    def _answered(self, item: UnderWay, reply: Json | ClientError) -> None:
+    def _answered(self, item: PendingMove, reply: Json | ClientError) -> None:
         item.asked = False
         if isinstance(reply, ClientError):
             return  # the connection is gone; the next one repeats the move
@@ -148,7 +150,7 @@ class Moves:
     def _repeat_later(self, tries: int) -> None:
         waiting = [item for item in self.under_way if not item.asked]
         if waiting and len(waiting) == len(self.under_way):
-            self._later(tries, self.repeat)
+            self._later(tries, self.resend_pending)
 
 
 def _may_be_repeated(reply: Json) -> bool:
@@ -157,7 +159,7 @@ def _may_be_repeated(reply: Json) -> bool:
     return bool(reply.get("retry")) or reply.get("code") == _GAP
 
 
-def _finish(item: UnderWay, reply: Json | ClientError) -> None:
+def _finish(item: PendingMove, reply: Json | ClientError) -> None:
     item.on_done(reply, time.perf_counter() - item.began)
 
 
@@ -166,7 +168,7 @@ def event_index_of(reply: Json | ClientError) -> int:
     if isinstance(reply, ClientError):
         raise reply
     if reply["type"] != "ok":
-        raise Refused.of(reply)
+        raise RequestRefused.from_reply(reply)
     index = reply["event_index"]
     assert isinstance(index, int)
     return index
@@ -194,7 +196,7 @@ class GameStream:
     def __init__(
         self,
         game_id: str,
-        moves: Moves,
+        moves: MoveQueue,
         *,
         on_event: Callable[[Json], None],
         on_failure: Callable[[ClientError], None],
@@ -211,7 +213,7 @@ class GameStream:
         self.on_event = on_event
         self.on_failure = on_failure
 
-    def take(self, message: Json) -> None:
+    def handle_event(self, message: Json) -> None:
         """Take the next event; any other one fails the stream."""
         if self.paused or self.failure is not None:
             return
@@ -219,15 +221,15 @@ class GameStream:
         if index != self.next_index:
             what = "repeated" if index < self.next_index else "missing"
             self.fail(
-                OutOfOrder(
+                EventOutOfOrder(
                     f"game {self.game_id}: expected event {self.next_index}, got {index} ({what})"
                 )
             )
             return
-        self.advance(message["event"], message["payload"], index)
+        self.count_event(message["event"], message["payload"], index)
         self.on_event(message)
 
-    def advance(self, event: str, payload: Json | None, index: int) -> None:
+    def count_event(self, event: str, payload: Json | None, index: int) -> None:
         """Count one event in; notes what it says about this player's own moves."""
         self.next_index = index + 1
         if event == GAME_COMPLETED:
@@ -239,11 +241,11 @@ class GameStream:
             refusal = None
             if event == INVALID_ACTION:
                 refusal = {"code": payload["code"], "message": payload["message"], "retry": False}
-            self.moves.logged(cause[1], index, refusal)
+            self.moves.on_logged(cause[1], index, refusal)
 
     def fail(self, error: ClientError) -> None:
         """End the stream; nothing more is taken."""
         if self.failure is None:
             self.failure = error
-            self.moves.give_up(error)
+            self.moves.fail_all(error)
             self.on_failure(error)

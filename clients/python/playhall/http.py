@@ -22,7 +22,7 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
-from playhall.errors import ClientError, Damaged, Json, Refused, Unreachable
+from playhall.errors import ClientError, DataDamaged, Json, RequestRefused, ServerUnreachable
 
 TIMEOUT_S: Final = 30.0  # of a whole request, with its connection
 CONNECTIONS_MAX: Final = 32
@@ -41,7 +41,7 @@ _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: .*)?")
 _PATH_CHARS: Final = "%/:?@!$&'()*+,;=~"
 
 
-def full_jitter_s(
+def full_jitter_pause_s(
     attempt: int, *, base_s: float = BACKOFF_BASE_S, cap_s: float = BACKOFF_CAP_S
 ) -> float:
     """Draw a pause before another try: from 0 to a bound that doubles with each attempt.
@@ -67,12 +67,12 @@ class _Response(NamedTuple):
     keep_alive: bool
 
 
-class Http:
-    """Requests to one server; answers are JSON, and errors are raised as `RpcRefused`."""
+class HttpClient:
+    """Requests to one server; answers are JSON, and errors are raised as `RequestRefused`."""
 
     def __init__(self, url: str) -> None:
-        """Raises `Unreachable` where the URL is not that of a server."""
-        self.url = checked_url(url)
+        """Raises `ServerUnreachable` where the URL is not that of a server."""
+        self.url = normalise_url(url)
         parts = urlsplit(self.url)
         self._host = str(parts.hostname)
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -83,7 +83,7 @@ class Http:
         self._idle: list[_Stream] = []
         self._is_open = False
 
-    async def __aenter__(self) -> "Http":
+    async def __aenter__(self) -> "HttpClient":
         self._is_open = True
         return self
 
@@ -104,17 +104,17 @@ class Http:
         """Read a JSON object."""
         return self._object(await self._request("GET", path, token=token))
 
-    async def part(
+    async def get_range(
         self, path: str, start: int, end: int, *, tag: str, token: str | None = None
     ) -> bytes:
         """Read the bytes from `start` to before `end` of what has this entity tag.
 
-        Raises `Damaged` where it is something else by now.
+        Raises `DataDamaged` where it is something else by now.
         """
         headers = {"Range": f"bytes={start}-{end - 1}", "If-Range": f'"{tag}"'}
         response = await self._respond("GET", path, token=token, headers=headers)
         if response.status != HTTPStatus.PARTIAL_CONTENT or len(response.body) != end - start:
-            raise Damaged(f"{path} has changed, or the server does not send parts.")
+            raise DataDamaged(f"{path} has changed, or the server does not send parts.")
         return response.body
 
     async def post(self, path: str, body: Json) -> Json:
@@ -163,9 +163,9 @@ class Http:
             async with asyncio.timeout(TIMEOUT_S), self._slots:
                 response = await self._exchange(request, repeatable=method == "GET")
         except TimeoutError as error:
-            raise Unreachable(f"{self.url} did not answer in time. Is it the right host?") from (
-                error
-            )
+            raise ServerUnreachable(
+                f"{self.url} did not answer in time. Is it the right host?"
+            ) from (error)
         except (OSError, EOFError, ValueError, HTTPException, asyncio.LimitOverrunError) as error:
             raise _no_answer(self.url) from error
         if response.status >= HTTPStatus.MULTIPLE_CHOICES:
@@ -250,15 +250,17 @@ class Http:
     def _refused(self, response: _Response) -> ClientError:
         data = _parsed(response.body)
         if isinstance(data, dict) and "code" in data:
-            return Refused.of(data)
+            return RequestRefused.from_reply(data)
         status = response.status
         if status < HTTPStatus.BAD_REQUEST:
             target = response.headers.get("Location")
-            return Unreachable(f"{self.url} redirects to {target}; name that address instead.")
+            return ServerUnreachable(
+                f"{self.url} redirects to {target}; name that address instead."
+            )
         if status in _FOREIGN:
             return _not_playhall(self.url)
         # Possibly a proxy before a Playhall server that is in trouble.
-        return Refused("http", f"HTTP status {status}.", retry=status >= 500)
+        return RequestRefused("http", f"HTTP status {status}.", retry=status >= 500)
 
 
 async def _read_response(reader: asyncio.StreamReader) -> _Response:
@@ -314,8 +316,8 @@ def _bounded(size: int) -> int:
     return size
 
 
-def checked_url(url: str) -> str:
-    """Give a server's address without a slash at its end; raise `Unreachable` for others."""
+def normalise_url(url: str) -> str:
+    """Give a server's address without a slash at its end; raise `ServerUnreachable` for others."""
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -323,11 +325,11 @@ def checked_url(url: str) -> str:
     except ValueError:  # a port that is no number, a name that no host can have
         is_address = False
     if not is_address:
-        raise Unreachable(f"{url} is not a server address; write it as http://host:port.")
+        raise ServerUnreachable(f"{url} is not a server address; write it as http://host:port.")
     return url.rstrip("/")
 
 
-def _no_connection(url: str, error: OSError) -> Unreachable:
+def _no_connection(url: str, error: OSError) -> ServerUnreachable:
     """Say why no connection could be opened, and what may help."""
     rest = url.partition("://")[2]
     match error:
@@ -339,23 +341,23 @@ def _no_connection(url: str, error: OSError) -> Unreachable:
             why = f"There is no host {urlsplit(url).hostname}. Is {url} spelled correctly?"
         case _:
             why = f"Nothing answers at {url}. Is a server running there, on this port?"
-    return Unreachable(why)
+    return ServerUnreachable(why)
 
 
-def _no_answer(url: str) -> Unreachable:
+def _no_answer(url: str) -> ServerUnreachable:
     """Say why a connection was opened, and no HTTP came from it."""
     scheme, _, rest = url.partition("://")
     if scheme == "http":
-        return Unreachable(
+        return ServerUnreachable(
             f"{url} does not answer in HTTP; if the port uses TLS, try https://{rest}."
         )
-    return Unreachable(
+    return ServerUnreachable(
         f"The connection to {url} was interrupted; if the port does not use TLS, try http://{rest}."
     )
 
 
-def _not_playhall(url: str) -> Unreachable:
-    return Unreachable(
+def _not_playhall(url: str) -> ServerUnreachable:
+    return ServerUnreachable(
         f"{url} answers, but it is not a Playhall server. Are the host and port correct?"
     )
 

@@ -19,8 +19,8 @@ from uuid import uuid4
 
 import orjson
 
-from playhall.errors import ClientError, Json, Refused, Unreachable
-from playhall.http import Http
+from playhall.errors import ClientError, Json, RequestRefused, ServerUnreachable
+from playhall.http import HttpClient
 
 # Writes of one slot that may wait. More are joined: the last one that was not sent yet is replaced,
 # which loses nothing that a player would miss, since each write is a whole state.
@@ -36,7 +36,7 @@ _LATER: Final = frozenset(
 FORMAT: Final = 1
 
 
-class Request(NamedTuple):
+class SaveRequest(NamedTuple):
     """A write to be sent: `PUT /v1/saves/{slot_id}` with `If-Match: "{base}"`."""
 
     slot_id: str
@@ -61,7 +61,7 @@ class RefusedWrite(NamedTuple):
 
     slot_id: str
     state: Json
-    error: Refused
+    error: RequestRefused
 
 
 class _Slot:
@@ -109,7 +109,7 @@ class SaveQueue:
 
     # ------------------------------------------------------------------ called by the game
 
-    def slots(self) -> list[str]:
+    def list_slots(self) -> list[str]:
         """List the slots that are known here."""
         return list(self._slots)
 
@@ -117,7 +117,7 @@ class SaveQueue:
         """Give the state that this device plays with, writes that wait included."""
         return self._slots[slot_id].state
 
-    def waiting(self, slot_id: str | None = None) -> int:
+    def count_waiting(self, slot_id: str | None = None) -> int:
         """Count the writes that wait, of a slot or of all."""
         slots = self._slots.values() if slot_id is None else [self._slots[slot_id]]
         return sum(len(slot.pending) for slot in slots)
@@ -136,7 +136,7 @@ class SaveQueue:
 
     # ------------------------------------------------------------------ called by what sends
 
-    def learn(self, slot_id: str, revision: int, state: Json) -> None:
+    def update_from_server(self, slot_id: str, revision: int, state: Json) -> None:
         """Take what the server has of a slot, unless writes wait: they come first."""
         slot = self._slots.get(slot_id)
         if slot is None:
@@ -148,7 +148,7 @@ class SaveQueue:
         """Forget a slot that was deleted, with what waits for it."""
         self._slots.pop(slot_id, None)
 
-    def next(self, slot_id: str) -> Request | None:
+    def next_request(self, slot_id: str) -> SaveRequest | None:
         """Say what is to be sent next of a slot; the same again until it was answered.
 
         Store the queue before sending: once it may have arrived, a write must not change.
@@ -157,13 +157,13 @@ class SaveQueue:
         if slot is None or not slot.pending:
             return None
         slot.is_sent = True
-        return Request(slot_id, slot.revision, slot.pending[0])
+        return SaveRequest(slot_id, slot.revision, slot.pending[0])
 
-    def accepted(self, request: Request, answer: Json) -> None:
+    def on_accepted(self, request: SaveRequest, answer: Json) -> None:
         """Take the answer to a write that is committed."""
         self._done(request, int(answer["revision"]), int(answer["current"]), answer.get("state"))
 
-    def refuse(self, request: Request, error: Refused) -> bool:
+    def on_refused(self, request: SaveRequest, error: RequestRefused) -> bool:
         """Take a refusal; gives whether the write is done with, and the next one may be sent."""
         details = error.details or {}
         if error.code == "save_conflict":
@@ -182,7 +182,7 @@ class SaveQueue:
         self.refused.append(RefusedWrite(request.slot_id, request.body["state"], error))
         return True
 
-    def _done(self, request: Request, own: int, current: int, state: Json | None) -> None:
+    def _done(self, request: SaveRequest, own: int, current: int, state: Json | None) -> None:
         slot = self._slots[request.slot_id]
         if not self._is_first(slot, request):
             return
@@ -196,7 +196,7 @@ class SaveQueue:
             slot.state = state
 
     @staticmethod
-    def _is_first(slot: _Slot, request: Request) -> bool:
+    def _is_first(slot: _Slot, request: SaveRequest) -> bool:
         """Say whether a write still waits for its answer."""
         return bool(slot.pending) and slot.pending[0]["mutation_id"] == request.mutation_id
 
@@ -219,7 +219,7 @@ class SaveQueue:
             )
 
 
-class Signed(Protocol):
+class AccessTokenHolder(Protocol):
     """Something with an access token (`playhall.account.Account`)."""
 
     token: str
@@ -231,7 +231,9 @@ class OfflineSaves:
     One program at a time uses a file.
     """
 
-    def __init__(self, http: Http, account: Signed, path: Path, *, device: str = "") -> None:
+    def __init__(
+        self, http: HttpClient, account: AccessTokenHolder, path: Path, *, device: str = ""
+    ) -> None:
         self.queue = SaveQueue(device)
         self._http = http
         self._account = account
@@ -262,38 +264,38 @@ class OfflineSaves:
     async def sync(self) -> bool:
         """Send what waits, then read what others wrote; False if the server cannot be reached now.
 
-        Raises `RpcRefused` where a new access token, or nothing at all, is what would help.
+        Raises `RequestRefused` where a new access token, or nothing at all, is what would help.
         """
         try:
-            for slot_id in self.queue.slots():
+            for slot_id in self.queue.list_slots():
                 if not await self._send_all(slot_id):
                     return False
                 await self._read_again(slot_id)
-        except Unreachable:
+        except ServerUnreachable:
             return False
         return True
 
     async def _send_all(self, slot_id: str) -> bool:
-        while (request := self.queue.next(slot_id)) is not None:
+        while (request := self.queue.next_request(slot_id)) is not None:
             self._store()
             try:
                 answer = await self._ask(
                     "PUT", f"/v1/saves/{slot_id}", request.body, {"If-Match": f'"{request.base}"'}
                 )
-            except Refused as error:
-                if not self.queue.refuse(request, error):
+            except RequestRefused as error:
+                if not self.queue.on_refused(request, error):
                     if error.retry:
                         return False
                     raise
             else:
-                self.queue.accepted(request, answer)
+                self.queue.on_accepted(request, answer)
             self._store()
         return True
 
     async def _read_again(self, slot_id: str) -> None:
         try:
             self._learn(await self._ask("GET", f"/v1/saves/{slot_id}"))
-        except Refused as error:
+        except RequestRefused as error:
             if error.code != "save_slot_not_found":
                 raise
             self.queue.forget(slot_id)
@@ -301,7 +303,7 @@ class OfflineSaves:
 
     def _learn(self, save: Json) -> str:
         slot_id = str(save["slot_id"])
-        self.queue.learn(slot_id, int(save["revision"]), save["state"])
+        self.queue.update_from_server(slot_id, int(save["revision"]), save["state"])
         self._store()
         return slot_id
 

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
-from playhall.errors import Unreachable
+from playhall.errors import ServerUnreachable
 
 SUBPROTOCOL: Final = "playhall.v1"
 # The server's largest frame is an event, of at most 64 KiB; twice that, to spare.
@@ -31,7 +31,7 @@ _FINAL: Final = range(4100, 4200)
 OnFrame = Callable[[bytes], None]
 
 
-class Closed(NamedTuple):
+class WebsocketClosed(NamedTuple):
     """Why a websocket is closed."""
 
     code: int
@@ -56,11 +56,11 @@ class Transport(Protocol):
     def close(self) -> None:
         """Begin to close; `run` ends soon."""
 
-    async def run(self) -> Closed:
+    async def run(self) -> WebsocketClosed:
         """Carry frames until the websocket is closed."""
 
 
-# Opens a websocket at a URL, or raises `Unreachable`.
+# Opens a websocket at a URL, or raises `ServerUnreachable`.
 OpenTransport = Callable[[str, OnFrame], Awaitable[Transport]]
 
 
@@ -78,7 +78,7 @@ async def open_websocket(url: str, on_frame: OnFrame) -> Transport:
             ping_interval=None,  # session.ping shows life
         )
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
-        raise Unreachable(f"Cannot open a websocket at {url}: {error}.") from None
+        raise ServerUnreachable(f"Cannot open a websocket at {url}: {error}.") from None
     return _Websocket(connection, on_frame)
 
 
@@ -99,13 +99,13 @@ class _Websocket:
         if not self._outgoing.full():
             self._outgoing.put_nowait(None)
 
-    async def run(self) -> Closed:
+    async def run(self) -> WebsocketClosed:
         async with asyncio.TaskGroup() as tasks:
             writer = tasks.create_task(self._write())
             await self._read()
             writer.cancel()
         code = self._connection.close_code
-        return Closed(code or ABNORMAL, self._connection.close_reason or "")
+        return WebsocketClosed(code or ABNORMAL, self._connection.close_reason or "")
 
     async def _read(self) -> None:
         try:

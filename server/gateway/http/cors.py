@@ -14,21 +14,23 @@ ANY_ORIGIN: Final = "*"
 # What pages may ask from elsewhere; everything else is for browsers themselves.
 PATHS: Final = ("/v1/", "/files/")
 METHODS: Final = "GET, HEAD, POST, PATCH, PUT, DELETE"
-ASKED_WITH: Final = "Authorization, Content-Type, Range, If-None-Match, If-Range"
-TOLD_WITH: Final = "ETag, Retry-After, Content-Range, Accept-Ranges"
+ASKED_WITH: Final = (
+    "Authorization, Content-Type, Content-Encoding, Range, If-Match, If-None-Match, If-Range"
+)
+TOLD_WITH: Final = "ETag, Retry-After, RateLimit, RateLimit-Policy, Content-Range, Accept-Ranges"
 PREFLIGHT_KEPT_S: Final = 600
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def normal_origins(origins: Iterable[str]) -> frozenset[str]:
+def normalise_origins(origins: Iterable[str]) -> frozenset[str]:
     """Write origins as they are compared."""
     return frozenset(map(normalize_origin, origins))
 
 
 def install_cors(app: web.Application, origins: Iterable[str]) -> None:
     """Let pages of these origins read the answers; with none, only those of the same host."""
-    if allowed := normal_origins(origins):
+    if allowed := normalise_origins(origins):
         cors = _Cors(allowed)
         app.middlewares.insert(0, cors.answer_preflights)
         app.on_response_prepare.append(cors.mark)

@@ -7,7 +7,7 @@ on the websocket, and `/openapi.json` is written from the same table.
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
+from hashlib import blake2b
 from typing import Any, Final, Literal
 
 import orjson
@@ -16,7 +16,7 @@ from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import BaseModel
 
-from protocol.codec import error_fields, validate
+from protocol.codec import error_body, read_json, validate
 from protocol.errors import (
     BadFrame,
     BadToken,
@@ -25,6 +25,7 @@ from protocol.errors import (
     PlayhallError,
     UnsupportedEncoding,
 )
+from server.core.rate_limits import LimitNotes, noting_limits, whole_seconds
 from server.gateway.error_counts import Count, code_of_status, ignore_error
 from server.gateway.http.bodies import (
     BODY_BYTES_MAX,
@@ -34,7 +35,7 @@ from server.gateway.http.bodies import (
     require_coding,
 )
 from server.gateway.http.query import query_reader
-from server.gateway.session.identity import Identity, Scope, refused_by_scope
+from server.gateway.session.identity import Identity, Scope, find_scope_error
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ Answer = BaseModel | RawResponse
 # On every answer that does not say otherwise: tokens and what is personal stay out of caches, and
 # browsers take content for what it is said to be.
 SAFE_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+TAG_BYTES: Final = 16
 # Where an error's answer carries its code for the metrics.
 _CODE: Final = web.ResponseKey("code", str)
 
@@ -92,6 +94,25 @@ def _finishing(
             count(response.get(_CODE) or code_of_status(response.status))
 
     return finish
+
+
+def _limit_headers(limits: LimitNotes) -> dict[str, str]:
+    """Write the fields of draft-ietf-httpapi-ratelimit-headers, one item for each policy.
+
+    `q` are granted at once and flow back within `w` seconds; `r` are left, and in `t` seconds there
+    is one more.
+    """
+    states = limits.values()
+    return {
+        "RateLimit-Policy": ", ".join(
+            f'"{state.policy}";q={state.quota};w={state.window_s}' for state in states
+        ),
+        "RateLimit": ", ".join(
+            f'"{state.policy}";r={state.remaining}'
+            + (f";t={state.reset_s}" if state.reset_s else "")
+            for state in states
+        ),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +142,8 @@ class Endpoint:
     is_compressible: bool = False
     # Request headers that the handler reads, and what they mean.
     headers: Mapping[str, str] = field(default_factory=dict)
+    # Answers have an ETag of their bytes, and a client that has them is answered 304.
+    is_tagged: bool = False
 
 
 def build_http(
@@ -134,7 +157,7 @@ def build_http(
     }
     app = web.Application(
         client_max_size=BODY_BYTES_MAX,
-        middlewares=[_errors_as_json, _refusing_encoded(compressible)],
+        middlewares=[_noting_limits, _errors_as_json, _refusing_encoded(compressible)],
     )
     app.on_response_prepare.append(_finishing(count))
     for endpoint in endpoints:
@@ -164,9 +187,30 @@ def _serve(
             endpoint.admit(asked)
         if (body := await _body(endpoint, request)) is not None:
             asked = replace(asked, body=body)
-        return _respond(await endpoint.handler(asked))
+        response = _respond(await endpoint.handler(asked))
+        return _tagged(response, request) if endpoint.is_tagged else response
 
     return serve
+
+
+def _tagged(response: web.Response, request: web.Request) -> web.Response:
+    """Name the bytes of an answer, or say that the client has them.
+
+    A cache may keep them for this client, and asks before each use.
+    """
+    assert isinstance(response.body, bytes)
+    tag = f'"{blake2b(response.body, digest_size=TAG_BYTES).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    if is_known(request.headers.get("If-None-Match", ""), tag):
+        return web.Response(status=304, headers=headers)
+    response.headers.update(headers)
+    return response
+
+
+def is_known(condition: str, tag: str) -> bool:
+    """Compare a tag with `If-None-Match`, weakly (RFC 9110, section 13.1.2)."""
+    known = {each.strip().removeprefix("W/") for each in condition.split(",")}
+    return tag in known or "*" in known
 
 
 async def _identify(
@@ -179,7 +223,7 @@ async def _identify(
         if endpoint.auth == "required":
             raise BadToken("Send an access token: Authorization: Bearer …")
         return None
-    if (refused := refused_by_scope(identity, endpoint.scope)) is not None:
+    if (refused := find_scope_error(identity, endpoint.scope)) is not None:
         raise refused
     return identity
 
@@ -201,9 +245,12 @@ async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel | bytes |
     if issubclass(endpoint.body, bytes):
         return raw
     try:
-        data = orjson.loads(raw or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise BadFrame(f"The body is not valid JSON: {error}.") from None
+        data = read_json(raw or b"{}")
+    except BadFrame as error:
+        if "json" in request.content_type or error.field is not None:
+            raise
+        # Most tools that name another type send JSON all the same; where it is none, that is why.
+        raise BadFrame(f"{error.message} Send JSON, with Content-Type: application/json.") from None
     return validate(endpoint.body, data)
 
 
@@ -220,11 +267,21 @@ def _json(data: object, status: int) -> web.Response:
 
 def error_response(error: PlayhallError) -> web.Response:
     """Write an error as HTTP has it: the code's status, the same fields as on the socket."""
-    response = _json({"type": "error", **error_fields(error)}, error.status)
+    response = _json({"type": "error", **error_body(error)}, error.status)
     response[_CODE] = error.wire_code
     if error.retry:
         wait_s = error.retry_pause_s if error.retry_after_s is None else error.retry_after_s
-        response.headers["Retry-After"] = str(max(1, ceil(wait_s)))
+        response.headers["Retry-After"] = str(whole_seconds(wait_s))
+    return response
+
+
+@web.middleware
+async def _noting_limits(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Say on an answer what limiters found while its request was handled."""
+    with noting_limits() as notes:
+        response = await handler(request)
+    if notes and not response.prepared:
+        response.headers.update(_limit_headers(notes))
     return response
 
 

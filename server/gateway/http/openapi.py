@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
-from protocol.asyncapi import described_errors
+from protocol.asyncapi import describe_errors
 from protocol.domain_events import DURABLE_EVENTS, DurableEvent
 from protocol.envelope import WireModel
 from protocol.errors import (
@@ -15,13 +15,14 @@ from protocol.errors import (
     BadToken,
     InvalidField,
     PlayhallError,
+    RateLimited,
     RequestTimeout,
     TokenExpired,
     TooLarge,
     UnsupportedEncoding,
 )
 from protocol.ids import UUID_PATTERN
-from protocol.schemas import JsonObject, Schemas, inline
+from protocol.schemas import JsonObject, SchemaRegistry, inline_schema
 from server.gateway.http.endpoints import Endpoint
 
 _ABOUT: Final = """Everything that is not live; the websocket is described in /asyncapi.json.
@@ -33,7 +34,51 @@ access token as `Authorization: Bearer …`. Lists page by an opaque cursor."""
 PLACEHOLDER: Final = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
 
 
-class Error(WireModel):
+# What is told of rate limits; docs/reference/limits.md has the policies.
+_HEADERS: Final[JsonObject] = {
+    "RateLimit": {
+        "description": 'What is left of each policy that counted this: "saves";r=97;t=1.',
+        "schema": {"type": "string"},
+    },
+    "RateLimit-Policy": {
+        "description": 'What each of these policies grants: "saves";q=100;w=20.',
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {
+        "description": "Whole seconds after which the request is granted.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
+
+
+_UNCHANGED: Final = "The client has this already."
+
+# What each group of addresses is for, in the order of the pages.
+TAGS: Final = {
+    "accounts": "Signing in, sessions, linked methods, merging.",
+    "profiles": "Names and preferences; exporting and erasing one's data.",
+    "consent": "What may be done with what games report.",
+    "lobbies": "Where players gather.",
+    "games": "Rulesets, and games that are running.",
+    "records": "Match history, statistics, leaderboards.",
+    "saves": "Save slots, their revisions and conflicts, and saves that are logs.",
+    "inventory": "Items, currencies, recipes, and the ledger.",
+    "quests": "Quests, timed events and seasons.",
+    "telemetry": "What games report, and what is made of it.",
+    "content": "Packages of content, what to fetch, and signed metadata.",
+    "blueprints": "What players create.",
+    "files": "Uploads and downloads.",
+    "bots": "Bots, their tokens and avatars.",
+    "wallets": "Linked addresses.",
+    "epochs": "Days of competition.",
+    "chain": "What is read from a blockchain.",
+    "webhooks": "Events that other services are sent.",
+    "moderation": "Bans, roles, and the audit log.",
+    "operations": "Health, metrics, documents.",
+}
+
+
+class ErrorBody(WireModel):
     """Why the request was refused; where `retry` is true, sending it again can help."""
 
     type: Literal["error"] = "error"
@@ -49,13 +94,14 @@ class Error(WireModel):
 
 def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObject:
     """Write the document; the same endpoints always give the same."""
-    schemas = Schemas()
-    error = schemas.add(Error, mode="validation")
+    schemas = SchemaRegistry()
+    error = schemas.add_model(ErrorBody, mode="validation")
     by_path = sorted(endpoints, key=lambda endpoint: (_address(endpoint), endpoint.method))
     return {
         "openapi": "3.1.0",
         "info": {"title": "Playhall HTTP", "version": version, "description": _ABOUT},
         "servers": [{"url": "/"}],
+        "tags": _tags(endpoints),
         "paths": {
             path: {each.method.lower(): _operation(each, schemas, error) for each in group}
             for path, group in groupby(by_path, key=_address)
@@ -65,16 +111,27 @@ def openapi_document(endpoints: Sequence[Endpoint], *, version: str) -> JsonObje
             for name, event in sorted(DURABLE_EVENTS.items())
         },
         "components": {
-            "schemas": schemas.sorted(),
+            "schemas": schemas.sorted_schemas(),
+            "headers": _HEADERS,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
             },
         },
-        "x-errors": described_errors(),
+        "x-errors": describe_errors(),
     }
 
 
-def _message(event: type[DurableEvent], schemas: Schemas) -> JsonObject:
+def _tags(endpoints: Sequence[Endpoint]) -> list[JsonValue]:
+    """List the groups that there are; those of title packages come last, without a description."""
+    used = {endpoint.tag for endpoint in endpoints} | {"webhooks"}
+    known: list[JsonValue] = [
+        {"name": name, "description": about} for name, about in TAGS.items() if name in used
+    ]
+    others: list[JsonValue] = [{"name": name} for name in sorted(used - TAGS.keys() - {""})]
+    return known + others
+
+
+def _message(event: type[DurableEvent], schemas: SchemaRegistry) -> JsonObject:
     """Describe what is sent of an event."""
     schema: JsonObject = {
         "type": "object",
@@ -83,7 +140,7 @@ def _message(event: type[DurableEvent], schemas: Schemas) -> JsonObject:
             "type": {"const": event.name},
             "version": {"const": event.version},
             "timestamp": {"type": "string", "format": "date-time"},
-            "data": schemas.add(event),
+            "data": schemas.add_model(event),
         },
     }
     return {
@@ -99,7 +156,7 @@ def _address(endpoint: Endpoint) -> str:
     return PLACEHOLDER.sub(r"{\1}", endpoint.path)
 
 
-def _operation(endpoint: Endpoint, schemas: Schemas, error: JsonObject) -> JsonObject:
+def _operation(endpoint: Endpoint, schemas: SchemaRegistry, error: JsonObject) -> JsonObject:
     operation: JsonObject = {
         "operationId": _operation_id(endpoint),
         "summary": endpoint.summary,
@@ -110,17 +167,21 @@ def _operation(endpoint: Endpoint, schemas: Schemas, error: JsonObject) -> JsonO
             *_query_parameters(endpoint),
             *_header_parameters(endpoint),
         ],
-        "responses": {"200": _success(endpoint, schemas), **_refusals(endpoint, error)},
+        "responses": {
+            "200": _success(endpoint, schemas),
+            **({"304": {"description": _UNCHANGED}} if endpoint.is_tagged else {}),
+            **_refusals(endpoint, error),
+        },
     }
     if endpoint.body is not None:
         operation["requestBody"] = {"required": True, "content": _body(endpoint, schemas)}
     return operation
 
 
-def _body(endpoint: Endpoint, schemas: Schemas) -> JsonObject:
+def _body(endpoint: Endpoint, schemas: SchemaRegistry) -> JsonObject:
     assert endpoint.body is not None
     if issubclass(endpoint.body, BaseModel):
-        return {endpoint.body_type: {"schema": schemas.add(endpoint.body, mode="validation")}}
+        return {endpoint.body_type: {"schema": schemas.add_model(endpoint.body, mode="validation")}}
     return {endpoint.body_type: {}}
 
 
@@ -150,7 +211,7 @@ def _path_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
 def _query_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
     if endpoint.query is None:
         return
-    schema = inline(endpoint.query, mode="validation")
+    schema = inline_schema(endpoint.query, mode="validation")
     properties, required = schema["properties"], schema.get("required", [])
     assert isinstance(properties, dict)
     assert isinstance(required, list)
@@ -159,27 +220,45 @@ def _query_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
 
 
 def _header_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
-    for name, meaning in endpoint.headers.items():
+    named = dict(endpoint.headers)
+    if endpoint.is_tagged:
+        named["If-None-Match"] = "The ETag of the answer that you have; 304 if it is the same."
+    for name, meaning in named.items():
         schema: JsonObject = {"type": "string"}
         yield {"name": name, "in": "header", "description": meaning, "schema": schema}
 
 
-def _success(endpoint: Endpoint, schemas: Schemas) -> JsonObject:
+def _success(endpoint: Endpoint, schemas: SchemaRegistry) -> JsonObject:
     if endpoint.answer is None:
-        return {"description": "What the summary says."}
-    content = _json(schemas.add(endpoint.answer))
-    return {"description": _first_line(endpoint.answer), "content": content}
+        return {"description": "What the summary says.", **_limit_headers(endpoint)}
+    content = _json(schemas.add_model(endpoint.answer))
+    return {
+        "description": _first_line(endpoint.answer),
+        "content": content,
+        **_limit_headers(endpoint),
+    }
 
 
 def _refusals(endpoint: Endpoint, error: JsonObject) -> JsonObject:
     possible = sorted(_possible_errors(endpoint), key=lambda each: (each.status, each.code))
-    return {
+    refusals: JsonObject = {
         str(status): {
             "description": f"Refused: {_codes(group)}.",
             "content": _json(error),
         }
         for status, group in groupby(possible, key=lambda each: each.status)
     }
+    if isinstance(limited := refusals.get(str(RateLimited.status)), dict):
+        limited |= _limit_headers(endpoint, "Retry-After")
+    return refusals
+
+
+def _limit_headers(endpoint: Endpoint, *more: str) -> JsonObject:
+    """Describe what is told of the limits of an endpoint that has any."""
+    if RateLimited not in endpoint.errors:
+        return {}
+    names = ("RateLimit", "RateLimit-Policy", *more)
+    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}}
 
 
 def _possible_errors(endpoint: Endpoint) -> set[type[PlayhallError]]:

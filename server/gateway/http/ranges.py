@@ -75,10 +75,10 @@ def _part(request: web.Request, whole: Representation) -> tuple[int, int] | None
     condition = request.headers.get(hdrs.IF_RANGE)
     if condition is not None and condition != f'"{whole.tag}"':
         return None
-    return range_in(request.headers.get("Range"), whole.size)
+    return parse_range(request.headers.get("Range"), whole.size)
 
 
-def range_in(header: str | None, size: int) -> tuple[int, int] | None:
+def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
     """Read which bytes are asked for, as (start, end); None is all of them.
 
     What is no single range is none (section 14.2); raise `BadRange` beyond the end.

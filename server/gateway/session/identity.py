@@ -53,7 +53,7 @@ class Identity:
         return Requester(self.user_id, self.session_id, self.roles)
 
 
-def refused_by_scope(who: Identity, scope: Scope) -> Forbidden | None:
+def find_scope_error(who: Identity, scope: Scope) -> Forbidden | None:
     """Say why somebody may not use what has this scope; None if they may."""
     if who.bot is not None:
         return None if scope == "bot" else Forbidden(NOT_FOR_BOTS)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol.catalog import COMMANDS
-from protocol.codec import CommandRefused, decode, encode, ok, refusal
+from protocol.codec import CommandRefused, decode, encode, encode_ok, encode_refusal
 from protocol.envelope import Command, Update, WireModel, type_of
 from protocol.errors import (
     AlreadyGreeted,
@@ -32,12 +32,12 @@ from protocol.limits import HEARTBEAT_MS, HELLO_TIMEOUT_S
 from protocol.session import Closing, Hello
 from server.core.clock import Clock
 from server.core.containment import contain_failures
-from server.core.events import LocalEvents, PlayerConnected, PlayerDisconnected
+from server.core.events import LocalEventBus, PlayerConnected, PlayerDisconnected
 from server.core.periodic import repeat_every
 from server.core.rate_limits import TokenBucket
 from server.core.tasks import Tasks
 from server.gateway.error_counts import Count, ignore_error
-from server.gateway.session.identity import Identity, Scope, refused_by_scope
+from server.gateway.session.identity import Identity, Scope, find_scope_error
 from server.gateway.transport.framing import text_frame
 from server.gateway.transport.websocket import Socket
 
@@ -48,7 +48,7 @@ Awaited = Callable[["Session", Any], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class CommandRoute:
     """How one command is carried out. `cost` is what it takes from the rate limit.
 
     `scope` says whose connection may send it; see `server.gateway.session.identity`. A companion
@@ -63,12 +63,12 @@ class Route:
     for_companions: bool = False
 
 
-Routes = dict[type[Command], Route]
+Routes = dict[type[Command], CommandRoute]
 
 
-def merge_routes(*tables: Routes) -> dict[str, Route]:
+def merge_routes(*tables: Routes) -> dict[str, CommandRoute]:
     """Join the domains' tables; every command of the catalogue has exactly one route."""
-    routes: dict[str, Route] = {}
+    routes: dict[str, CommandRoute] = {}
     for table in tables:
         for command, route in table.items():
             name = type_of(command)
@@ -95,7 +95,7 @@ class QueuedCommand:
     """A command that waits for the one before it."""
 
     command: Command
-    route: Route
+    route: CommandRoute
 
 
 class Session:
@@ -136,7 +136,7 @@ class Session:
     def on_open(self, socket: Socket) -> None:
         """Take the socket; the first frame must be `session.hello`."""
         self.socket = socket
-        self.sessions.opened(self)
+        self.sessions.connection_opened(self)
 
     def on_message(self, message: bytes) -> None:
         """Carry out one command, or answer why not."""
@@ -161,7 +161,7 @@ class Session:
             with contain_failures("a connection that stops following"):
                 close()
         self._queue.clear()
-        self.sessions.closed(self)
+        self.sessions.connection_closed(self)
 
     # -------------------------------------------------------------- handlers call these
 
@@ -174,7 +174,7 @@ class Session:
 
     def reply(self, command_id: int, fields: Mapping[str, object] | None = None) -> None:
         """Answer a command with `ok`."""
-        self.socket.send(text_frame(ok(command_id, **(fields or {}))))
+        self.socket.send(text_frame(encode_ok(command_id, **(fields or {}))))
 
     async def answer(self, command: Command, work: Awaitable[Answer]) -> None:
         """Await what carries out a command, and send exactly one reply, whatever it raises.
@@ -186,7 +186,7 @@ class Session:
             if isinstance(answer, WireModel):
                 reply = encode(answer)
             else:
-                reply = ok(command.id, **(answer or {}))
+                reply = encode_ok(command.id, **(answer or {}))
         except PlayhallError as error:
             self.refuse(command.id, error)
         except Exception:
@@ -198,7 +198,7 @@ class Session:
     def refuse(self, command_id: int | None, error: PlayhallError) -> None:
         """Answer a command with an error."""
         self.sessions.count_refusal(error.wire_code)
-        self.socket.send(text_frame(refusal(command_id, error)))
+        self.socket.send(text_frame(encode_refusal(command_id, error)))
         if isinstance(error, WrongNode):
             self.sessions.redirect(self, error)
 
@@ -231,7 +231,7 @@ class Session:
 
     # -------------------------------------------------------------- details
 
-    def _may(self, command: Command, route: Route) -> PlayhallError | None:
+    def _may(self, command: Command, route: CommandRoute) -> PlayhallError | None:
         is_hello = type(command) is Hello  # an isinstance of a model asks its metaclass
         if self.identity is None and not is_hello and route.greeted:
             return HelloRequired()
@@ -243,7 +243,7 @@ class Session:
             return None
         if self.is_companion and not route.for_companions:
             return Forbidden(COMPANIONS_ONLY)
-        return refused_by_scope(self.identity, route.scope)
+        return find_scope_error(self.identity, route.scope)
 
     def _bad_frame(self, refused: CommandRefused) -> None:
         self.refuse(refused.command_id, refused.reason)
@@ -252,7 +252,7 @@ class Session:
         if not self._bad_frames.take(self.sessions.now()):
             self.socket.close(CloseReason.PROTOCOL_ERROR)
 
-    def _run_now(self, command: Command, route: Route) -> None:
+    def _run_now(self, command: Command, route: CommandRoute) -> None:
         assert route.immediate is not None
         try:
             route.immediate(self, command)
@@ -282,7 +282,7 @@ class Session:
         finally:
             self._draining = False
 
-    async def _run_awaited(self, command: Command, route: Route) -> None:
+    async def _run_awaited(self, command: Command, route: CommandRoute) -> None:
         assert route.awaited is not None
         await self.answer(command, route.awaited(self, command))
 
@@ -309,13 +309,13 @@ class Sessions:
         clock: Clock,
         tasks: Tasks,
         rate: CommandRate,
-        events: LocalEvents,
+        events: LocalEventBus,
         count_refusal: Count = ignore_error,
     ) -> None:
         self.clock = clock
         self.tasks = tasks
         self.rate = rate
-        self.routes: dict[str, Route] = {}
+        self.routes: dict[str, CommandRoute] = {}
         self.count_refusal = count_refusal  # of an error reply's code, for the metrics
         self._events = events
         self.now = asyncio.get_running_loop().time
@@ -333,7 +333,7 @@ class Sessions:
     def __iter__(self) -> Iterator[Session]:
         return iter(self._open)
 
-    def new(self) -> Session:
+    def create_session(self) -> Session:
         """Make the peer for a socket that is about to open."""
         bucket = TokenBucket(rate_per_s=self.rate.per_s, burst=self.rate.burst)
         return Session(self, bucket, self.now())
@@ -358,11 +358,11 @@ class Sessions:
         """Say whether a player has a connection on this node."""
         return player_id in self._by_player
 
-    def opened(self, session: Session) -> None:
+    def connection_opened(self, session: Session) -> None:
         """Count a new connection in."""
         self._open.add(session)
 
-    def closed(self, session: Session) -> None:
+    def connection_closed(self, session: Session) -> None:
         """Count a connection out; its player has departed unless a newer one is there."""
         self._open.discard(session)
         who = session.identity
@@ -456,7 +456,7 @@ class Sessions:
         )
         self._part(session, closing, why)
 
-    async def sweep(self) -> None:
+    async def close_silent(self) -> None:
         """Close, until cancelled, what is silent, never said hello, or holds an expired token."""
         await repeat_every(SWEEP_EVERY_S, self._close_overdue, "closing silent connections")
 

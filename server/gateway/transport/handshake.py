@@ -62,7 +62,7 @@ class NegotiatedHandshake:
     subprotocol: str | None
 
 
-def method_and_target(head: bytes) -> tuple[str, str]:
+def parse_method_and_target(head: bytes) -> tuple[str, str]:
     """Give method and target of a request's head; empty where it is no HTTP."""
     line = head.partition(b"\r\n")[0].decode("latin-1")
     method, _, rest = line.partition(" ")
@@ -81,7 +81,7 @@ def parse_request(
         if (match := _HEADER.fullmatch(line)) is None:
             return HttpRefusal(400, "A header line is malformed.")
         headers.add(match[1], match[2].strip(" \t"))
-    path, _, query = method_and_target(head)[1].partition("?")
+    path, _, query = parse_method_and_target(head)[1].partition("?")
     return upgrade_request(path, query, CIMultiDictProxy(headers), remote, proxies)
 
 

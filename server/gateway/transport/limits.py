@@ -67,7 +67,7 @@ class AddressLimits:
     def __len__(self) -> int:
         return len(self._counts)
 
-    def enter(self, address: str) -> bool:
+    def count_in(self, address: str) -> bool:
         """Count a connection in; False if its address has too many."""
         network = client_network(address)
         count = self._counts.get(network, 0)
@@ -76,7 +76,7 @@ class AddressLimits:
         self._counts[network] = count + 1
         return True
 
-    def leave(self, address: str) -> None:
+    def count_out(self, address: str) -> None:
         """Count a connection out that had entered."""
         network = client_network(address)
         self._counts[network] -= 1

@@ -19,12 +19,12 @@ from protocol.errors import CloseReason
 from server.core.addresses import normalize_ip_address
 from server.core.containment import contain_failures, log_failure
 from server.gateway.error_counts import Count, code_of_status, ignore_error
-from server.gateway.http.cors import normal_origins
+from server.gateway.http.cors import normalise_origins
 from server.gateway.transport.handshake import (
     NegotiatedHandshake,
     UpgradeRequest,
-    method_and_target,
     negotiate,
+    parse_method_and_target,
     parse_request,
 )
 from server.gateway.transport.http_connection import (
@@ -36,7 +36,7 @@ from server.gateway.transport.http_connection import (
 from server.gateway.transport.http_parsing import connections
 from server.gateway.transport.limits import AddressLimits, TransportLimits
 from server.gateway.transport.proxies import Proxies
-from server.gateway.transport.send_buffer import Flusher
+from server.gateway.transport.send_buffer import BufferFlusher
 from server.gateway.transport.websocket import (
     Accept,
     HttpRefusal,
@@ -64,7 +64,7 @@ BROKEN: Final = HttpRefusal(500, "The server failed to handle this; the failure 
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class WebSocketRoute:
     """A websocket's path: who gets it, and the subprotocol to answer with, if it is offered.
 
     Where `subprotocol` is None, offers are ignored; where `origins` is, the listener's hold.
@@ -89,7 +89,7 @@ class Listener:
         self,
         *,
         http: web.Server,
-        websockets: Mapping[str, Route],
+        websockets: Mapping[str, WebSocketRoute],
         limits: TransportLimits | None = None,
         origins: frozenset[str] = frozenset(),
         proxies: Proxies | None = None,
@@ -100,11 +100,11 @@ class Listener:
         self.count_refusal = count_refusal
         self.websockets = dict(websockets)
         self.limits = limits or TransportLimits()
-        self.origins = normal_origins(origins)
+        self.origins = normalise_origins(origins)
         self.proxies = proxies or Proxies()
         self.connections = 0
         self.turned_away = 0
-        self._flusher = Flusher(asyncio.get_running_loop(), self.limits)
+        self._flusher = BufferFlusher(asyncio.get_running_loop(), self.limits)
         self._addresses = AddressLimits(self.limits.connections_per_address_max)
         self._entrances: set[_RequestSniffer] = set()
         self._sockets: set[Socket] = set()
@@ -192,11 +192,11 @@ class Listener:
         return socket
 
     def _admits(self, address: str) -> bool:
-        return self.proxies.trusts(address) or self._addresses.enter(address)
+        return self.proxies.trusts(address) or self._addresses.count_in(address)
 
     def _dismiss(self, address: str) -> None:
         if not self.proxies.trusts(address):
-            self._addresses.leave(address)
+            self._addresses.count_out(address)
 
     def _gone(self, socket: Socket) -> None:
         self._sockets.discard(socket)
@@ -205,7 +205,7 @@ class Listener:
         self.leave(socket.remote)
 
 
-def _accepted(route: Route, request: UpgradeRequest) -> WebSocketHandler | HttpRefusal:
+def _accepted(route: WebSocketRoute, request: UpgradeRequest) -> WebSocketHandler | HttpRefusal:
     try:
         return route.accept(request)
     except Exception:
@@ -280,7 +280,7 @@ class _RequestSniffer(asyncio.Protocol):
             self.abort()
 
     def _route(self, head: bytes) -> None:
-        method, target = method_and_target(head)
+        method, target = parse_method_and_target(head)
         if method != "GET" or target.partition("?")[0] not in self._listener.websockets:
             self._hand_over_to_web()
             return

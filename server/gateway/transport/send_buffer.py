@@ -16,7 +16,7 @@ from server.gateway.transport.limits import TransportLimits
 WRITE_BYTES_MAX: Final = 64 * 1024
 
 
-class Flusher:
+class BufferFlusher:
     """Writes out every outbox that was sent to, once per turn of one event loop.
 
     It also looks, while any write is unfinished, for those unfinished for too long.
@@ -31,23 +31,23 @@ class Flusher:
         self._stalled: dict[SendBuffer, float] = {}
         self._sweeping = False
 
-    def mark(self, outbox: "SendBuffer") -> None:
+    def mark_dirty(self, outbox: "SendBuffer") -> None:
         """Have an outbox flushed at the end of this turn."""
         if not self._dirty:
             self._loop.call_soon(self._flush)
         self._dirty.append(outbox)
 
-    def stalled(self, outbox: "SendBuffer") -> None:
+    def note_stalled(self, outbox: "SendBuffer") -> None:
         """Note that a write is unfinished from now on."""
         self._stalled[outbox] = self.now()
         if not self._sweeping:
             self._sweep_later()
 
-    def drained(self, outbox: "SendBuffer") -> None:
+    def note_drained(self, outbox: "SendBuffer") -> None:
         """Note that nothing is unwritten any more, or never will be."""
         self._stalled.pop(outbox, None)
 
-    def later(self, delay_s: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """Call something after a while, unless it is cancelled."""
         return self._loop.call_later(delay_s, callback)
 
@@ -63,7 +63,7 @@ class Flusher:
 
     def _sweep_later(self) -> None:
         self._sweeping = True
-        self.later(self.limits.outbox_age_max_s / 4, self._sweep)
+        self.call_later(self.limits.outbox_age_max_s / 4, self._sweep)
 
     def _sweep(self) -> None:
         since = self.now() - self.limits.outbox_age_max_s
@@ -95,7 +95,7 @@ class SendBuffer(ABC):
         "transport",
     )
 
-    def __init__(self, transport: asyncio.Transport, flusher: Flusher) -> None:
+    def __init__(self, transport: asyncio.Transport, flusher: BufferFlusher) -> None:
         transport.set_write_buffer_limits(high=1, low=0)
         self.closing = False
         self.transport = transport
@@ -116,7 +116,7 @@ class SendBuffer(ABC):
         if self.closing:
             return
         if not self._frames:  # as `put` does; all that is ever sent comes this way
-            self._flusher.mark(self)
+            self._flusher.mark_dirty(self)
         self._frames.append(frames)
         self._bytes += len(frames)
         if self._bytes > self._bytes_max or len(self._frames) > self._frames_max:
@@ -125,7 +125,7 @@ class SendBuffer(ABC):
     def put(self, frames: bytes) -> None:
         """Queue frames without asking about caps: a last word, or the handshake's answer."""
         if not self._frames:
-            self._flusher.mark(self)
+            self._flusher.mark_dirty(self)
         self._frames.append(frames)
         self._bytes += len(frames)
 
@@ -158,12 +158,12 @@ class SendBuffer(ABC):
     def pause_writing(self) -> None:
         """Hold frames back, since the transport could not write all that it has."""
         self._paused = True
-        self._flusher.stalled(self)
+        self._flusher.note_stalled(self)
 
     def resume_writing(self) -> None:
         """Write on, since the transport has written everything."""
         self._paused = False
-        self._flusher.drained(self)
+        self._flusher.note_drained(self)
         self.flush()
 
     def _relieve(self) -> None:

@@ -13,7 +13,7 @@ from protocol.errors import CloseReason
 from server.core.containment import contain_failures, log_failure
 from server.gateway.transport.framing import INTERNAL_ERROR, close_frame
 from server.gateway.transport.handshake import HttpRefusal, UpgradeRequest
-from server.gateway.transport.send_buffer import Flusher, SendBuffer
+from server.gateway.transport.send_buffer import BufferFlusher, SendBuffer
 
 # Where all connections that have ended read into: nobody looks at it.
 _WASTE: Final = bytearray(64 * 1024)
@@ -54,7 +54,7 @@ class Socket(SendBuffer):
     def __init__(
         self,
         transport: asyncio.Transport,
-        flusher: Flusher,
+        flusher: BufferFlusher,
         *,
         remote: str,
         on_gone: Callable[["Socket"], None],
@@ -130,7 +130,7 @@ class Socket(SendBuffer):
 
     def fail_soon(self, code: int, reason: str) -> None:
         """Fail when this turn is over, so that what came before the fault is still answered."""
-        self._flusher.later(0, partial(self.fail, code, reason))
+        self._flusher.call_later(0, partial(self.fail, code, reason))
 
     def close_after_crash(self) -> None:
         """Close since the peer raised what is being handled."""
@@ -141,7 +141,7 @@ class Socket(SendBuffer):
         """Let go of everything: the transport is gone."""
         self.closing = self.ending = True
         self._discard()
-        self._flusher.drained(self)
+        self._flusher.note_drained(self)
         if self._deadline is not None:
             self._deadline.cancel()
         with contain_failures("counting a connection out"):
@@ -153,7 +153,7 @@ class Socket(SendBuffer):
     def _close_soon(self) -> None:
         self.closing = True
         if self._deadline is None:
-            self._deadline = self._flusher.later(self.limits.close_timeout_s, self.abort)
+            self._deadline = self._flusher.call_later(self.limits.close_timeout_s, self.abort)
 
 
 class _Drain(asyncio.BufferedProtocol):

@@ -21,15 +21,15 @@ from protocol.history import GamePath, PlayerPath
 from protocol.ids import GameId
 from server.config import Config
 from server.gamekit.fold import AnyRuleset
-from server.ops.audit.evidence import Evidence, gather_evidence, gather_log
+from server.ops.audit.evidence import GameEvidence, gather_evidence, gather_log
 from server.ops.audit.findings import CheckFailed, CheckNotPossible, Report
 from server.ops.audit.log_files import UnreadableLogFile, read_file
 from server.ops.audit.rebuild import PlayerRecount, StatisticsRebuild
-from server.ops.audit.render import account_text, replay_text, report_line, report_text
+from server.ops.audit.render import format_recount, replay_text, report_line, report_text
 from server.ops.audit.replay import Replay, ReplayView
-from server.ops.audit.verify import verify
+from server.ops.audit.verify import verify_game
 from server.ops.shell import DataDir, Shell
-from server.rulesets import find_rulesets, folders_in
+from server.rulesets import find_rulesets, parse_folder_list
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -64,23 +64,23 @@ class GameAuditor:
         self._games = GameStore(database, node="")
         self._rulesets = rulesets
 
-    async def read_log(self, game_id: GameId) -> Evidence:
+    async def read_log(self, game_id: GameId) -> GameEvidence:
         """Read a game's log as evidence; raise `GameNotFound`."""
-        async with self._store.snapshot() as books:
+        async with self._store.read_snapshot() as books:
             return await gather_log(books, game_id)
 
     async def verify_game(self, game_id: GameId) -> Report:
         """Check a game and all that was concluded from it; raise `GameNotFound`."""
-        async with self._store.snapshot() as books:
+        async with self._store.read_snapshot() as books:
             evidence = await gather_evidence(books, game_id)
-        return verify(evidence, self._rulesets)
+        return verify_game(evidence, self._rulesets)
 
     async def verify_since(self, since: datetime) -> AsyncIterator[Report]:
         """Check every game made since a time; players' statistics once, with their newest."""
-        async for game_id in self._store.games_since(since):
-            async with self._store.snapshot() as books:
+        async for game_id in self._store.iterate_games_since(since):
+            async with self._store.read_snapshot() as books:
                 evidence = await gather_evidence(books, game_id, newest_only=True)
-            yield verify(evidence, self._rulesets)
+            yield verify_game(evidence, self._rulesets)
 
     def rebuild(self, *, repair: bool) -> StatisticsRebuild:
         """Count players' statistics again."""
@@ -113,7 +113,7 @@ class _Commands:
             if partial and file is None:
                 raise InvalidField("--partial is for files; a database says where a log ends.")
             if file is not None:
-                report = verify(read_file(file), _rulesets(config), partial=partial)
+                report = verify_game(read_file(file), _rulesets(config), partial=partial)
                 holds = self._print_report(report, as_json=as_json)
             elif game is not None:
                 report = self._in_context(
@@ -205,7 +205,7 @@ class _Commands:
                 self._out.print(replay_text(replay, gaze))
                 self._out.print(KEYS, style="dim")
 
-    def _evidence(self, config: Config, *, game: str | None, file: Path | None) -> Evidence:
+    def _evidence(self, config: Config, *, game: str | None, file: Path | None) -> GameEvidence:
         if file is not None:
             return read_file(file)
         assert game is not None
@@ -224,7 +224,7 @@ class _Commands:
 
     def _print_account(self, account: PlayerRecount) -> bool:
         if account.differences or account.problem:
-            self._out.print(account_text(account))
+            self._out.print(format_recount(account))
         return account.problem is None and (account.repaired or not account.differences)
 
     @contextmanager
@@ -240,7 +240,7 @@ class _Commands:
     def _in_context(
         self, config: Config, work: Callable[[GameAuditor], Coroutine[Any, Any, T]]
     ) -> T:
-        return self._shell.in_context(config, context=_context, work=work)
+        return self._shell.run_in_context(config, context=_context, work=work)
 
 
 @asynccontextmanager
@@ -250,7 +250,7 @@ async def _context(config: Config, dsn: str) -> AsyncIterator[GameAuditor]:
 
 
 def _rulesets(config: Config) -> dict[str, AnyRuleset]:
-    return find_rulesets(*folders_in(config.rulesets_path))
+    return find_rulesets(*parse_folder_list(config.rulesets_path))
 
 
 def _game_id(game: str) -> GameId:

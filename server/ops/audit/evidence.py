@@ -11,9 +11,9 @@ from typing import NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from persistence.audit.store import AuditReader, MatchPlayer, MatchRow
-from persistence.eventlog.hashchain import BadPayload
-from persistence.eventlog.writer import Row
+from persistence.audit.store import AuditedMatch, AuditReader, MatchPlayer
+from persistence.eventlog.hashchain import InvalidPayload
+from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
 from protocol.errors import GameNotFound
 from protocol.history import GameSummary
@@ -21,10 +21,10 @@ from protocol.ids import GameId, PlayerId
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.play.games.recovery import decode_row
 from server.gamekit.contract import Event
-from server.gamekit.fold import AnyRuleset, Origin
-from server.gamekit.table import GAME_COMPLETED, GAME_CREATED, players_of
+from server.gamekit.fold import AnyRuleset, GameOrigin
+from server.gamekit.table import GAME_COMPLETED, GAME_CREATED, parse_players
 from server.ops.audit.findings import CheckFailed, CheckNotPossible
-from server.ops.audit.rebuild import RecountedStatistics, stored_tally
+from server.ops.audit.rebuild import RecountedStatistics, read_stored_tally
 
 
 class StatisticsComparison(NamedTuple):
@@ -41,7 +41,7 @@ class StoredResults:
 
     quarantine_reason: str | None
     summary: GameSummary | None
-    match: MatchRow | None
+    match: AuditedMatch | None
     match_players: Sequence[MatchPlayer]
     lifetimes: Sequence[StatisticsComparison]
 
@@ -60,11 +60,11 @@ class ReplayContents(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class GameEvidence:
     """A log in the order in which it was found, and the rest where it comes from a database."""
 
     game_id: GameId
-    rows: Sequence[Row]
+    rows: Sequence[EventRow]
     game: StoredGame | None = None
     conclusions: StoredResults | None = None
     stated: ReplayContents | None = None
@@ -75,36 +75,36 @@ class Evidence:
         return bool(self.rows) and self.rows[-1].type == GAME_COMPLETED
 
 
-async def gather_log(books: AuditReader, game_id: GameId) -> Evidence:
+async def gather_log(books: AuditReader, game_id: GameId) -> GameEvidence:
     """Read a game's row and log; raise `GameNotFound`."""
     game, _ = await _game(books, game_id)
-    return Evidence(game_id, await books.events(game_id), game)
+    return GameEvidence(game_id, await books.read_events(game_id), game)
 
 
 async def gather_evidence(
     books: AuditReader, game_id: GameId, *, newest_only: bool = False
-) -> Evidence:
+) -> GameEvidence:
     """Read all that there is about a game; raise `GameNotFound`.
 
     `newest_only`: of the players' statistics, only those that no later game touched.
     """
     game, quarantine_reason = await _game(books, game_id)
-    match_players = await books.match_players(game_id)
+    match_players = await books.read_match_players(game_id)
     whose = [player.player_id for player in match_players]
     conclusions = StoredResults(
         quarantine_reason=quarantine_reason,
-        summary=await books.summary(game_id),
-        match=await books.match(game_id),
+        summary=await books.read_summary(game_id),
+        match=await books.read_match(game_id),
         match_players=match_players,
         lifetimes=await _lifetimes(
-            books, await books.newest_here(game_id) if newest_only else whose
+            books, await books.list_players_newest_here(game_id) if newest_only else whose
         ),
     )
-    return Evidence(game_id, await books.events(game_id), game, conclusions)
+    return GameEvidence(game_id, await books.read_events(game_id), game, conclusions)
 
 
 async def _game(books: AuditReader, game_id: GameId) -> tuple[StoredGame, str | None]:
-    found = await books.game(game_id)
+    found = await books.read_game(game_id)
     if found is None:
         raise GameNotFound(f"There is no game {game_id}.")
     return found
@@ -113,7 +113,7 @@ async def _game(books: AuditReader, game_id: GameId) -> tuple[StoredGame, str | 
 async def _lifetimes(books: AuditReader, players: Sequence[PlayerId]) -> list[StatisticsComparison]:
     return [
         StatisticsComparison(
-            player, await stored_tally(books, player), await _added_up(books, player)
+            player, await read_stored_tally(books, player), await _added_up(books, player)
         )
         for player in players
     ]
@@ -122,7 +122,7 @@ async def _lifetimes(books: AuditReader, players: Sequence[PlayerId]) -> list[St
 async def _added_up(books: AuditReader, player_id: PlayerId) -> RecountedStatistics:
     """Count a player's statistics from the history and the summaries, without any log."""
     tally = RecountedStatistics()
-    async for game in books.counted_games(player_id):
+    async for game in books.iterate_counted_games(player_id):
         tally = tally.with_game(
             game.ruleset,
             score=game.score,
@@ -133,13 +133,13 @@ async def _added_up(books: AuditReader, player_id: PlayerId) -> RecountedStatist
     return tally
 
 
-def read_log(rows: Sequence[Row]) -> list[RecordedEvent]:
+def read_log(rows: Sequence[EventRow]) -> list[RecordedEvent]:
     """Read a log's events; raise `CheckFailed` where one cannot be read."""
     recorded: list[RecordedEvent] = []
     for row in rows:
         try:
             recorded.append(decode_row(row))
-        except (BadPayload, orjson.JSONDecodeError) as error:
+        except (InvalidPayload, orjson.JSONDecodeError) as error:
             raise CheckFailed(f"event {row.event_index} cannot be read: {error}") from None
         if not isinstance(recorded[-1].event.payload, dict):
             raise CheckFailed(
@@ -148,7 +148,7 @@ def read_log(rows: Sequence[Row]) -> list[RecordedEvent]:
     return recorded
 
 
-def seed_of(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
+def find_seed(evidence: GameEvidence, log: Sequence[RecordedEvent]) -> str:
     """Find the game's seed; raise `CheckNotPossible` where it is not revealed yet."""
     if evidence.game is not None:
         return evidence.game.seed
@@ -160,12 +160,12 @@ def seed_of(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
     return seed
 
 
-def origin_of(
-    evidence: Evidence, log: Sequence[RecordedEvent], *, rulesets: Mapping[str, AnyRuleset]
-) -> Origin:
+def find_origin(
+    evidence: GameEvidence, log: Sequence[RecordedEvent], *, rulesets: Mapping[str, AnyRuleset]
+) -> GameOrigin:
     """Find out what a game started from, by its first event and its seed."""
-    created = first_event(log).payload
-    seed = seed_of(evidence, log)
+    created = read_first_event(log).payload
+    seed = find_seed(evidence, log)
     ruleset = rulesets.get(created["ruleset"])
     ruleset = ruleset and ruleset.of_version(created["ruleset_version"])
     if ruleset is None:
@@ -182,12 +182,12 @@ def origin_of(
             f"the configuration is not valid: {wrong['loc']}: {wrong['msg']}"
         ) from None
     try:
-        return Origin(ruleset, players_of(created), config, seed)
+        return GameOrigin(ruleset, parse_players(created), config, seed)
     except (KeyError, TypeError) as error:
         raise CheckFailed(f"event 0 does not say who sits where: {error!r}") from None
 
 
-def first_event(log: Sequence[RecordedEvent]) -> Event:
+def read_first_event(log: Sequence[RecordedEvent]) -> Event:
     """Give the event that a game begins with; raise `CheckFailed` where it is none such."""
     if not log:
         raise CheckNotPossible("no event could be read")

@@ -8,13 +8,13 @@ from typing import Annotated, Any, BinaryIO, Final, Literal
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from persistence.eventlog.hashchain import HASH_BYTES, BadPayload, canonical
-from persistence.eventlog.writer import Row
+from persistence.eventlog.hashchain import HASH_BYTES, InvalidPayload, canonical_json
+from persistence.eventlog.writer import EventRow
 from protocol.envelope import WireModel
 from protocol.history import GameSummary
 from protocol.ids import GameId, WireGameId, WireMatchId
 from protocol.limits import EVENT_INDEX_MAX, PAYLOAD_BYTES_MAX
-from server.ops.audit.evidence import Evidence, ReplayContents
+from server.ops.audit.evidence import GameEvidence, ReplayContents
 
 # A payload can be longer than its canonical form: spaces, escapes.
 LINE_BYTES_MAX: Final = 8 * PAYLOAD_BYTES_MAX
@@ -41,7 +41,7 @@ class _LineOfGame(LogLine):
     game_id: WireGameId
 
 
-def read_export(path: Path) -> Evidence:
+def read_export(path: Path) -> GameEvidence:
     """Read an exported log, in the order of its lines; raise `UnreadableLogFile`."""
     try:
         with path.open("rb") as file:
@@ -50,9 +50,9 @@ def read_export(path: Path) -> Evidence:
         raise UnreadableLogFile(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _read(file: BinaryIO, name: str) -> Evidence:
+def _read(file: BinaryIO, name: str) -> GameEvidence:
     game_id: GameId | None = None
-    rows: list[Row] = []
+    rows: list[EventRow] = []
     while data := file.readline(LINE_BYTES_MAX + 1):
         where = f"Line {len(rows) + 1} of {name}"
         line = _parsed(data, where)
@@ -64,7 +64,7 @@ def _read(file: BinaryIO, name: str) -> Evidence:
         rows.append(to_event_row(line, where))
     if game_id is None:
         raise UnreadableLogFile(f"{name} is empty; write it with: playhall export GAME > {name}")
-    return Evidence(game_id, rows)
+    return GameEvidence(game_id, rows)
 
 
 def _parsed(data: bytes, where: str) -> _LineOfGame:
@@ -80,14 +80,14 @@ def _parsed(data: bytes, where: str) -> _LineOfGame:
         ) from None
 
 
-def to_event_row(line: LogLine, where: str) -> Row:
+def to_event_row(line: LogLine, where: str) -> EventRow:
     """Turn a written event into one of a log; raise `UnreadableLogFile`."""
     try:
-        canonical(line.payload)
-    except BadPayload as error:
+        canonical_json(line.payload)
+    except InvalidPayload as error:
         raise UnreadableLogFile(f"{where} has a payload that no log can hold: {error}.") from None
     payload = orjson.dumps(line.payload)  # in the order of the file, as a database would give it
-    return Row(line.event_index, line.event, payload, line.at, bytes.fromhex(line.hash))
+    return EventRow(line.event_index, line.event, payload, line.at, bytes.fromhex(line.hash))
 
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -123,7 +123,7 @@ class _Replay(WireModel):
     summary: GameSummary
 
 
-def read_file(path: Path) -> Evidence:
+def read_file(path: Path) -> GameEvidence:
     """Read a replay (gzip) or an export (lines); raise `UnreadableLogFile`."""
     try:
         with path.open("rb") as file:
@@ -150,7 +150,7 @@ def _read_replay(path: Path) -> _Replay:
         ) from None
 
 
-def _evidence(replay: _Replay, name: str) -> Evidence:
+def _evidence(replay: _Replay, name: str) -> GameEvidence:
     rows = [to_event_row(line, f"Event {n} of {name}") for n, line in enumerate(replay.events)]
     stated = ReplayContents(
         replay.game.model_dump(),
@@ -158,4 +158,4 @@ def _evidence(replay: _Replay, name: str) -> Evidence:
         None if replay.initial_state is None else replay.initial_state.model_dump(),
         replay.commands,
     )
-    return Evidence(replay.game.game_id, rows, stated=stated)
+    return GameEvidence(replay.game.game_id, rows, stated=stated)

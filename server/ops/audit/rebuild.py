@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from persistence.audit.store import AuditReader, AuditStore, Lifetime, Xp
+from persistence.audit.store import AuditReader, AuditStore, LifetimeStats, StoredXp
 from persistence.eventlog.completion import SeatResult
 from persistence.games.store import GameStore
 from protocol.ids import GameId, PlayerId
-from server.domains.play.games.recovery import CorruptLog, recover
+from server.domains.play.games.recovery import CorruptLog, recover_game
 from server.domains.play.games.results import build_completion
 from server.gamekit.fold import AnyRuleset
 
@@ -32,17 +32,17 @@ class ColumnDifference(NamedTuple):
 class RecountedStatistics:
     """A player's statistics: over all games, and in each ruleset."""
 
-    overall: Lifetime | None = None
-    by_ruleset: Mapping[str, Lifetime] = field(default_factory=dict)
+    overall: LifetimeStats | None = None
+    by_ruleset: Mapping[str, LifetimeStats] = field(default_factory=dict)
 
     def with_game(
         self, ruleset: str, *, score: int | None, tricks_won: int, is_winner: bool, at: datetime
     ) -> "RecountedStatistics":
         """Add one game; a score of None adds no points."""
 
-        def added(so_far: Lifetime | None) -> Lifetime:
+        def added(so_far: LifetimeStats | None) -> LifetimeStats:
             return with_game(
-                so_far or Lifetime(),
+                so_far or LifetimeStats(),
                 score=score,
                 tricks_won=tricks_won,
                 is_winner=is_winner,
@@ -53,22 +53,22 @@ class RecountedStatistics:
         return RecountedStatistics(added(self.overall), {**self.by_ruleset, ruleset: in_ruleset})
 
 
-async def stored_tally(books: AuditReader, player_id: PlayerId) -> RecountedStatistics:
+async def read_stored_tally(books: AuditReader, player_id: PlayerId) -> RecountedStatistics:
     """Read a player's statistics as they are stored."""
     return RecountedStatistics(
-        await books.lifetime(player_id), await books.ruleset_stats(player_id)
+        await books.read_lifetime_stats(player_id), await books.read_ruleset_stats(player_id)
     )
 
 
 def with_game(
-    so_far: Lifetime, *, score: int | None, tricks_won: int, is_winner: bool, at: datetime
-) -> Lifetime:
+    so_far: LifetimeStats, *, score: int | None, tricks_won: int, is_winner: bool, at: datetime
+) -> LifetimeStats:
     """Add one game to a player's statistics; a score of None adds no points."""
     wins = so_far.current_win_streak + 1 if is_winner else 0
     losses = 0 if is_winner else so_far.current_loss_streak + 1
     highest = [each for each in (so_far.highest_score, score) if each is not None]
     lowest = [each for each in (so_far.lowest_score, score) if each is not None]
-    return Lifetime(
+    return LifetimeStats(
         games_played=so_far.games_played + 1,
         games_won=so_far.games_won + is_winner,
         highest_score=max(highest, default=None),
@@ -83,25 +83,29 @@ def with_game(
     )
 
 
-def differences(stored: Lifetime | None, counted: Lifetime | None) -> list[ColumnDifference]:
+def list_column_differences(
+    stored: LifetimeStats | None, counted: LifetimeStats | None
+) -> list[ColumnDifference]:
     """List the columns that differ; a row that is missing differs in all that is not zero."""
-    pairs = zip(Lifetime._fields, stored or Lifetime(), counted or Lifetime(), strict=True)
+    pairs = zip(
+        LifetimeStats._fields, stored or LifetimeStats(), counted or LifetimeStats(), strict=True
+    )
     return [ColumnDifference(*pair) for pair in pairs if pair[1] != pair[2]]
 
 
-def tally_differences(
+def list_tally_differences(
     stored: RecountedStatistics, counted: RecountedStatistics
 ) -> list[ColumnDifference]:
     """List what differs over all games, then in each ruleset as `games_won in el_dorado`."""
-    found = differences(stored.overall, counted.overall)
+    found = list_column_differences(stored.overall, counted.overall)
     for ruleset in sorted({*stored.by_ruleset, *counted.by_ruleset}):
         pair = stored.by_ruleset.get(ruleset), counted.by_ruleset.get(ruleset)
-        for column, *values in differences(*pair):
+        for column, *values in list_column_differences(*pair):
             found.append(ColumnDifference(f"{column} in {ruleset}", *values))
     return found
 
 
-def xp_differences(xp: Xp | None) -> list[ColumnDifference]:
+def list_xp_differences(xp: StoredXp | None) -> list[ColumnDifference]:
     """Say where XP is not the sum of what matches brought."""
     return [ColumnDifference("xp_total", *xp)] if xp is not None and xp.stored != xp.earned else []
 
@@ -157,7 +161,7 @@ class StatisticsRebuild:
 
     async def recount_all_players(self) -> AsyncIterator[PlayerRecount]:
         """Recount every player, in id order."""
-        async for player_id in self._store.players():
+        async for player_id in self._store.iterate_players():
             yield await self.recount_player(player_id)
 
     async def recount_player(self, player_id: PlayerId) -> PlayerRecount:
@@ -168,17 +172,17 @@ class StatisticsRebuild:
             return PlayerRecount(player_id, problem=str(why))
 
     async def _recount(self, player_id: PlayerId) -> PlayerRecount:
-        async with self._store.snapshot() as books:
+        async with self._store.read_snapshot() as books:
             count = await self._counted(books, player_id, since=PlayerCount(RecountedStatistics()))
             differing = await _differing(books, player_id, count)
         if not differing or not self._repair:
             return PlayerRecount(player_id, tuple(differing))
-        async with self._store.locked(player_id) as books:
+        async with self._store.lock_player_stats(player_id) as books:
             # Most was counted above; only games that ended since are folded under the lock.
             count = await self._counted(books, player_id, since=count)
             differing = await _differing(books, player_id, count)
             await _write(books, player_id, count.tally)
-            if (xp := await books.xp(player_id)) is not None:
+            if (xp := await books.read_xp(player_id)) is not None:
                 await books.write_xp(player_id, xp.earned)
         return PlayerRecount(player_id, tuple(differing), repaired=True)
 
@@ -187,7 +191,7 @@ class StatisticsRebuild:
     ) -> PlayerCount:
         """Go on counting from where a count stands."""
         count = since
-        async for game in books.counted_games(player_id, after=count.seq):
+        async for game in books.iterate_counted_games(player_id, after=count.seq):
             result = await self._result(game.game_id)
             mine = result.seats.get(player_id)
             if mine is None:
@@ -214,9 +218,9 @@ class StatisticsRebuild:
     async def _fold(self, game_id: GameId) -> RecountedGame:
         game = await self._games.find(game_id)
         assert game is not None  # the history refers to it
-        rows = await self._games.read_all(game_id)
+        rows = await self._games.read_log(game_id)
         try:
-            fold = recover(game, rows, self._rulesets.get(game.ruleset)).fold
+            fold = recover_game(game, rows, self._rulesets.get(game.ruleset)).fold
         except CorruptLog as corrupt:
             raise Uncountable(f"game {game_id} cannot be counted: {corrupt}") from corrupt
         outcome = fold.outcome()
@@ -230,13 +234,13 @@ async def _differing(
     books: AuditReader, player_id: PlayerId, count: PlayerCount
 ) -> list[ColumnDifference]:
     """Compare what is stored of a player with their games: statistics counted again, XP summed."""
-    statistics = tally_differences(await stored_tally(books, player_id), count.tally)
-    return statistics + xp_differences(await books.xp(player_id))
+    statistics = list_tally_differences(await read_stored_tally(books, player_id), count.tally)
+    return statistics + list_xp_differences(await books.read_xp(player_id))
 
 
 async def _write(books: AuditReader, player_id: PlayerId, tally: RecountedStatistics) -> None:
     """Put a player's statistics right; a ruleset without any game gets a row of zeros."""
-    await books.write_lifetime(player_id, tally.overall or Lifetime())
-    for ruleset in {*await books.ruleset_stats(player_id), *tally.by_ruleset}:
-        counted = tally.by_ruleset.get(ruleset, Lifetime())
+    await books.write_lifetime_stats(player_id, tally.overall or LifetimeStats())
+    for ruleset in {*await books.read_ruleset_stats(player_id), *tally.by_ruleset}:
+        counted = tally.by_ruleset.get(ruleset, LifetimeStats())
         await books.write_ruleset_stats(player_id, ruleset, counted)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from server.gamekit.contract import Payload
-from server.gamekit.table import Seat
+from server.gamekit.table import TableSeat
 from server.ops.audit.findings import Report
 from server.ops.audit.rebuild import PlayerRecount
 from server.ops.audit.replay import Replay, ReplayView, ShownEvent
@@ -35,7 +35,7 @@ def report_text(report: Report) -> Text:
     for finding in report.findings:
         mark, style = _MARKS[finding.holds]
         line = Text(f"  {mark} {finding.check:<13}", style)
-        lines.append(line.append_text(harmless_text(finding.sentence, "default")))
+        lines.append(line.append_text(strip_control_characters(finding.sentence, "default")))
     return Text("\n").join(lines)
 
 
@@ -43,14 +43,18 @@ def report_line(report: Report) -> Text:
     """Show a whole report in one line."""
     mark, style = _MARKS[report.holds]
     title = f" game {report.game_id}  {report.title}, {report.events} events"
-    return Text(mark, style).append_text(harmless_text(title))
+    return Text(mark, style).append_text(strip_control_characters(title))
 
 
-def account_text(account: PlayerRecount) -> Text:
+def format_recount(account: PlayerRecount) -> Text:
     """Show what a recount of one player came to."""
     mark, style = _MARKS[account.repaired]
     done = "put right" if account.repaired else account.problem or "not as the logs have it"
-    lines = [Text(mark, style).append_text(harmless_text(f" player {account.player_id}: {done}"))]
+    lines = [
+        Text(mark, style).append_text(
+            strip_control_characters(f" player {account.player_id}: {done}")
+        )
+    ]
     for column, stored, counted in account.differences:
         lines.append(Text(f"  {column:<24} is {stored}, the logs give {counted}", "default"))
     return Text("\n").join(lines)
@@ -76,28 +80,31 @@ def snapshot_table(snapshot: Payload, names: Names) -> Table:
     grid = Table.grid(padding=(0, 2))
     for key, value in snapshot.items():
         grid.add_row(
-            harmless_text(key, "cyan"), Text("\n").join(map(harmless_text, _lines(value, names)))
+            strip_control_characters(key, "cyan"),
+            Text("\n").join(map(strip_control_characters, _lines(value, names))),
         )
     return grid
 
 
-def inline(value: Any, names: Names) -> str:
+def format_inline(value: Any, names: Names) -> str:
     """Write a JSON value in one line: cards as `A♠`, players as seats."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        return names.get(value) or _SUITS.get(value) or card_text(value)
+        return names.get(value) or _SUITS.get(value) or format_card(value)
     if isinstance(value, list):
-        return "[" + " ".join(inline(item, names) for item in value) + "]"
+        return "[" + " ".join(format_inline(item, names) for item in value) + "]"
     if isinstance(value, dict):
-        pairs = (f"{inline(key, names)}: {inline(v, names)}" for key, v in value.items())
+        pairs = (
+            f"{format_inline(key, names)}: {format_inline(v, names)}" for key, v in value.items()
+        )
         return "{" + ", ".join(pairs) + "}"
     return str(value)
 
 
-def card_text(text: str) -> str:
+def format_card(text: str) -> str:
     """Write a card's id as people write cards; those of the second deck have a star."""
     found = _CARD.fullmatch(text)
     if found is None:
@@ -106,7 +113,7 @@ def card_text(text: str) -> str:
     return rank + _SUITS[suit] + ("*" if deck != "0" else "")
 
 
-def harmless_text(text: str, style: str = "") -> Text:
+def strip_control_characters(text: str, style: str = "") -> Text:
     """Make text harmless: nothing in it moves the cursor, and it has an end."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     if len(shown) > CELL_CHARS_MAX:
@@ -116,8 +123,8 @@ def harmless_text(text: str, style: str = "") -> Text:
 
 def _lines(value: Any, names: Names) -> list[str]:
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        return [inline(item, names) for item in value]
-    return [inline(value, names)]
+        return [format_inline(item, names) for item in value]
+    return [format_inline(value, names)]
 
 
 def _header(replay: Replay, gaze: ReplayView) -> Text:
@@ -141,9 +148,9 @@ def _players(replay: Replay) -> Table:
     return grid
 
 
-def _state(seat: Seat) -> Text:
+def _state(seat: TableSeat) -> Text:
     if seat.bot is not None:
-        return harmless_text(f"bot {seat.bot}")
+        return strip_control_characters(f"bot {seat.bot}")
     if not seat.present:
         return Text("has left", "yellow")
     return Text("") if seat.connected else Text("is disconnected", "yellow")
@@ -156,10 +163,15 @@ def _events(shown: list[ShownEvent], names: Names) -> Table:
         text = "hidden" if event.payload is None else _inline_fields(event.payload, names)
         index, kind = event.recorded.event_index, event.recorded.event.type
         here = "▸" if event.is_here else " "
-        grid.add_row(here, str(index), harmless_text(kind, style), harmless_text(text, style))
+        grid.add_row(
+            here,
+            str(index),
+            strip_control_characters(kind, style),
+            strip_control_characters(text, style),
+        )
     return grid
 
 
 def _inline_fields(payload: Payload, names: Names) -> str:
     shown = {key: value for key, value in payload.items() if key != "_v"}
-    return "  ".join(f"{key} {inline(value, names)}" for key, value in shown.items())
+    return "  ".join(f"{key} {format_inline(value, names)}" for key, value in shown.items())

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from server.domains.play.games.recorder import RecordedEvent
 from server.gamekit.contract import Payload, Viewer
-from server.gamekit.fold import AnyRuleset, Fold
+from server.gamekit.fold import AnyRuleset, GameFold
 from server.gamekit.table import visible_payload
-from server.ops.audit.evidence import Evidence, origin_of, read_log
+from server.ops.audit.evidence import GameEvidence, find_origin, read_log
 from server.ops.audit.findings import CheckFailed
 
 AROUND = 3
@@ -31,13 +31,13 @@ class ShownEvent(NamedTuple):
 class Replay:
     """A log and a place in it; going on folds on, going back folds again."""
 
-    def __init__(self, evidence: Evidence, rulesets: Mapping[str, AnyRuleset]) -> None:
+    def __init__(self, evidence: GameEvidence, rulesets: Mapping[str, AnyRuleset]) -> None:
         self.game_id = evidence.game_id
         self.is_over = evidence.is_over
         self.log: Sequence[RecordedEvent] = read_log(evidence.rows)
         self._times_ms = [round(row.at.timestamp() * 1000) for row in evidence.rows]
-        self._origin = origin_of(evidence, self.log, rulesets=rulesets)
-        self.fold = Fold(self._origin)
+        self._origin = find_origin(evidence, self.log, rulesets=rulesets)
+        self.fold = GameFold(self._origin)
 
     @property
     def head(self) -> int:
@@ -53,7 +53,7 @@ class Replay:
         """Go to an event, or the nearest end; raise `CheckFailed` where the log stops folding."""
         index = min(max(index, 0), self.head)
         if index < self.index:
-            self.fold = Fold(self._origin)
+            self.fold = GameFold(self._origin)
         while self.index < index:
             at = self.fold.next_index
             try:

@@ -6,18 +6,18 @@ around them the table's own events, which the server would have written just so.
 
 from collections.abc import Sequence
 
-from persistence.eventlog.hashchain import canonical
+from persistence.eventlog.hashchain import canonical_json
 from server.domains.play.games.recorder import RecordedEvent
 from server.gamekit.commands import PRESENCE, derives_moves
 from server.gamekit.contract import Event, IllegalMove
-from server.gamekit.fold import Fold, Origin
+from server.gamekit.fold import GameFold, GameOrigin
 from server.gamekit.table import (
     CMD,
     GAME_COMPLETED,
     GAME_CREATED,
     INVALID_ACTION,
-    game_completed,
-    game_created,
+    game_completed_event,
+    game_created_event,
     invalid_action_event,
     presence_event,
 )
@@ -27,13 +27,13 @@ from server.ops.audit.findings import CheckFailed
 class ReplayCheck:
     """One log on its way through the rules; `fold` stands where the log was followed to."""
 
-    def __init__(self, origin: Origin, log: Sequence[RecordedEvent]) -> None:
-        self.fold = Fold(origin)
+    def __init__(self, origin: GameOrigin, log: Sequence[RecordedEvent]) -> None:
+        self.fold = GameFold(origin)
         self._log = log
         # Rules that cannot derive their moves are trusted to have decided; they still fold.
         self.derives_moves = derives_moves(origin.ruleset)
 
-    def run(self) -> Fold:
+    def run(self) -> GameFold:
         """Follow the whole log; raise `CheckFailed` at the first event that differs."""
         try:
             self._begin()
@@ -66,7 +66,7 @@ class ReplayCheck:
             raise CheckFailed("event 0 is not what the rules give: leavers_rank_last differs")
         self._follow(
             [
-                game_created(
+                game_created_event(
                     name,
                     version,
                     origin.players,
@@ -87,7 +87,7 @@ class ReplayCheck:
             found = self._log[index]
             if found.event.type != event.type:
                 raise CheckFailed(f"{self._here} is not what the rules give, which is {event.type}")
-            if found.payload != canonical(event.payload):
+            if found.payload != canonical_json(event.payload):
                 wrong = ", ".join(_differing(found.event, event))
                 raise CheckFailed(f"{self._here} is not what the rules give: {wrong} differs")
             self.fold.apply(found.event, at_ms=0)  # no rule looks at the time
@@ -98,7 +98,7 @@ class ReplayCheck:
         if self.fold.table.completed:
             raise CheckFailed(f"{self._here} comes after the end of the game")
         if found.type == GAME_COMPLETED and outcome is not None:
-            return [game_completed(self.fold.table, outcome, self.fold.origin.seed)]
+            return [game_completed_event(self.fold.table, outcome, self.fold.origin.seed)]
         if outcome is not None and self.derives_moves:
             raise CheckFailed(f"{self._here} comes where the game is over")
         if found.type in (GAME_CREATED, GAME_COMPLETED):

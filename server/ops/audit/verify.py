@@ -8,35 +8,35 @@ from typing import Any
 
 import orjson
 
-from persistence.audit.store import MatchPlayer, MatchRow
+from persistence.audit.store import AuditedMatch, MatchPlayer
 from persistence.eventlog.completion import Completion
-from persistence.eventlog.hashchain import genesis, link
+from persistence.eventlog.hashchain import genesis_hash, link_hash
 from persistence.games.model import StoredGame
 from protocol.history import GameSummary
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.play.games.results import build_completion
 from server.gamekit.commands import command_stream, initial_state
-from server.gamekit.fold import AnyRuleset, Fold, Origin
+from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
 from server.gamekit.table import seed_hash
 from server.ops.audit.evidence import (
-    Evidence,
+    GameEvidence,
     ReplayContents,
     StatisticsComparison,
     StoredResults,
-    first_event,
-    origin_of,
+    find_origin,
+    find_seed,
+    read_first_event,
     read_log,
-    seed_of,
 )
 from server.ops.audit.findings import CheckFailed, CheckNotPossible, Finding, Report
-from server.ops.audit.rebuild import tally_differences
+from server.ops.audit.rebuild import list_tally_differences
 from server.ops.audit.replay_check import ReplayCheck
 
 _WANTED = "the rules could not be followed to the end"
 
 
-def verify(
-    evidence: Evidence, rulesets: Mapping[str, AnyRuleset], *, partial: bool = False
+def verify_game(
+    evidence: GameEvidence, rulesets: Mapping[str, AnyRuleset], *, partial: bool = False
 ) -> Report:
     """Make every check that the evidence allows.
 
@@ -49,14 +49,14 @@ class _Examination:
     """The checks of one game, in order; later ones stand on what earlier ones found."""
 
     def __init__(
-        self, evidence: Evidence, rulesets: Mapping[str, AnyRuleset], *, partial: bool
+        self, evidence: GameEvidence, rulesets: Mapping[str, AnyRuleset], *, partial: bool
     ) -> None:
         self._evidence = evidence
         self._partial = partial
         self._rulesets = rulesets
         self._findings: list[Finding] = []
         self._log: Sequence[RecordedEvent] = ()
-        self._fold: Fold | None = None
+        self._fold: GameFold | None = None
 
     def report(self) -> Report:
         evidence = self._evidence
@@ -99,7 +99,7 @@ class _Examination:
         return check_chain(self._evidence, self._log)
 
     def _rules(self) -> str:
-        origin = origin_of(self._evidence, self._log, rulesets=self._rulesets)
+        origin = find_origin(self._evidence, self._log, rulesets=self._rulesets)
         again = ReplayCheck(origin, self._log)
         self._fold = again.run()
         if not again.derives_moves:
@@ -126,7 +126,7 @@ def _not_whole() -> str:
     raise CheckNotPossible("the log is not whole")
 
 
-def check_order(evidence: Evidence) -> str:
+def check_order(evidence: GameEvidence) -> str:
     """Indexes are 0, 1, 2, … up to the head, each once."""
     if not evidence.rows:
         raise CheckFailed("the log is empty")
@@ -142,7 +142,7 @@ def check_order(evidence: Evidence) -> str:
     return f"events 0 to {count - 1}, without a gap"
 
 
-def check_end(evidence: Evidence, *, partial: bool) -> str:
+def check_end(evidence: GameEvidence, *, partial: bool) -> str:
     """A log that stands alone ends with its game; events cut off at the end leave no gap."""
     if not evidence.rows:
         raise CheckNotPossible("the log is empty")
@@ -155,20 +155,20 @@ def check_end(evidence: Evidence, *, partial: bool) -> str:
     raise CheckFailed(f"{incomplete}; --partial takes a file that was written meanwhile")
 
 
-def check_chain(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
+def check_chain(evidence: GameEvidence, log: Sequence[RecordedEvent]) -> str:
     """Every hash follows from the one before, the index, the type and the payload."""
-    previous = genesis(evidence.game_id)
+    previous = genesis_hash(evidence.game_id)
     for row, recorded in zip(evidence.rows, log, strict=True):
-        if row.hash != link(previous, row.event_index, row.type, recorded.payload):
+        if row.hash != link_hash(previous, row.event_index, row.type, recorded.payload):
             raise CheckFailed(f"event {row.event_index} breaks the hash chain")
         previous = row.hash
     return f"every hash follows from the previous one; the last is {previous.hex()}"
 
 
-def check_seed(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
+def check_seed(evidence: GameEvidence, log: Sequence[RecordedEvent]) -> str:
     """The first event commits to the seed that the last one reveals."""
-    committed = first_event(log).payload["seed_hash"]
-    seed = seed_of(evidence, log)
+    committed = read_first_event(log).payload["seed_hash"]
+    seed = find_seed(evidence, log)
     if seed_hash(seed) != committed:
         raise CheckFailed("event 0 does not commit to this game's seed")
     if not evidence.is_over:
@@ -181,9 +181,9 @@ def check_seed(evidence: Evidence, log: Sequence[RecordedEvent]) -> str:
     return f"event 0 commits to the seed that event {last.event_index} reveals"
 
 
-def check_game(evidence: Evidence, game: StoredGame, *, log: Sequence[RecordedEvent]) -> str:
+def check_game(evidence: GameEvidence, game: StoredGame, *, log: Sequence[RecordedEvent]) -> str:
     """The game's row says what the log says."""
-    created = first_event(log).payload
+    created = read_first_event(log).payload
     for column, said, logged in (
         ("ruleset", game.ruleset, created["ruleset"]),
         ("ruleset_version", game.ruleset_version, created["ruleset_version"]),
@@ -200,7 +200,7 @@ def check_game(evidence: Evidence, game: StoredGame, *, log: Sequence[RecordedEv
 
 def check_stated(stated: ReplayContents, log: Sequence[RecordedEvent]) -> str:
     """A replay file says of its game what its log says, the seed included."""
-    created, last = first_event(log).payload, log[-1].event.payload
+    created, last = read_first_event(log).payload, log[-1].event.payload
     logged = {**created, "seed": last.get("session_seed")}
     for field in ("ruleset", "ruleset_version", "config", "players", "seed"):
         if stated.game[field] != logged.get(field):
@@ -208,7 +208,9 @@ def check_stated(stated: ReplayContents, log: Sequence[RecordedEvent]) -> str:
     return "matches the log"
 
 
-def check_commands(stated: ReplayContents, origin: Origin, *, log: Sequence[RecordedEvent]) -> str:
+def check_commands(
+    stated: ReplayContents, origin: GameOrigin, *, log: Sequence[RecordedEvent]
+) -> str:
     """A replay file's initial state and commands are those that its log came of."""
     if stated.initial_state is None:
         raise CheckNotPossible("the file has no initial state and no commands")
@@ -246,7 +248,7 @@ def check_match(game: StoredGame, stored: StoredResults, *, completion: Completi
         return _none_yet("history record", stored.match)
     if stored.match is None:
         raise CheckFailed("the game is over, but is not in the history")
-    expected = MatchRow(
+    expected = AuditedMatch(
         "server",
         game.ruleset,
         game.lobby_id,
@@ -255,13 +257,13 @@ def check_match(game: StoredGame, stored: StoredResults, *, completion: Completi
         completion.winner_id,
         completion.uncounted,
     )
-    for column, said, logged in zip(MatchRow._fields, stored.match, expected, strict=True):
+    for column, said, logged in zip(AuditedMatch._fields, stored.match, expected, strict=True):
         if said != logged:
             raise CheckFailed(f"the match's {column} is {said}, not {logged}")
     return _check_players(stored.match_players, completion)
 
 
-def check_statistics(evidence: Evidence, stored: StoredResults) -> str:
+def check_statistics(evidence: GameEvidence, stored: StoredResults) -> str:
     """Everybody's statistics, also by ruleset, are what their history of games adds up to."""
     if not evidence.is_over:
         raise CheckNotPossible("counted when the game ends")
@@ -272,7 +274,7 @@ def check_statistics(evidence: Evidence, stored: StoredResults) -> str:
     return f"of {len(stored.lifetimes)} players, which match their games"
 
 
-def recompute_results(evidence: Evidence, fold: Fold) -> Completion | None:
+def recompute_results(evidence: GameEvidence, fold: GameFold) -> Completion | None:
     """Draw up again what was stored when the game ended; None for a running game."""
     outcome = fold.outcome()
     return None if outcome is None else build_completion(fold, outcome, evidence.rows[-1].at)
@@ -318,7 +320,7 @@ def _check_players(found: Sequence[MatchPlayer], completion: Completion) -> str:
 def _check_lifetime(lifetime: StatisticsComparison) -> None:
     if lifetime.stored.overall is None:
         raise CheckFailed(f"player {lifetime.player_id} has no statistics")
-    for column, stored, counted in tally_differences(lifetime.stored, lifetime.added_up):
+    for column, stored, counted in list_tally_differences(lifetime.stored, lifetime.added_up):
         raise CheckFailed(
             f"{column} of player {lifetime.player_id} is {stored}, but their games give {counted}"
         )

@@ -4,7 +4,7 @@ from typing import Final
 
 from protocol.ids import PlayerId
 from server.gamekit.cards import Card, shuffled_pack, winning_index
-from server.gamekit.chance import derive
+from server.gamekit.chance import derive_seed
 from server.gamekit.contract import Event, IllegalMove, Payload
 from server.rulesets.el_dorado import events
 from server.rulesets.el_dorado.moves import Bid, Move, raw_bid, raw_play
@@ -55,10 +55,10 @@ def legal_moves(state: State, seat: int) -> list[Payload]:
         return []
     if state.phase == "bidding":
         return [raw_bid(bid) for bid in range(state.cards + 1)]
-    return [raw_play(card) for card in playable(state, seat)]
+    return [raw_play(card) for card in playable_cards(state, seat)]
 
 
-def playable(state: State, seat: int) -> list[Card]:
+def playable_cards(state: State, seat: int) -> list[Card]:
     """List the cards of a hand that may be played to the present trick."""
     hand = state.hands[seat]
     if state.trick:
@@ -74,7 +74,7 @@ def timeout_move(state: State, seat: int) -> Payload:
     """Play for the absent: bid 0; the highest of the led suit, else the lowest, trumps last."""
     if state.phase == "bidding":
         return raw_bid(0)
-    cards, trump = playable(state, seat), state.trump
+    cards, trump = playable_cards(state, seat), state.trump
     if state.trick and cards[0].suit == state.trick[0].card.suit:
         return raw_play(max(cards))
     return raw_play(min(cards, key=lambda card: (card.suit == trump, card)))
@@ -114,7 +114,7 @@ def _play(state: State, seat: int, card: Card) -> list[Event]:
 def _check_card(state: State, seat: int, card: Card) -> None:
     if card not in state.hands[seat]:
         raise IllegalMove("card_not_in_hand", f"You do not hold {card.id}.")
-    if card in playable(state, seat):
+    if card in playable_cards(state, seat):
         return
     if state.trick:
         led = state.trick[0].card.suit
@@ -154,7 +154,7 @@ def _deal(
     state: State, number: int, *, playing: list[int], cards: int
 ) -> tuple[dict[PlayerId, list[Card]], Card]:
     decks = 1 if len(state.players) <= ONE_DECK_SEATS_MAX else 2
-    pack = shuffled_pack(decks, derive(state.seed, "round", number))
+    pack = shuffled_pack(decks, derive_seed(state.seed, "round", number))
     dealt = len(playing) * cards
     hands = {
         state.players[seat]: pack[place : dealt : len(playing)]

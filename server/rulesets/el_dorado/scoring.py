@@ -8,7 +8,7 @@ from server.rulesets.el_dorado import events
 from server.rulesets.el_dorado.state import State
 
 
-def delta(bid: int, tricks: int) -> int:
+def round_points(bid: int, tricks: int) -> int:
     """Give the points of one round: 5 + bid, won if the bid was made exactly, else lost."""
     return 5 + bid if tricks == bid else -(5 + bid)
 
@@ -19,7 +19,11 @@ def round_result(state: State, last_winner: int) -> Event:
     for seat in state.playing:
         bid, tricks = state.bids[seat], state.tricks[seat] + (seat == last_winner)
         assert bid is not None
-        players[state.players[seat]] = {"bid": bid, "tricks": tricks, "delta": delta(bid, tricks)}
+        players[state.players[seat]] = {
+            "bid": bid,
+            "tricks": tricks,
+            "delta": round_points(bid, tricks),
+        }
     assert state.trump is not None
     return events.round_scored(state.round, cards=state.cards, trump=state.trump, players=players)
 

@@ -44,7 +44,7 @@ def open_columns(board: Board) -> list[int]:
     return [column for column in range(COLUMNS) if len(board[column]) < ROWS]
 
 
-def line_through(board: Board, column: int, seat: int) -> list[Cell]:
+def find_line_through(board: Board, column: int, seat: int) -> list[Cell]:
     """Give the cells in line, four or more, if this seat dropped a disc here; else none."""
     cell = (column, len(board[column]))
     for dx, dy in _DIRECTIONS:
@@ -77,7 +77,7 @@ def win_block_centre(view: Payload, chance: Chance) -> Payload:
     columns = open_columns(board)
     for player in (seat, 1 - seat):
         for column in columns:
-            if line_through(board, column, player):
+            if find_line_through(board, column, player):
                 return _drop(column)
     calm = [column for column in columns if not _opens_a_win(board, column, seat)]
     return _drop(min(chance.shuffled(calm or columns), key=_from_centre))
@@ -89,7 +89,7 @@ BOTS: Final[Mapping[str, Bot]] = {"random": random_move, "win_block_centre": win
 def _opens_a_win(board: Board, column: int, seat: int) -> bool:
     """Say whether the other wins on top of a disc dropped here."""
     after = [[*discs, seat] if x == column else discs for x, discs in enumerate(board)]
-    return column in open_columns(after) and bool(line_through(after, column, 1 - seat))
+    return column in open_columns(after) and bool(find_line_through(after, column, 1 - seat))
 
 
 def _from_centre(column: int) -> int:
@@ -153,7 +153,7 @@ class FourInARow(Ruleset[State, int]):
         player, row = state.players[seat], len(state.board[move])
         dropped = {"player_id": player, "column": move, "row": row, "_v": 1}
         events = [Event("disc_dropped", dropped)]
-        if line := line_through(state.board, move, seat):
+        if line := find_line_through(state.board, move, seat):
             cells = [list(cell) for cell in line]
             events.append(Event("four_connected", {"player_id": player, "cells": cells, "_v": 1}))
         elif state.drops + 1 == COLUMNS * ROWS:

@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from protocol.ids import PlayerId
-from server.gamekit.chance import Chance, derive
+from server.gamekit.chance import Chance, derive_seed
 from server.gamekit.contract import (
     Event,
     IllegalMove,
@@ -43,8 +43,8 @@ from server.rulesets.lamplighter.story import (
     STORM_HOURS,
     WINDOWS,
     Choice,
+    ChoiceNeeds,
     Ending,
-    Needs,
     Window,
 )
 
@@ -86,7 +86,7 @@ class Lamplighter(Ruleset[State, str]):
     def initial(self, setup: Setup) -> State:
         """Open the story; when the storm comes is drawn from the seed."""
         assert isinstance(setup.config, Config)
-        hour = Chance(derive(setup.seed, STORM)).choice(STORM_HOURS)
+        hour = Chance(derive_seed(setup.seed, STORM)).choice(STORM_HOURS)
         return State(setup.config, tuple(setup.players), Window(hour, LAST_HOUR + 1))
 
     def setup(self, state: State) -> list[Event]:
@@ -189,7 +189,7 @@ def _options(state: State) -> dict[str, Choice]:
     return {name: choice for name, choice in choices.items() if _is_met(state, choice.needs)}
 
 
-def _is_met(state: State, needs: Needs) -> bool:
+def _is_met(state: State, needs: ChoiceNeeds) -> bool:
     return (
         all(flag in state.flags for flag in needs.flags)
         and not any(flag in state.flags for flag in needs.without)

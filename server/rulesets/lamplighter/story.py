@@ -17,7 +17,7 @@ class Window(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class ChoiceNeeds:
     """What a choice needs: flags that are set, flags that are not, counters, an open event."""
 
     flags: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class Needs:
     event: str | None = None
 
 
-ANYTHING: Final = Needs()
+ANYTHING: Final = ChoiceNeeds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Choice:
     text: str
     to: str
     hours: int = 1
-    needs: Needs = ANYTHING
+    needs: ChoiceNeeds = ANYTHING
     sets: tuple[str, ...] = ()
     gives: Mapping[str, int] = field(default_factory=dict)
     lore: tuple[str, ...] = ()
@@ -81,18 +81,18 @@ SCENES: Final[Mapping[str, Scene]] = {
             "ask_keeper": Choice(
                 text="Ask the old keeper what happened.",
                 to="harbour",
-                needs=Needs(without=("knows_keeper",)),
+                needs=ChoiceNeeds(without=("knows_keeper",)),
                 sets=("knows_keeper",),
                 lore=("the_keepers_debt",),
             ),
             "go_to_market": Choice(
-                text="Go to the night market.", to="market", needs=Needs(event="market")
+                text="Go to the night market.", to="market", needs=ChoiceNeeds(event="market")
             ),
             "help_fishers": Choice(
                 text="Help the fishers with their nets for a coin.",
                 to="harbour",
                 hours=2,
-                needs=Needs(without=("helped_fishers",)),
+                needs=ChoiceNeeds(without=("helped_fishers",)),
                 sets=("helped_fishers",),
                 gives={"coins": 2, "courage": 1},
             ),
@@ -105,20 +105,20 @@ SCENES: Final[Mapping[str, Scene]] = {
             "buy_oil": Choice(
                 text="Buy a can of oil for three coins.",
                 to="market",
-                needs=Needs(counters={"coins": 3}),
+                needs=ChoiceNeeds(counters={"coins": 3}),
                 gives={"coins": -3, "oil": 1},
             ),
             "steal_oil": Choice(
                 text="Take a can while nobody looks.",
                 to="alley",
-                needs=Needs(without=("thief",)),
+                needs=ChoiceNeeds(without=("thief",)),
                 sets=("thief",),
                 gives={"oil": 1},
             ),
             "read_stone": Choice(
                 text="Read the stone in the middle of the square.",
                 to="market",
-                needs=Needs(without=("read_stone",)),
+                needs=ChoiceNeeds(without=("read_stone",)),
                 sets=("read_stone",),
                 lore=("the_first_light",),
             ),
@@ -133,7 +133,7 @@ SCENES: Final[Mapping[str, Scene]] = {
             "confess": Choice(
                 text="Turn round and pay for it.",
                 to="harbour",
-                needs=Needs(counters={"coins": 3}),
+                needs=ChoiceNeeds(counters={"coins": 3}),
                 sets=("honest",),
                 gives={"coins": -3, "courage": 2},
             ),
@@ -144,16 +144,20 @@ SCENES: Final[Mapping[str, Scene]] = {
         text="The lighthouse stands beyond the sands. Water runs in the channels.",
         choices={
             "cross": Choice(
-                text="Cross while the tide is low.", to="lighthouse", needs=Needs(event="low_tide")
+                text="Cross while the tide is low.",
+                to="lighthouse",
+                needs=ChoiceNeeds(event="low_tide"),
             ),
             "row": Choice(
                 text="Row across in the keeper's boat.",
                 to="lighthouse",
                 hours=2,
-                needs=Needs(flags=("knows_keeper",), without=("storm_came",)),
+                needs=ChoiceNeeds(flags=("knows_keeper",), without=("storm_came",)),
                 gives={"courage": 1},
             ),
-            "swim": Choice(text="Swim.", to="drowned", hours=2, needs=Needs(flags=("storm_came",))),
+            "swim": Choice(
+                text="Swim.", to="drowned", hours=2, needs=ChoiceNeeds(flags=("storm_came",))
+            ),
             "return": Choice(text="Go back to the harbour.", to="harbour"),
             "wait": Choice(text="Wait for the tide.", to="sands"),
         },
@@ -164,21 +168,21 @@ SCENES: Final[Mapping[str, Scene]] = {
             "light": Choice(
                 text="Fill the tank and light the lamp.",
                 to="lit",
-                needs=Needs(counters={"oil": 1}),
+                needs=ChoiceNeeds(counters={"oil": 1}),
                 sets=("lamp_lit",),
                 lore=("the_last_light",),
             ),
             "burn_stair": Choice(
                 text="Break up the stair and burn it.",
                 to="burnt",
-                needs=Needs(counters={"courage": 2, "oil": 0}),
+                needs=ChoiceNeeds(counters={"courage": 2, "oil": 0}),
                 sets=("stair_burnt",),
             ),
             "search": Choice(
                 text="Search the store room.",
                 to="lighthouse",
                 hours=2,
-                needs=Needs(flags=("knows_keeper",), without=("searched",)),
+                needs=ChoiceNeeds(flags=("knows_keeper",), without=("searched",)),
                 sets=("searched",),
                 gives={"oil": 1},
             ),
@@ -204,7 +208,7 @@ SCENES: Final[Mapping[str, Scene]] = {
 }
 
 
-def check(scenes: Mapping[str, Scene]) -> None:
+def check_story(scenes: Mapping[str, Scene]) -> None:
     """Raise `ValueError` for a story that could not be played to an end."""
     events = {*WINDOWS, STORM}
     if START not in scenes or DAWN not in scenes or scenes[DAWN].ending is None:
@@ -226,4 +230,4 @@ def check(scenes: Mapping[str, Scene]) -> None:
             raise ValueError(f"{name}: the last choice is always possible")
 
 
-check(SCENES)
+check_story(SCENES)

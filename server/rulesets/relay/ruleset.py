@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 
 from protocol.ids import PlayerId
 from protocol.limits import SEATS_MAX
-from protocol.numbers import with_integers
+from protocol.numbers import floats_to_integers
 from server.gamekit.contract import (
     Event,
     IllegalMove,
@@ -127,7 +127,7 @@ class Relay(Ruleset[State, Payload]):
 
 
 def _scores(state: State, move: Payload) -> dict[str, int]:
-    match with_integers(move):
+    match floats_to_integers(move):
         case {"scores": dict(scores), **rest} if rest == {"type": "end"}:
             if set(scores) <= set(state.players) and all(map(_is_score, scores.values())):
                 return scores

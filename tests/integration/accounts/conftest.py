@@ -13,16 +13,16 @@ from persistence.accounts.sessions import SessionStore
 from persistence.accounts.store import AccountStore
 from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
-from persistence.sealing import Seal, SecretKey
+from persistence.sealing import Seal, SealingKey
 from protocol.accounts import Tokens
 from protocol.ids import UserId
 from server.core.clock import Clock
-from server.core.events import LocalEvents
+from server.core.events import LocalEventBus
 from server.core.subscriptions import Subscriptions
 from server.domains.people.accounts.admin_http import AdminRoutes
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
 from server.domains.people.accounts.keys import SigningKeys
-from server.domains.people.accounts.moderation import Moderation
+from server.domains.people.accounts.moderation import AccountModeration
 from server.domains.people.accounts.revocation import SessionRevocation
 from server.domains.people.accounts.service import Accounts, TokenLifetimes
 from server.gateway.http.endpoints import Endpoint
@@ -30,7 +30,7 @@ from tests.fixtures.http import served
 from tests.fixtures.postgres import TEMPLATE, Databases
 
 LIFETIMES = TokenLifetimes(access_s=600, refresh_s=86_400)
-SEAL = Seal(lambda: [SecretKey("test", bytes(range(32)))])
+SEAL = Seal(lambda: [SealingKey("test", bytes(range(32)))])
 
 
 class MovableClock(Clock):
@@ -62,7 +62,7 @@ class Room:
 
     async def admin(self) -> Tokens:
         """Somebody who was made an admin."""
-        tokens = await self.accounts.new_guest("Ada")
+        tokens = await self.accounts.create_guest("Ada")
         await self.moderators.set_roles(UserId(tokens.user_id), ["admin"], actor="console")
         return tokens
 
@@ -105,9 +105,11 @@ def more_addresses(room: Room) -> list[Endpoint]:
     revocation = SessionRevocation(
         store=store,
         subscriptions=Subscriptions(MemoryBroker()),
-        events=LocalEvents(),
+        events=LocalEventBus(),
         now=clock.monotonic,
     )
-    moderation = Moderation(store=room.moderators, seal=SEAL, banned=revocation.banned)
+    moderation = AccountModeration(
+        store=room.moderators, seal=SEAL, banned=revocation.publish_banned
+    )
     admin = AdminRoutes(moderation=moderation, database=room.database, clock=clock)
     return [*SessionRoutes(store=store, revocation=revocation).endpoints(), *admin.endpoints()]

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from aiohttp import web
 
-from server.domains.people.accounts.providers import challenge_of
+from server.domains.people.accounts.providers import compute_challenge
 
 CLIENT_ID, CLIENT_SECRET = "hall", "hall's secret"
 
@@ -57,7 +57,7 @@ class Provider:
         redirect, challenge, person = made_for
         if (redirect, challenge) != (
             form["redirect_uri"],
-            challenge_of(str(form["code_verifier"])),
+            compute_challenge(str(form["code_verifier"])),
         ):
             return web.json_response({"error": "invalid_grant"}, status=400)
         token = secrets.token_urlsafe(16)

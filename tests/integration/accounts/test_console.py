@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
-from persistence.sealing import Seal, SecretKey
+from persistence.sealing import Seal, SealingKey
 from protocol.accounts import Tokens
 from server.cli import plain_errors
 from server.config import Config
@@ -25,12 +25,12 @@ from server.core.clock import Clock
 from server.domains.people.accounts.codes import OneTimeCodes
 from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.service import Accounts
-from server.domains.people.accounts.sign_in_methods import Methods, Proved
+from server.domains.people.accounts.sign_in_methods import ProvedSignInMethod, SignInMethodService
 from server.ops.accounts_cli import add_commands
 from server.ops.shell import Shell
 from tests.integration.accounts.conftest import LIFETIMES
 
-OLD, NEW = SecretKey.make(), SecretKey.make()
+OLD, NEW = SealingKey.generate(), SealingKey.generate()
 EMAIL = "ann@example.org"
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Hall:
     def __init__(self, dsn: str, serving_dsn: str, folder: Path) -> None:
         self.dsn = dsn  # of the owner; the command line has the login of a server
         self._serving_dsn = serving_dsn
-        self.config = Config(data_dir=folder, secret_keys=SecretStr(OLD.text))
+        self.config = Config(data_dir=folder, secret_keys=SecretStr(OLD.to_setting))
         app = typer.Typer()
         add_commands(app, Shell(lambda **_: self.config, self._database_url, plain_errors))
         self._app = app
@@ -54,8 +54,8 @@ class Hall:
         assert result.exit_code == 0, result.output
         return result.output
 
-    def keys(self, *keys: SecretKey) -> None:
-        text = ",".join(key.text for key in keys)
+    def keys(self, *keys: SealingKey) -> None:
+        text = ",".join(key.to_setting for key in keys)
         self.config = self.config.model_copy(update={"secret_keys": SecretStr(text)})
 
     def registered(self) -> Tokens:
@@ -74,8 +74,13 @@ class Hall:
             )
             codes = OneTimeCodes(store=store, seal=seal, clock=Clock())
             proof = await codes.read("email", await codes.make("email", {"email": EMAIL}))
-            return await Methods(store=store, seal=seal, accounts=accounts).create_account(
-                proof.code_hash, Proved("email", EMAIL), password_hash="x", display_name="Ann"
+            return await SignInMethodService(
+                store=store, seal=seal, accounts=accounts
+            ).create_account(
+                proof.code_hash,
+                ProvedSignInMethod("email", EMAIL),
+                password_hash="x",
+                display_name="Ann",
             )
 
         return self.on_database(register)

@@ -17,8 +17,8 @@ from server.domains.people.accounts.browser_sign_in import (
     callback_path,
     start_path,
 )
-from server.domains.people.accounts.discord import DISCORD, Application, Discord
-from server.domains.people.accounts.providers import challenge_of
+from server.domains.people.accounts.discord import DISCORD, Discord, DiscordApplication
+from server.domains.people.accounts.providers import compute_challenge
 from server.gateway.http.endpoints import build_http
 from tests.fixtures.http import served_app
 from tests.integration.accounts.conftest import SEAL, Room
@@ -48,7 +48,7 @@ class OAuthState:
 
     async def start(self, redirect: str = TARGET, challenge: str | None = None) -> str:
         """Be sent to Discord."""
-        query = {"redirect": redirect, "challenge": challenge or challenge_of(VERIFIER)}
+        query = {"redirect": redirect, "challenge": challenge or compute_challenge(VERIFIER)}
         async with self.http.get(START, params=query, allow_redirects=False) as reply:
             assert reply.status == 303, await reply.text()
             return reply.headers["Location"]
@@ -84,7 +84,7 @@ async def trip(room: Room) -> AsyncIterator[OAuthState]:
         app = build_http([], room.accounts.authenticate)
         here: list[str] = []
         discord = BrowserSignIn(
-            [Discord(Application(CLIENT_ID, CLIENT_SECRET, there.url))],
+            [Discord(DiscordApplication(CLIENT_ID, CLIENT_SECRET, there.url))],
             redirects=REDIRECTS,
             sign_in=ways.providers,
             seal=SEAL,
@@ -113,7 +113,7 @@ async def test_the_way_there_and_back_signs_in_and_again_to_the_same_account(
     _, second = await _exchange(trip, await trip.code())
     assert first["user_id"] == second["user_id"]
     assert await trip.client.methods(second["access_token"]) == [("discord", "Ann")]
-    account = await trip.client.ways.room.accounts.account(first["user_id"])  # type: ignore[arg-type]  # a NewType of str
+    account = await trip.client.ways.room.accounts.read_account(first["user_id"])  # type: ignore[arg-type]  # a NewType of str
     assert not account.is_anonymous
 
 
@@ -273,14 +273,14 @@ async def test_code_without_its_verifier_is_worth_nothing(trip: OAuthState) -> N
     ],
 )
 async def test_only_configured_targets_are_sent_to(trip: OAuthState, redirect: str) -> None:
-    query = {"redirect": redirect, "challenge": challenge_of(VERIFIER)}
+    query = {"redirect": redirect, "challenge": compute_challenge(VERIFIER)}
     async with trip.http.get(START, params=query, allow_redirects=False) as reply:
         assert (reply.status, (await reply.json())["field"]) == (422, "redirect")
 
 
 async def test_guest_who_links_discord_stays_who_they_are(trip: OAuthState) -> None:
     room = trip.client.ways.room
-    guest = await room.accounts.new_guest("Bo")
+    guest = await room.accounts.create_guest("Bo")
     ask = {"code": await trip.code(), "verifier": VERIFIER}
     status, _ = await trip.client.post("/v1/me/methods/discord", token=guest.access_token, **ask)
     assert status == 200
@@ -291,7 +291,7 @@ async def test_guest_who_links_discord_stays_who_they_are(trip: OAuthState) -> N
 
 async def test_discord_of_another_account_cannot_be_linked(trip: OAuthState) -> None:
     await _exchange(trip, await trip.code())
-    guest = await trip.client.ways.room.accounts.new_guest("Eve")
+    guest = await trip.client.ways.room.accounts.create_guest("Eve")
     ask = {"code": await trip.code(), "verifier": VERIFIER}
     status, refusal = await trip.client.post(
         "/v1/me/methods/discord", token=guest.access_token, **ask

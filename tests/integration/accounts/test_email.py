@@ -33,7 +33,7 @@ async def test_whoever_has_the_mailbox_registers_and_signs_in(client: Client, em
     tokens = await client.registered(email)
     status, again = await client.sign_in(email.swapcase())
     assert (status, again["user_id"]) == (200, tokens["user_id"])
-    account = await client.ways.room.accounts.account(tokens["user_id"])
+    account = await client.ways.room.accounts.read_account(tokens["user_id"])
     assert not account.is_anonymous
     assert await client.methods(again["access_token"]) == [("email", email)]
 
@@ -108,7 +108,7 @@ async def test_what_is_no_address_is_refused_in_words(client: Client, email: str
 
 async def test_guest_who_links_an_address_stays_who_they_are(client: Client, email: str) -> None:
     room = client.ways.room
-    guest = await room.accounts.new_guest("Ann")
+    guest = await room.accounts.create_guest("Ann")
     token = guest.access_token
     assert (await client.post("/v1/me/methods/email", token=token, email=email))[0] == 200
     assert "wants to sign in with this address" in client.ways.letters[-1].text
@@ -118,13 +118,13 @@ async def test_guest_who_links_an_address_stays_who_they_are(client: Client, ema
     assert (status, confirmed) == (200, {"done": "linked", "tokens": None})
     _, signed_in = await client.sign_in(email)
     assert (guest.user_id, guest.player_id) == (signed_in["user_id"], signed_in["player_id"])
-    assert not (await room.accounts.account(signed_in["user_id"])).is_anonymous
+    assert not (await room.accounts.read_account(signed_in["user_id"])).is_anonymous
     await room.accounts.authenticate(token)
 
 
 async def test_address_of_another_account_cannot_be_linked(client: Client, email: str) -> None:
     await client.registered(email)
-    guest = await client.ways.room.accounts.new_guest("Eve")
+    guest = await client.ways.room.accounts.create_guest("Eve")
     await client.post("/v1/me/methods/email", token=guest.access_token, email=email)
     status, answer = await client.post(
         "/v1/auth/email/confirm", code=client.ways.code(), password="of eve's own"
@@ -188,7 +188,7 @@ async def test_whoever_was_locked_out_links_nothing_by_a_code_from_before(
 async def test_address_that_was_linked_first_is_not_replaced_without_its_password(
     client: Client, email: str
 ) -> None:
-    guest = await client.ways.room.accounts.new_guest("Ann")
+    guest = await client.ways.room.accounts.create_guest("Ann")
     codes = []
     for address in (f"other.{email}", email):
         await client.post("/v1/me/methods/email", token=guest.access_token, email=address)
@@ -299,7 +299,7 @@ async def test_what_refuses_a_code_is_asked_before_a_password_is_hashed(
         assert (await client.post(confirm, code="x" * 43, password=PASSWORD))[1][
             "code"
         ] == "bad_code"
-        guest = await room.accounts.new_guest("Eve")
+        guest = await room.accounts.create_guest("Eve")
         await client.post("/v1/me/methods/email", token=guest.access_token, email=email)
         taken = {"code": client.ways.code(), "password": PASSWORD}
         assert (await client.post(confirm, **taken))[1]["code"] == "method_taken"

@@ -6,7 +6,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from persistence.accounts.audit_log import read
+from persistence.accounts.audit_log import read_entries
 from protocol.accounts import Tokens
 from protocol.errors import BadToken, Banned
 from protocol.ids import UserId, new_id
@@ -25,7 +25,7 @@ async def _admin(
 async def test_banned_account_is_refused_everywhere_with_the_reason(
     client: aiohttp.ClientSession, room: Room
 ) -> None:
-    admin, player = await room.admin(), await room.accounts.new_guest(None)
+    admin, player = await room.admin(), await room.accounts.create_guest(None)
     status, person = await _admin(client, admin, f"{player.user_id}/ban", reason="Spam.")
     assert (status, person["ban"]) == (200, {"reason": "Spam.", "ends_at": None})
     for attempt in (
@@ -38,7 +38,7 @@ async def test_banned_account_is_refused_everywhere_with_the_reason(
 
 
 async def test_lifted_ban_lets_back_in(client: aiohttp.ClientSession, room: Room) -> None:
-    admin, player = await room.admin(), await room.accounts.new_guest(None)
+    admin, player = await room.admin(), await room.accounts.create_guest(None)
     await _admin(client, admin, f"{player.user_id}/ban", reason="Spam.")
     assert (await _admin(client, admin, f"{player.user_id}/unban"))[1]["ban"] is None
     await room.accounts.authenticate(player.access_token)
@@ -47,7 +47,7 @@ async def test_lifted_ban_lets_back_in(client: aiohttp.ClientSession, room: Room
 async def test_ban_with_an_end_runs_out_by_itself(
     client: aiohttp.ClientSession, room: Room
 ) -> None:
-    admin, player = await room.admin(), await room.accounts.new_guest(None)
+    admin, player = await room.admin(), await room.accounts.create_guest(None)
     _, person = await _admin(client, admin, f"{player.user_id}/ban", reason="Spam.", lasts_s=3600)
     assert person["ban"]["ends_at"].endswith("Z")
     with pytest.raises(Banned, match="banned until 20"):
@@ -63,8 +63,8 @@ async def test_ban_with_an_end_runs_out_by_itself(
 async def test_roles_hold_from_the_next_request_on_and_are_not_the_tokens(
     client: aiohttp.ClientSession, room: Room
 ) -> None:
-    admin, player = await room.admin(), await room.accounts.new_guest(None)
-    other = await room.accounts.new_guest(None)
+    admin, player = await room.admin(), await room.accounts.create_guest(None)
+    other = await room.accounts.create_guest(None)
     assert (await _admin(client, player, f"{other.user_id}/ban", reason="x"))[0] == 403
     await _admin(client, admin, f"{player.user_id}/roles", roles=["moderator"])
     assert (await room.accounts.authenticate(player.access_token)).roles == ("moderator",)
@@ -76,7 +76,7 @@ async def test_roles_hold_from_the_next_request_on_and_are_not_the_tokens(
 async def test_moderator_has_no_power_over_admins_nor_over_roles(
     client: aiohttp.ClientSession, room: Room
 ) -> None:
-    admin, moderator = await room.admin(), await room.accounts.new_guest(None)
+    admin, moderator = await room.admin(), await room.accounts.create_guest(None)
     await _admin(client, admin, f"{moderator.user_id}/roles", roles=["moderator"])
     assert (await _admin(client, moderator, f"{admin.user_id}/ban", reason="x"))[0] == 403
     mine = f"{moderator.user_id}/roles"
@@ -103,7 +103,7 @@ async def test_account_that_does_not_exist_cannot_be_banned(
 async def test_every_act_is_on_record_with_before_and_after(
     client: aiohttp.ClientSession, room: Room
 ) -> None:
-    admin, player = await room.admin(), await room.accounts.new_guest(None)
+    admin, player = await room.admin(), await room.accounts.create_guest(None)
     await _admin(client, admin, f"{player.user_id}/ban", reason="Spam.")
     await _admin(client, admin, f"{player.user_id}/unban")
     await _admin(client, admin, f"{player.user_id}/roles", roles=["moderator"])
@@ -129,7 +129,7 @@ async def test_act_that_fails_leaves_no_record(room: Room) -> None:
     missing = UserId(new_id())
     with pytest.raises(Exception, match=missing):
         await room.moderators.set_roles(missing, ["admin"], actor="console")
-    assert await read(room.database, below=2**62, limit=10, target=missing) == []
+    assert await read_entries(room.database, below=2**62, limit=10, target=missing) == []
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ async def test_record_cannot_be_changed_by_anybody(fresh_dsn: str, change: str) 
 async def test_people_are_found_by_id_and_by_the_beginning_of_their_username(
     client: aiohttp.ClientSession, room: Room
 ) -> None:
-    admin, player = await room.admin(), await room.accounts.new_guest("Zoe")
-    account = await room.accounts.account(UserId(player.user_id))
+    admin, player = await room.admin(), await room.accounts.create_guest("Zoe")
+    account = await room.accounts.read_account(UserId(player.user_id))
     for text in (player.user_id, player.player_id, account.username[:-2].upper()):
         headers = bearer(admin.access_token)
         async with client.get("/v1/admin/users", params={"text": text}, headers=headers) as reply:
@@ -160,7 +160,7 @@ async def test_people_are_found_by_id_and_by_the_beginning_of_their_username(
 
 
 async def test_session_that_ended_is_not_excused_by_a_ban_that_ran_out(room: Room) -> None:
-    player = await room.accounts.new_guest(None)
+    player = await room.accounts.create_guest(None)
     await room.accounts.end_session(
         (await room.accounts.authenticate(player.access_token)).session_id
     )

@@ -15,7 +15,7 @@ from persistence.errors import StartRefused
 from server.core.settings import read_settings
 from server.domains.people.accounts.browser_sign_in import BrowserSignIn, start_path
 from server.domains.people.accounts.oidc import DESCRIBE_AGAIN_S, OpenIdProvider
-from server.domains.people.accounts.providers import challenge_of
+from server.domains.people.accounts.providers import compute_challenge
 from server.domains.people.accounts.published_keys import FETCH_AGAIN_S
 from server.domains.people.accounts.settings import AccountSettings, OidcProvider
 from server.gateway.http.endpoints import build_http
@@ -49,7 +49,7 @@ class Visit:
 
     async def start(self) -> str:
         """Be sent away; gives where to."""
-        query = {"redirect": TARGET, "challenge": challenge_of(VERIFIER)}
+        query = {"redirect": TARGET, "challenge": compute_challenge(VERIFIER)}
         async with self.browser.get(
             start_path("acme"), params=query, allow_redirects=False
         ) as reply:
@@ -209,7 +209,7 @@ async def test_new_key_is_fetched_and_an_invented_one_is_not_fetched_for_again_a
 
 
 async def test_code_links_only_as_what_it_is(visit: Visit) -> None:
-    guest = (await visit.client.ways.room.accounts.new_guest("Bea")).model_dump()
+    guest = (await visit.client.ways.room.accounts.create_guest("Bea")).model_dump()
     _, code = await visit.sign_in()
     body = {"code": code, "verifier": VERIFIER, "token": guest["access_token"]}
     status, refused = await visit.client.post("/v1/me/methods/discord", **body)

@@ -13,7 +13,7 @@ from protocol.envelope import type_of
 from protocol.errors import BadToken
 from server.core.containment import FAILURES
 from server.core.events import (
-    LocalEvents,
+    LocalEventBus,
     PlayerConnected,
     PlayerDisconnected,
     SessionRevoked,
@@ -34,9 +34,9 @@ Dial = Callable[[], AbstractAsyncContextManager[ClientConnection]]
 @pytest.fixture
 async def dial(room: Room) -> AsyncIterator[Dial]:
     async with Tasks() as tasks:
-        events = LocalEvents()
+        events = LocalEventBus()
         sessions = Sessions(clock=room.clock, tasks=tasks, rate=CommandRate(), events=events)
-        events.listen(RevokedConnections(sessions).listens())
+        events.add_listeners(RevokedConnections(sessions).listens())
         room.accounts = Accounts(
             store=room.store,
             keys=room.keys,
@@ -48,7 +48,7 @@ async def dial(room: Room) -> AsyncIterator[Dial]:
             accounts=lambda: room.accounts, clock=room.clock, node="n1", limits=LIMITS
         )
         sessions.routes = {type_of(name): route for name, route in commands.routes().items()}
-        async with hall(sessions.new) as running:
+        async with hall(sessions.create_session) as running:
 
             @asynccontextmanager
             async def open_socket() -> AsyncIterator[ClientConnection]:
@@ -74,7 +74,7 @@ async def _close_code(socket: ClientConnection) -> int:
 
 
 async def test_hello_is_answered_with_a_welcome(room: Room, dial: Dial) -> None:
-    tokens = await room.accounts.new_guest("Ann")
+    tokens = await room.accounts.create_guest("Ann")
     async with dial() as socket:
         welcome = await _hello(socket, tokens.access_token)
     server_time = welcome.pop("server_time")
@@ -101,7 +101,7 @@ async def test_bad_token_is_refused_and_the_socket_closed(dial: Dial) -> None:
 
 async def test_expired_token_can_be_followed_by_a_fresh_one(room: Room, dial: Dial) -> None:
     room.clock.move(seconds=-LIFETIMES.access_s - 1)
-    old = await room.accounts.new_guest(None)
+    old = await room.accounts.create_guest(None)
     room.clock.move(seconds=LIFETIMES.access_s + 1)
     async with dial() as socket:
         assert (await _hello(socket, old.access_token))["code"] == "token_expired"
@@ -110,7 +110,7 @@ async def test_expired_token_can_be_followed_by_a_fresh_one(room: Room, dial: Di
 
 
 async def test_revoked_session_cannot_say_hello(room: Room, dial: Dial) -> None:
-    tokens = await room.accounts.new_guest(None)
+    tokens = await room.accounts.create_guest(None)
     await room.accounts.end_session(
         (await room.accounts.authenticate(tokens.access_token)).session_id
     )
@@ -119,7 +119,7 @@ async def test_revoked_session_cannot_say_hello(room: Room, dial: Dial) -> None:
 
 
 async def test_ping_is_answered_with_the_time(room: Room, dial: Dial) -> None:
-    tokens = await room.accounts.new_guest(None)
+    tokens = await room.accounts.create_guest(None)
     async with dial() as socket:
         await _hello(socket, tokens.access_token)
         pong = await _ask(socket, type="session.ping")
@@ -127,7 +127,7 @@ async def test_ping_is_answered_with_the_time(room: Room, dial: Dial) -> None:
 
 
 async def test_refresh_replaces_the_token(room: Room, dial: Dial) -> None:
-    first = await room.accounts.new_guest("Ann")
+    first = await room.accounts.create_guest("Ann")
     async with dial() as socket:
         await _hello(socket, first.access_token)
         second = await room.accounts.refresh(first.refresh_token)
@@ -138,7 +138,7 @@ async def test_refresh_replaces_the_token(room: Room, dial: Dial) -> None:
 async def test_connection_ends_with_the_session_that_it_was_refreshed_from(
     room: Room, dial: Dial
 ) -> None:
-    first = await room.accounts.new_guest(None)
+    first = await room.accounts.create_guest(None)
     who = await room.accounts.authenticate(first.access_token)
     second = await room.accounts.open_session(who.user_id, method="email")
     async with dial() as socket:
@@ -152,7 +152,7 @@ async def test_connection_ends_with_the_session_that_it_was_refreshed_from(
 
 
 async def test_refresh_with_another_users_token_is_refused(room: Room, dial: Dial) -> None:
-    mine, other = await room.accounts.new_guest(None), await room.accounts.new_guest(None)
+    mine, other = await room.accounts.create_guest(None), await room.accounts.create_guest(None)
     async with dial() as socket:
         await _hello(socket, mine.access_token)
         reply = await _ask(socket, type="session.refresh", token=other.access_token)
@@ -161,7 +161,7 @@ async def test_refresh_with_another_users_token_is_refused(room: Room, dial: Dia
 
 
 async def test_logout_is_answered_before_the_socket_closes(room: Room, dial: Dial) -> None:
-    tokens = await room.accounts.new_guest(None)
+    tokens = await room.accounts.create_guest(None)
     async with dial() as socket:
         await _hello(socket, tokens.access_token)
         assert await _ask(socket, type="session.logout") == {"re": 1, "type": "ok"}
@@ -171,7 +171,7 @@ async def test_logout_is_answered_before_the_socket_closes(room: Room, dial: Dia
 
 
 async def test_reused_refresh_token_closes_the_sessions_socket(room: Room, dial: Dial) -> None:
-    tokens = await room.accounts.new_guest(None)
+    tokens = await room.accounts.create_guest(None)
     async with dial() as socket:
         await _hello(socket, tokens.access_token)
         await room.accounts.refresh(tokens.refresh_token)
@@ -198,17 +198,17 @@ async def test_listener_that_raises_keeps_no_other_from_hearing_who_comes_and_go
         gone.set()
 
     async with Tasks() as tasks:
-        events = LocalEvents()
+        events = LocalEventBus()
         sessions = Sessions(clock=room.clock, tasks=tasks, rate=CommandRate(), events=events)
         commands = SessionCommands(
             accounts=lambda: room.accounts, clock=room.clock, node="n1", limits=LIMITS
         )
         sessions.routes = {type_of(name): route for name, route in commands.routes().items()}
-        events.listen({PlayerConnected: raising, PlayerDisconnected: raising})
-        events.listen({PlayerConnected: came, PlayerDisconnected: left})
+        events.add_listeners({PlayerConnected: raising, PlayerDisconnected: raising})
+        events.add_listeners({PlayerConnected: came, PlayerDisconnected: left})
         before = FAILURES.total
-        async with hall(sessions.new) as running:
-            tokens = await room.accounts.new_guest("Ann")
+        async with hall(sessions.create_session) as running:
+            tokens = await room.accounts.create_guest("Ann")
             async with connect(running.url, subprotocols=["playhall.v1"]) as socket:  # type: ignore[list-item]  # a NewType of str
                 assert (await _hello(socket, tokens.access_token))["type"] == "session.welcome"
                 (session,) = sessions

@@ -6,11 +6,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from persistence.accounts.merges import MergeStore
 from persistence.accounts.sessions import SessionStore
 from protocol.accounts import Tokens
 from protocol.errors import BadToken
-from server.domains.people.accounts.revocation import SessionMaintenance
+from server.domains.people.accounts.revocation import SigningKeyMaintenance
 from tests.fixtures.http import bearer
 from tests.integration.accounts.conftest import LIFETIMES, Room
 
@@ -31,7 +30,7 @@ async def test_sessions_are_listed_the_latest_used_first(
     client: aiohttp.ClientSession, room: Room
 ) -> None:
     room.clock.move(seconds=-10)
-    first = await room.accounts.new_guest(None)
+    first = await room.accounts.create_guest(None)
     room.clock.move(seconds=5)
     second = await _again(room, first)
     room.clock.move(seconds=5)
@@ -43,7 +42,7 @@ async def test_sessions_are_listed_the_latest_used_first(
 async def test_one_session_can_be_ended_from_another(
     client: aiohttp.ClientSession, room: Room
 ) -> None:
-    here = await room.accounts.new_guest(None)
+    here = await room.accounts.create_guest(None)
     there = await _again(room, here)
     (other,) = [each for each in await _get(client, here) if not each["is_this"]]
     path = f"/v1/me/sessions/{other['session_id']}"
@@ -55,7 +54,7 @@ async def test_one_session_can_be_ended_from_another(
 
 
 async def test_nobody_ends_anothers_session(client: aiohttp.ClientSession, room: Room) -> None:
-    mine, others = await room.accounts.new_guest(None), await room.accounts.new_guest(None)
+    mine, others = await room.accounts.create_guest(None), await room.accounts.create_guest(None)
     (session,) = await _get(client, others)
     path = f"/v1/me/sessions/{session['session_id']}"
     async with client.delete(path, headers=bearer(mine.access_token)) as reply:
@@ -66,7 +65,7 @@ async def test_nobody_ends_anothers_session(client: aiohttp.ClientSession, room:
 async def test_logout_everywhere_ends_every_session_and_nobody_elses(
     client: aiohttp.ClientSession, room: Room
 ) -> None:
-    here, other = await room.accounts.new_guest(None), await room.accounts.new_guest(None)
+    here, other = await room.accounts.create_guest(None), await room.accounts.create_guest(None)
     there = await _again(room, here)
     path = "/v1/auth/logout-everywhere"
     async with client.post(path, headers=bearer(here.access_token)) as reply:
@@ -81,12 +80,12 @@ async def test_logout_everywhere_ends_every_session_and_nobody_elses(
 
 async def test_what_expired_is_forgotten_and_what_is_good_stays(room: Room) -> None:
     room.clock.move(seconds=-LIFETIMES.refresh_s - 10)
-    over = await room.accounts.new_guest(None)
-    kept = await room.accounts.new_guest(None)
+    over = await room.accounts.create_guest(None)
+    kept = await room.accounts.create_guest(None)
     room.clock.move(seconds=20)
     kept = await room.accounts.refresh(kept.refresh_token)
     room.clock.move(seconds=LIFETIMES.refresh_s - 10)
-    await _housekeeping(room).maintain()
+    assert await SessionStore(room.database).forget_tokens(limit=9) == 2
     async with room.database.acquire() as connection:
         left = await connection.fetch(
             "SELECT user_id FROM playhall_auth.sessions WHERE user_id IN ($1, $2)",
@@ -98,31 +97,25 @@ async def test_what_expired_is_forgotten_and_what_is_good_stays(room: Room) -> N
 
 
 async def test_old_key_is_replaced_by_one_node_and_retired_when_it_is_outlived(room: Room) -> None:
-    token = (await room.accounts.new_guest(None)).access_token
+    token = (await room.accounts.create_guest(None)).access_token
     old = room.keys.newest.kid
     async with room.database.acquire() as connection:
         await connection.execute(
             "UPDATE playhall_auth.signing_keys SET created_at = created_at - interval '2 days'"
         )
-    await asyncio.gather(*(_housekeeping(room).maintain() for _ in range(3)))
+    await asyncio.gather(*(_key_maintenance(room).maintain() for _ in range(3)))
     assert old != room.keys.newest.kid
-    assert [key.kid for key in room.keys.published().keys].index(old) == 1
+    assert [key.kid for key in room.keys.to_jwks().keys].index(old) == 1
     await room.accounts.authenticate(token)
     async with room.database.acquire() as connection:
         await connection.execute(
             "UPDATE playhall_auth.signing_keys SET created_at = created_at - interval '20 minutes'"
         )
-    await _housekeeping(room).maintain()
-    assert old not in [key.kid for key in room.keys.published().keys]
+    await _key_maintenance(room).maintain()
+    assert old not in [key.kid for key in room.keys.to_jwks().keys]
     with pytest.raises(BadToken):
         await room.accounts.authenticate(token)
 
 
-def _housekeeping(room: Room) -> SessionMaintenance:
-    return SessionMaintenance(
-        merges=MergeStore(room.database),
-        store=SessionStore(room.database),
-        keys=room.keys,
-        token_s=600,
-        rotate_after_s=86_400,
-    )
+def _key_maintenance(room: Room) -> SigningKeyMaintenance:
+    return SigningKeyMaintenance(keys=room.keys, token_s=600, rotate_after_s=86_400)

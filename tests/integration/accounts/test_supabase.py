@@ -13,7 +13,6 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from migrations import runner
 from persistence.accounts.moderation import Ban, ModerationStore
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
@@ -23,13 +22,13 @@ from server.domains.people.accounts.http import AccountRoutes, guest_limiter
 from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.published_keys import KEYS_KEPT_S
 from server.domains.people.accounts.service import Accounts
-from server.domains.people.accounts.supabase import SupabaseAccounts, disabled_endpoints
+from server.domains.people.accounts.supabase import SupabaseAccounts, make_disabled_endpoints
 from tests.fixtures.http import bearer, served
 from tests.fixtures.postgres import Databases
 from tests.integration.accounts.conftest import LIFETIMES, MovableClock
-from tests.integration.persistence.conftest import supabase_dsn
+from tests.integration.persistence.conftest import _migrated_once, migrated_supabase_dsn
 
-__all__ = ["supabase_dsn"]  # a fixture, found by its name
+__all__ = ["_migrated_once", "migrated_supabase_dsn"]  # fixtures, found by their names
 
 SECRET = "a secret of the project's, long enough for every algorithm that there is"
 
@@ -110,16 +109,15 @@ class Hall:
 
 
 @pytest.fixture
-async def hall(supabase_dsn: str, databases: Databases) -> AsyncIterator[Hall]:
-    await asyncio.to_thread(runner.upgrade, supabase_dsn)
+async def hall(migrated_supabase_dsn: str, databases: Databases) -> AsyncIterator[Hall]:
     project, app = Project(), web.Application()
     app.router.add_get("/auth/v1/.well-known/jwks.json", project.publish)
     web_runner = web.AppRunner(app, access_log=None)
     await web_runner.setup()
     await web.TCPSite(web_runner, "127.0.0.1", 0).start()
     project.url = f"http://127.0.0.1:{web_runner.addresses[0][1]}"
-    database = await Database.open(databases.serving_dsn(supabase_dsn), embedded=False)
-    yield Hall(supabase_dsn, database, project)
+    database = await Database.open(databases.serving_dsn(migrated_supabase_dsn), embedded=False)
+    yield Hall(migrated_supabase_dsn, database, project)
     await database.close()
     await web_runner.cleanup()
 
@@ -277,7 +275,7 @@ async def test_our_own_sign_in_says_that_it_is_elsewhere(hall: Hall) -> None:
         store=store, keys=keys, clock=clock, lifetimes=LIFETIMES, revoked=lambda *_: None
     )
     routes = AccountRoutes(accounts=ours, keys=keys, guests=guest_limiter(600), now=clock.monotonic)
-    addresses = disabled_endpoints(routes.endpoints())
+    addresses = make_disabled_endpoints(routes.endpoints())
     async with served(addresses, hall.accounts.authenticate) as client:
         for path in ("/v1/auth/guest", "/v1/auth/refresh", "/v1/auth/logout"):
             async with client.post(path, json={}) as reply:

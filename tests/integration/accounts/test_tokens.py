@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import jwt
 import pytest
@@ -13,6 +13,7 @@ from persistence.accounts.store import REFRESHES_MAX, REFRESHES_WITHIN_S, Accoun
 from persistence.database import Database
 from protocol.accounts import Tokens
 from protocol.errors import BadToken, RateLimited, TokenExpired
+from server.domains.people.accounts import keys
 from server.domains.people.accounts.keys import SigningKey, SigningKeys
 from server.domains.people.accounts.refresh_tokens import token_hash
 from tests.integration.accounts.conftest import LIFETIMES, Room
@@ -64,7 +65,7 @@ FORGERIES: dict[str, Forge] = {
 
 
 async def _claims(room: Room) -> dict[str, Any]:
-    token = (await room.accounts.new_guest(None)).access_token
+    token = (await room.accounts.create_guest(None)).access_token
     return dict(jwt.decode(token, options={"verify_signature": False}))
 
 
@@ -84,13 +85,13 @@ async def test_nonsense_is_refused(room: Room, token: str) -> None:
 
 async def test_old_token_has_expired(room: Room) -> None:
     room.clock.move(seconds=-LIFETIMES.access_s - 1)
-    tokens = await room.accounts.new_guest(None)
+    tokens = await room.accounts.create_guest(None)
     with pytest.raises(TokenExpired):
         await room.accounts.authenticate(tokens.access_token)
 
 
 async def test_identity_says_who_and_until_when(room: Room) -> None:
-    tokens = await room.accounts.new_guest("Ann")
+    tokens = await room.accounts.create_guest("Ann")
     who = await room.accounts.authenticate(tokens.access_token)
     assert (tokens.user_id, tokens.player_id, "Ann") == (
         who.user_id,
@@ -102,7 +103,7 @@ async def test_identity_says_who_and_until_when(room: Room) -> None:
 
 
 async def test_a_retry_gets_the_same_successor(room: Room) -> None:
-    first = await room.accounts.new_guest(None)
+    first = await room.accounts.create_guest(None)
     second = await room.accounts.refresh(first.refresh_token)
     room.clock.move(seconds=29)
     again = await room.accounts.refresh(first.refresh_token)
@@ -111,13 +112,13 @@ async def test_a_retry_gets_the_same_successor(room: Room) -> None:
 
 
 async def test_simultaneous_refreshes_get_one_successor(room: Room) -> None:
-    first = await room.accounts.new_guest(None)
+    first = await room.accounts.create_guest(None)
     answers = await asyncio.gather(*(room.accounts.refresh(first.refresh_token) for _ in range(8)))
     assert len({answer.refresh_token for answer in answers}) == 1
 
 
 async def test_late_reuse_ends_the_session(room: Room) -> None:
-    first = await room.accounts.new_guest(None)
+    first = await room.accounts.create_guest(None)
     second = await room.accounts.refresh(first.refresh_token)
     room.clock.move(seconds=31)
     with pytest.raises(BadToken):
@@ -131,7 +132,7 @@ async def test_late_reuse_ends_the_session(room: Room) -> None:
 
 
 async def test_revoked_session_answers_no_retry(room: Room) -> None:
-    first = await room.accounts.new_guest(None)
+    first = await room.accounts.create_guest(None)
     await room.accounts.refresh(first.refresh_token)
     await room.accounts.end_session(
         (await room.accounts.authenticate(first.access_token)).session_id
@@ -141,7 +142,7 @@ async def test_revoked_session_answers_no_retry(room: Room) -> None:
 
 
 async def test_a_chain_of_refreshes_holds(room: Room) -> None:
-    tokens = await room.accounts.new_guest(None)
+    tokens = await room.accounts.create_guest(None)
     for _ in range(5):
         room.clock.move(hours=1)
         tokens = await room.accounts.refresh(tokens.refresh_token)
@@ -155,7 +156,7 @@ async def _rows(room: Room, tokens: Tokens) -> int:
 
 
 async def test_a_long_session_keeps_few_rows(room: Room) -> None:
-    tokens = await room.accounts.new_guest(None)
+    tokens = await room.accounts.create_guest(None)
     kept = []
     for _ in range(30):
         room.clock.move(minutes=10)
@@ -165,7 +166,7 @@ async def test_a_long_session_keeps_few_rows(room: Room) -> None:
 
 
 async def test_session_that_refreshes_too_often_gets_the_time_when_it_may(room: Room) -> None:
-    tokens = await room.accounts.new_guest(None)
+    tokens = await room.accounts.create_guest(None)
     for _ in range(REFRESHES_MAX - 1):
         tokens = await room.accounts.refresh(tokens.refresh_token)
     with pytest.raises(RateLimited) as refused:
@@ -175,14 +176,14 @@ async def test_session_that_refreshes_too_often_gets_the_time_when_it_may(room: 
     assert 0 < wait_s <= REFRESHES_WITHIN_S
     assert room.ended == []
     assert await _rows(room, tokens) == REFRESHES_MAX
-    other = await room.accounts.new_guest(None)
+    other = await room.accounts.create_guest(None)
     await room.accounts.refresh(other.refresh_token)
     room.clock.move(seconds=wait_s)
     await room.accounts.refresh(tokens.refresh_token)
 
 
 async def test_reuse_ends_the_session_however_long_ago_the_token_was_forgotten(room: Room) -> None:
-    stolen = await room.accounts.new_guest(None)
+    stolen = await room.accounts.create_guest(None)
     tokens = stolen
     for _ in range(20):
         room.clock.move(hours=1)
@@ -196,7 +197,7 @@ async def test_reuse_ends_the_session_however_long_ago_the_token_was_forgotten(r
 
 
 async def test_made_up_token_ends_nothing(room: Room) -> None:
-    tokens = await room.accounts.new_guest(None)
+    tokens = await room.accounts.create_guest(None)
     secret, _, family = tokens.refresh_token.partition(".")
     for made_up in (f"{secret}.{'x' * 22}", secret, f"{'x' * 43}.", f".{'x' * 22}"):
         with pytest.raises(BadToken, match="not valid on this server"):
@@ -207,7 +208,7 @@ async def test_made_up_token_ends_nothing(room: Room) -> None:
 
 
 async def test_token_from_before_families_goes_on_and_its_reuse_is_found(room: Room) -> None:
-    tokens, older = await room.accounts.new_guest(None), "older" * 9
+    tokens, older = await room.accounts.create_guest(None), "older" * 9
     async with room.database.acquire() as connection:
         await connection.execute(
             "UPDATE playhall_auth.refresh_tokens SET token_hash = $1, family = NULL"
@@ -227,14 +228,14 @@ async def test_token_from_before_families_goes_on_and_its_reuse_is_found(room: R
 
 
 async def test_refresh_token_expires(room: Room) -> None:
-    tokens = await room.accounts.new_guest(None)
+    tokens = await room.accounts.create_guest(None)
     room.clock.move(seconds=LIFETIMES.refresh_s + 1)
     with pytest.raises(TokenExpired):
         await room.accounts.refresh(tokens.refresh_token)
 
 
 async def test_database_holds_no_refresh_token(room: Room) -> None:
-    first = await room.accounts.new_guest(None)
+    first = await room.accounts.create_guest(None)
     second = await room.accounts.refresh(first.refresh_token)
     async with room.database.acquire() as connection:
         rows = await connection.fetch(
@@ -252,11 +253,11 @@ async def test_nodes_that_start_at_once_sign_with_one_key(database: Database) ->
     nodes = [_keys(database) for _ in range(6)]
     await asyncio.gather(*(node.start() for node in nodes))
     assert len({node.newest.kid for node in nodes}) == 1
-    assert len(nodes[0].published().keys) == 1
+    assert len(nodes[0].to_jwks().keys) == 1
 
 
 async def test_old_token_is_good_after_one_rotation_and_not_after_two(room: Room) -> None:
-    old = await room.accounts.new_guest(None)
+    old = await room.accounts.create_guest(None)
     await room.keys.rotate()
     await room.accounts.authenticate(old.access_token)
     new = await room.accounts.refresh(old.refresh_token)
@@ -266,6 +267,22 @@ async def test_old_token_is_good_after_one_rotation_and_not_after_two(room: Room
         await room.accounts.authenticate(old.access_token)
 
 
+async def test_token_that_was_verified_before_expires_all_the_same(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_expired(_token: str, _key: SigningKey) -> NoReturn:
+        raise TokenExpired
+
+    tokens = await room.accounts.create_guest(None)
+    await room.accounts.authenticate(tokens.access_token)
+    # What checks a signature has a clock of its own, which no test can move.
+    monkeypatch.setattr(keys, "verify_access_token", find_expired)
+    await room.accounts.authenticate(tokens.access_token)
+    room.clock.move(seconds=tokens.expires_in)
+    with pytest.raises(TokenExpired):
+        await room.accounts.authenticate(tokens.access_token)
+
+
 async def test_node_learns_a_key_that_another_made(room: Room) -> None:
     now = 0.0
     other = SigningKeys(room.store, now=lambda: now)
@@ -273,9 +290,9 @@ async def test_node_learns_a_key_that_another_made(room: Room) -> None:
     await room.keys.rotate()
     kid = room.keys.newest.kid
     with pytest.raises(BadToken):
-        await other.find(kid)
+        await other.find_key(kid)
     now = 11.0
-    assert kid == (await other.find(kid)).kid
+    assert kid == (await other.find_key(kid)).kid
     assert kid == other.newest.kid
 
 

@@ -11,7 +11,7 @@ import aiohttp
 from persistence.accounts.sessions import SessionStore
 from persistence.accounts.sign_in import SignInStore
 from persistence.broker.memory import MemoryBroker
-from server.core.events import LocalEvents
+from server.core.events import LocalEventBus
 from server.core.mailer import Mail
 from server.core.passwords import PasswordHasher
 from server.core.subscriptions import Subscriptions
@@ -26,7 +26,7 @@ from server.domains.people.accounts.password_limits import (
 from server.domains.people.accounts.providers import ProviderSignIn
 from server.domains.people.accounts.revocation import SessionRevocation
 from server.domains.people.accounts.sign_in_http import SignInRoutes
-from server.domains.people.accounts.sign_in_methods import Methods
+from server.domains.people.accounts.sign_in_methods import SignInMethodService
 from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.transport.proxies import Proxies, trust_proxies
 from tests.fixtures.http import bearer, served_app
@@ -52,7 +52,7 @@ class Ways:
         room = self.room
         store = SignInStore(room.database)
         self.codes = OneTimeCodes(store=store, seal=SEAL, clock=room.clock)
-        self.methods = Methods(store=store, seal=SEAL, accounts=room.accounts)
+        self.methods = SignInMethodService(store=store, seal=SEAL, accounts=room.accounts)
         self.providers = ProviderSignIn(
             codes=self.codes, methods=self.methods, providers={"discord": "Discord"}
         )
@@ -86,7 +86,7 @@ class Ways:
         revocation = SessionRevocation(
             store=store,
             subscriptions=Subscriptions(MemoryBroker()),
-            events=LocalEvents(),
+            events=LocalEventBus(),
             now=now,
         )
         routes = SignInRoutes(

@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.eventlog.completion import NO_XP, XpRule
-from persistence.eventlog.writer import Log
+from persistence.eventlog.writer import EventLogWriter
 from persistence.games.store import GameStore
 from protocol.ids import GameId, PlayerId
 from server.cli import plain_errors
 from server.config import Config
 from server.core.clock import Clock
-from server.core.events import LocalEvents
+from server.core.events import LocalEventBus
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame
@@ -46,7 +46,7 @@ async def open_room(
     rulesets: Mapping[str, AnyRuleset] | None = None,
 ) -> AsyncIterator[Room]:
     """A node with two writers and quick bots."""
-    log, store = Log(database, writers=2, xp=xp), GameStore(database, node=node)
+    log, store = EventLogWriter(database, writers=2, xp=xp), GameStore(database, node=node)
     async with Tasks() as tasks:
         registry = GameRegistry(
             config=GameRegistryConfig(node=node, bot_pause_s=0, idle_game_s=60),
@@ -57,7 +57,7 @@ async def open_room(
             rulesets=find_rulesets() if rulesets is None else rulesets,
             may_serve=lambda: True,
             subscriptions=Subscriptions(MemoryBroker()),
-            events=LocalEvents(),
+            events=LocalEventBus(),
             seats_changed=lambda _: None,
         )
         running = tasks.start_loop(log.run(), name="log")

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from persistence.eventlog.hashchain import canonical, genesis, link
+from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_hash
 from tests.integration.audit.conftest import Played
 
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "fairness.md"
@@ -35,9 +35,9 @@ def check(tmp_path: Path) -> Callable[[Path], subprocess.CompletedProcess[str]]:
 def rewrite(path: Path, spoil: Callable[[Lines], object], *, rehash: bool) -> None:
     lines = [orjson.loads(line) for line in path.read_bytes().splitlines()]
     spoil(lines)
-    last = genesis(lines[0]["game_id"])
+    last = genesis_hash(lines[0]["game_id"])
     for index, line in enumerate(lines):
-        last = link(last, index, line["event"], canonical(line["payload"]))
+        last = link_hash(last, index, line["event"], canonical_json(line["payload"]))
         if rehash:
             line["hash"] = last.hex()
     path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))

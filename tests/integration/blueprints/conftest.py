@@ -110,7 +110,7 @@ async def serving(
     await store_name_rule(BlueprintRuleStore(database), settings)
     routes = BlueprintRoutes(
         store=BlueprintStore(rls),
-        missing=FileStore(database, rls).missing,
+        missing=FileStore(database, rls).find_missing,
         naming=NameRule(settings.blueprint_name_help, settings.blueprint_capacity_per_version),
     )
     async with served(routes.endpoints(), by_user_id) as http:

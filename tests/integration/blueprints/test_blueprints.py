@@ -75,9 +75,9 @@ async def test_database_itself_refuses_a_name_that_does_not_fit(
         ("ROVER10", 10),
     ):
         with pytest.raises(asyncpg.CheckViolationError):
-            async with rls.of(requester(ann)) as connection:
+            async with rls.as_user(requester(ann)) as connection:
                 await connection.execute(add, ann, name, version)
-    async with rls.of(requester(ann)) as connection:
+    async with rls.as_user(requester(ann)) as connection:
         await connection.execute(add, ann, "MORDIG10", 10)
 
 
@@ -109,7 +109,7 @@ async def test_rule_that_is_set_holds_in_the_database_too_and_for_new_names_only
         ] == "invalid_field"
         assert (await changed.ask(ann, "POST", fork, {"name": "rover8"}))[0] == 200
         with pytest.raises(asyncpg.CheckViolationError, match="blueprint_rules"):
-            async with rls.of(requester(ann)) as connection:
+            async with rls.as_user(requester(ann)) as connection:
                 await connection.execute(
                     "INSERT INTO blueprints (owner_id, name, version, data)"
                     " VALUES ($1, 'MORDIG11', 11, '{}')",
@@ -208,21 +208,21 @@ async def test_nobody_deletes_anothers_blueprint(market: Market, rls: RlsDatabas
     ann, eve = await market.person("Ann"), await market.person("Eve")
     blueprint_id = (await market.make(ann, "MORDIG10", publish=True))["blueprint_id"]
     delete = "DELETE FROM blueprints WHERE id = $1"
-    async with rls.of(requester(eve)) as connection:
+    async with rls.as_user(requester(eve)) as connection:
         assert await connection.fetchval("SELECT count(*) FROM blueprints") == 1
         assert await connection.execute(delete, blueprint_id) == "DELETE 0"
         assert await connection.execute("DELETE FROM blueprints") == "DELETE 0"
     with pytest.raises(Forbidden):
-        async with rls.of(None) as connection:
+        async with rls.as_user(None) as connection:
             await connection.execute(delete, blueprint_id)
-    async with rls.of(requester(ann)) as connection:
+    async with rls.as_user(requester(ann)) as connection:
         assert await connection.execute(delete, blueprint_id) == "DELETE 1"
 
 
 async def test_nobody_makes_a_blueprint_for_another(market: Market, rls: RlsDatabase) -> None:
     ann, eve = await market.person("Ann"), await market.person("Eve")
     with pytest.raises(Forbidden):
-        async with rls.of(requester(eve)) as connection:
+        async with rls.as_user(requester(eve)) as connection:
             await connection.execute(
                 "INSERT INTO blueprints (owner_id, name, version, data)"
                 " VALUES ($1, 'MORDIG10', 10, '{}')",
@@ -255,7 +255,7 @@ async def test_what_a_blueprint_is_never_changes_not_even_for_the_owner_of_the_t
     finally:
         await superuser.close()
     with pytest.raises(Forbidden):
-        async with rls.of(requester(ann)) as connection:
+        async with rls.as_user(requester(ann)) as connection:
             await connection.execute(statement)
 
 
@@ -303,7 +303,7 @@ async def test_what_cannot_be_seen_cannot_be_forked_in_the_database_either(
     ann, eve = await market.person("Ann"), await market.person("Eve")
     secret = await market.make(ann, "MORDIG10")
     with pytest.raises(asyncpg.ForeignKeyViolationError):
-        async with rls.of(requester(eve)) as connection:
+        async with rls.as_user(requester(eve)) as connection:
             await connection.execute(
                 "INSERT INTO blueprints (owner_id, name, version, data, parent_id)"
                 " VALUES ($1, 'MORDIG11', 11, '{}', $2)",

@@ -21,7 +21,7 @@ from server.config import Config
 from server.core.clock import Clock
 from server.core.settings import SettingsReader
 from server.core.tasks import Tasks
-from server.domains.compete.bots.authentication import BotAuthenticator
+from server.domains.compete.bots.authentication import TokenAuthenticator
 from server.domains.compete.epochs.settings import EpochSettings
 from server.domains.interfaces import Authenticator
 from server.domains.people.accounts.settings import AccountSettings
@@ -58,10 +58,10 @@ class Node:
         return BotStore(self.database, self.app.services.rls)
 
     @property
-    def authenticator(self) -> BotAuthenticator:
+    def authenticator(self) -> TokenAuthenticator:
         """What says whose a token is."""
         found = self.app.services.interfaces.get(Authenticator)
-        assert isinstance(found, BotAuthenticator)
+        assert isinstance(found, TokenAuthenticator)
         return found
 
     async def ask(

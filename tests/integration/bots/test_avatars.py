@@ -5,10 +5,10 @@ from hashlib import sha256
 
 import pytest
 
-from persistence.accounts.audit_log import read
+from persistence.accounts.audit_log import read_entries
 from persistence.bots.avatars import SQL
 from persistence.database import Connection
-from persistence.queries import load
+from persistence.queries import load_queries
 from persistence.rls import Requester
 from protocol.errors import Forbidden
 from protocol.ids import EpochId, SessionId, new_id
@@ -71,7 +71,7 @@ async def test_prompts_are_nobodys_to_read_in_the_database(node: Node, bot: Json
     eve = await node.person()
     requester = Requester(eve.user_id, SessionId(new_id()))
     with pytest.raises(Forbidden):
-        async with node.app.services.rls.of(requester) as connection:
+        async with node.app.services.rls.as_user(requester) as connection:
             await connection.fetch("SELECT prompt FROM bot_avatars")
 
 
@@ -239,7 +239,7 @@ async def test_moderation_is_by_role_and_on_record(
     assert await node.refusal(mod, "PATCH", path, body) == "invalid_field"
     assert await node.refusal(mod, "PATCH", f"/v1/avatars/{new_id()}", said) == "avatar_not_found"
     await node.ok(mod, "PATCH", path, said)
-    (act,) = await read(node.database, below=2**62, limit=5, target=avatar["avatar_id"])
+    (act,) = await read_entries(node.database, below=2**62, limit=5, target=avatar["avatar_id"])
     assert (act.actor, act.action) == (mod.user_id, "moderate_avatar")
     assert (act.before, b"Fine." in (act.after or b"")) == (
         b'{"moderation_status": "pending"}',
@@ -282,7 +282,7 @@ async def _note(node: Node, bot: Json, epoch: EpochId, uri: str, content: bytes)
     """Note a bot's figures as the archiving of a day does."""
     async with node.database.acquire() as connection:
         digest = sha256(content).hexdigest()
-        add = load("epochs/steps")["add_bot_stats"]
+        add = load_queries("epochs/steps")["add_bot_stats"]
         await connection.execute(add, bot["bot_id"], epoch, uri, digest)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from persistence.accounts.audit_log import read
+from persistence.accounts.audit_log import read_entries
 from protocol.ids import new_id
 from tests.integration.bots.conftest import CONTRACT, Node, address
 
@@ -153,7 +153,7 @@ async def test_admin_says_who_owns_a_bot_and_it_is_on_record(node: Node) -> None
     assert before["address"] == ann.wallets[0]
     assert before["effective_to"] == now["effective_from"]
     assert {now["source"], before["source"]} == {"admin_correction"}
-    (act, _) = await read(node.database, below=2**62, limit=5, target=bot["bot_id"])
+    (act, _) = await read_entries(node.database, below=2**62, limit=5, target=bot["bot_id"])
     assert (act.actor, act.action) == (admin.user_id, "set_bot_owner")
     assert b"Sold by contract." in (act.after or b"")
 
@@ -176,7 +176,7 @@ async def test_owner_at_a_moment_is_exact_at_the_boundaries(node: Node) -> None:
     bot, never_owned = await node.bot(ann), new_id()
     await node.give(bot, ann.wallets[1])
     store = node.bots
-    new, old = await store.owners(bot["bot_id"])
+    new, old = await store.list_owners(bot["bot_id"])
     assert old.effective_to == new.effective_from
     tick, asked = timedelta(microseconds=1), [bot["bot_id"], never_owned]
     for at, owner in (
@@ -187,7 +187,7 @@ async def test_owner_at_a_moment_is_exact_at_the_boundaries(node: Node) -> None:
         (new.effective_from + timedelta(days=1), new.address),
     ):
         expected = {} if owner is None else {bot["bot_id"]: owner}
-        assert await store.owner_at(asked, at) == expected
+        assert await store.find_owners_at(asked, at) == expected
 
 
 async def test_own_bots_are_those_that_ones_wallets_own_now(node: Node) -> None:

@@ -109,6 +109,8 @@ async def test_expired_nonce_is_refused_and_forgotten(node: Node, ann: Person) -
         )
     assert await node.refusal(ann, "POST", WALLETS, body) == "bad_nonce"
     await _nonce(node, ann)
+    [sweep] = [each for each in node.app.retention.sweeps if each.table == "wallet_nonces"]
+    assert await sweep.delete(limit=9) == 1
     async with node.database.acquire() as connection:
         kept = await connection.fetchval(
             "SELECT count(*) FROM wallet_nonces WHERE user_id = $1", ann.user_id
@@ -240,7 +242,9 @@ async def test_wallets_are_nobody_elses_to_see(node: Node, ann: Person) -> None:
     await node.link(ann, address())
     eve = await node.person()
     assert (await node.ok(eve, "GET", WALLETS))["wallets"] == []
-    async with node.app.services.rls.of(Requester(eve.user_id, SessionId(new_id()))) as connection:
+    async with node.app.services.rls.as_user(
+        Requester(eve.user_id, SessionId(new_id()))
+    ) as connection:
         assert await connection.fetch("SELECT * FROM wallets") == []
     for method, path in (("GET", WALLETS), ("POST", WALLETS), ("POST", "/v1/wallets/nonce")):
         assert await node.refusal(None, method, path, {}) == "bad_token"

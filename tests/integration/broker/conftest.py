@@ -8,7 +8,7 @@ from typing import TypeAlias
 import pytest
 import uvloop
 
-from persistence.broker.link import LinkTimeouts
+from persistence.broker.link import RedisTimeouts
 from persistence.broker.memory import MemoryBroker, MemoryHub
 from persistence.broker.redis import RedisBroker
 from tests.fixtures.redis import RedisServer
@@ -16,7 +16,7 @@ from tests.fixtures.tls import self_signed
 from tests.integration.broker.nodes import Node
 
 # Short, so that a test that waits for a lost connection does not wait long.
-QUICK = LinkTimeouts(
+QUICK = RedisTimeouts(
     timeout_s=0.5, ping_every_s=0.2, silent_max_s=0.7, retry_base_s=0.02, retry_max_s=0.2
 )
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from persistence.broker import PAYLOAD_BYTES_MAX, BadTopic, Notice
+from persistence.broker import PAYLOAD_BYTES_MAX, InvalidTopic, Notice
 from tests.integration.broker.conftest import MakeNode
 from tests.integration.broker.nodes import Recorder, until
 
@@ -116,9 +116,9 @@ async def test_a_topic_has_one_handler_on_a_node(make_node: MakeNode) -> None:
 @pytest.mark.parametrize("name", ["", "a b", "täpp", "{1}", "a\r\nb", "x" * 201])
 async def test_bad_names_are_refused(make_node: MakeNode, name: str) -> None:
     node, _ = make_node(), make_node()
-    with pytest.raises(BadTopic):
+    with pytest.raises(InvalidTopic):
         node.broker.subscribe(name, Recorder())
-    with pytest.raises(BadTopic):
+    with pytest.raises(InvalidTopic):
         node.broker.publish(Notice(name))
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from persistence.broker import BadTopic, Notice
-from persistence.broker.link import BadUrl
+from persistence.broker import InvalidTopic, Notice
+from persistence.broker.link import InvalidRedisUrl
 from persistence.broker.redis import RedisBroker
 from tests.fixtures.redis import RedisServer
 from tests.integration.broker.conftest import QUICK, MakeNode
@@ -211,14 +211,14 @@ async def test_password_is_used_and_stays_out_of_the_log(caplog: pytest.LogCaptu
     ],
 )
 def test_bad_urls_are_refused_without_being_repeated(url: str) -> None:
-    with pytest.raises(BadUrl) as refused:
+    with pytest.raises(InvalidRedisUrl) as refused:
         RedisBroker(url)
     assert "s3cret" not in str(refused.value)
     assert refused.value.__cause__ is None
 
 
 def test_bad_prefix_is_refused() -> None:
-    with pytest.raises(BadTopic):
+    with pytest.raises(InvalidTopic):
         RedisBroker("redis://127.0.0.1", prefix="a b")
 
 

@@ -14,9 +14,9 @@ from persistence.database import Database
 from server.core.clock import Clock
 from server.domains.compete.blockchain.domain import ChainFollower, PollIntervals
 from server.domains.compete.blockchain.indexer import IndexerOptions
-from server.domains.compete.blockchain.metrics import ContractMetrics
+from server.domains.compete.blockchain.metrics import ContractReadMetrics
 from server.domains.compete.blockchain.rpc import RpcClient
-from server.domains.compete.blockchain.rules import ownership_periods
+from server.domains.compete.blockchain.rules import build_ownership_periods
 from tests.integration.chain.devnet import Devnet
 
 NEVER_S = 31_536_000.0
@@ -51,7 +51,7 @@ class Ledger:
         return ChainFollower(
             [self.net.contract],
             node=node,
-            store=TransferStore(self.database, ownership_periods),
+            store=TransferStore(self.database, build_ownership_periods),
             options=options,
             intervals=PollIntervals(poll_s=0.05, reconcile_s=NEVER_S),
             clock=Clock(),
@@ -61,7 +61,7 @@ class Ledger:
         """Read as far as is confirmed; says whether all went well."""
         return await chain.follow(self.net.contract)
 
-    def metrics(self, chain: ChainFollower) -> ContractMetrics:
+    def metrics(self, chain: ChainFollower) -> ContractReadMetrics:
         return chain.metrics[self.net.contract]
 
     async def register(self, token: int) -> str:

@@ -62,7 +62,7 @@ async def test_after_a_reorganisation_the_owner_at_the_freeze_is_paid(
         assert await ledger.owner(bot.bot_id) == cyd
         await stage.scheduler.tick()
     assert (await stage.day()).phase == "archive"
-    paid = [(p.recipient_address, p.bps) for p in await stage.store.payouts(epoch_id)]
+    paid = [(p.recipient_address, p.bps) for p in await stage.store.list_payouts(epoch_id)]
     assert paid == [(ada, 10_000)]
     assert await stage.steps.verify(epoch_id) == []
 

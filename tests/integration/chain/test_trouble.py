@@ -92,7 +92,11 @@ async def test_silent_node_is_given_up() -> None:
         (b"[]", NodeUnreachable, "no JSON-RPC came"),
         (b'{"id": 99, "result": "0x1"}', InvalidAnswer, "does not match its request"),
         (b'{"id": 1, "result": 1}', InvalidAnswer, "the chain's id is not a hexadecimal number"),
-        (b'{"id": 1, "error": {"code": -32000, "message": "no\\nluck"}}', RpcRefused, "no luck"),
+        (
+            b'{"id": 1, "error": {"code": -32000, "message": "no\\nluck"}}',
+            RpcRefused,
+            "no luck",
+        ),
         (
             b'{"id": 1, "result": "' + b"0" * 70_000 + b'"}',
             AnswerTooLarge,

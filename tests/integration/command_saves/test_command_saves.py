@@ -14,9 +14,10 @@ from persistence.command_saves.store import SaveLogStore
 from persistence.database import Database
 from persistence.rls import RlsDatabase
 from persistence.saves.changes import ProgressStore
-from persistence.saves.schemas import SchemaStore
+from persistence.saves.schemas import SaveSchemaStore
 from protocol.ids import UserId, new_id
 from server.core.clock import Clock
+from server.core.events import LocalEventBus
 from server.core.subscriptions import Subscriptions
 from server.domains.progression.command_saves.http import CommandSaveRoutes
 from server.domains.progression.command_saves.service import CommandSaveService
@@ -24,7 +25,7 @@ from server.domains.progression.command_saves.settings import CommandSavesSettin
 from server.domains.progression.saves.service import SlotAccess
 from server.domains.progression.saves.streams import ProgressStreams
 from server.ops.audit.findings import CheckFailed
-from server.ops.saves_cli import VerifyContext, check
+from server.ops.saves_cli import VerifyContext, check_save_log
 from server.rulesets import find_rulesets
 from tests.fixtures.http import bearer, served
 from tests.fixtures.rows import add_profile
@@ -81,7 +82,7 @@ class Stories:
         return dict(save["state"])
 
     async def check(self, slot: str) -> None:
-        await check(VerifyContext(self.database, find_rulesets()), slot)
+        await check_save_log(VerifyContext(self.database, find_rulesets()), slot)
 
 
 @pytest.fixture
@@ -91,9 +92,9 @@ async def stories(database: Database, rls: RlsDatabase) -> AsyncIterator[Stories
     service = CommandSaveService(
         database=database,
         store=SaveLogStore(),
-        schemas=SchemaStore(database),
+        schemas=SaveSchemaStore(database),
         slots=SlotAccess(changes),
-        stream=ProgressStreams(Subscriptions(MemoryBroker()), changes),
+        stream=ProgressStreams(Subscriptions(MemoryBroker()), changes, LocalEventBus().publish),
         rulesets=find_rulesets(),
         clock=clock,
         new_seed=lambda: "5eed" * 16,

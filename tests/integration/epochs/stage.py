@@ -11,9 +11,9 @@ from typing import Any
 from persistence.bots.store import BotStore
 from persistence.database import Connection, Database
 from persistence.epochs.claims import ClaimStore, NewClaim
-from persistence.epochs.steps import StepStore
-from persistence.epochs.store import Day, EpochStore
-from persistence.epochs.votes import BallotStore, Counted, NewVote
+from persistence.epochs.steps import SettlementStore
+from persistence.epochs.store import EpochDay, EpochStore
+from persistence.epochs.votes import CountedVote, NewVote, VoteStore
 from persistence.rls import Requester, RlsDatabase
 from protocol.epoch_profile import EpochProfile, TargetType
 from protocol.ids import BotId, EpochId, SessionId, UserId, new_id
@@ -80,9 +80,9 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.days = EpochStore(self.database)
-        self.store = StepStore(self.database)
+        self.store = SettlementStore(self.database)
         self.claims = ClaimStore(self.database)
-        self.ballots = BallotStore(self.database, self.rls)
+        self.ballots = VoteStore(self.database, self.rls)
         self.bots = BotStore(self.database, self.rls)
         self.steps = EpochSteps(
             self.store,
@@ -95,7 +95,7 @@ class Stage:
         self.scheduler = Scheduler(self.days, self.store, self.steps, node=self.node)
 
     async def owners_at(self, bots: Collection[BotId], at: datetime) -> Mapping[BotId, str]:
-        return await self.bots.owner_at(bots, at)
+        return await self.bots.find_owners_at(bots, at)
 
     async def are_owners_known(self, _: datetime) -> bool:
         return self.owners_known
@@ -111,7 +111,7 @@ class Stage:
 
     async def keep_profile(self, rules: dict[str, Any], *, key: str = "test-v1") -> None:
         """Let new days be made by a profile."""
-        await self.days.put_profile(key, EpochProfile.model_validate(rules))
+        await self.days.save_profile(key, EpochProfile.model_validate(rules))
         await self.days.activate_profile(key)
 
     async def announce(self, rules: dict[str, Any] | None = None, *, key: str = "test-v1") -> None:
@@ -127,7 +127,7 @@ class Stage:
         await self.scheduler.tick()
         return (await self.day()).epoch_id
 
-    async def day(self) -> Day:
+    async def day(self) -> EpochDay:
         return await self.days.read_day(DAY)
 
     async def finish(self) -> None:
@@ -185,11 +185,13 @@ class Stage:
 
     async def vote(
         self, who: Requester, target_id: str, score: str, *, kind: TargetType = "bot"
-    ) -> Counted:
+    ) -> CountedVote:
         epoch_id = (await self.day()).epoch_id
         vote = NewVote(epoch_id, who.session_id, kind, target_id, Decimal(score))
         with explain_vote_refusal():
-            return await self.ballots.cast(who, vote, partial(choose_voting_wallet, wallet=None))
+            return await self.ballots.cast_vote(
+                who, vote, partial(choose_voting_wallet, wallet=None)
+            )
 
 
 async def _add_wallet(connection: Connection, address: str) -> Any:

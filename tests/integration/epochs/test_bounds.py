@@ -24,7 +24,7 @@ async def test_the_heaviest_profile_of_all_is_settled_and_paid_to_the_last_wei(
         await stage.claim(first if slot % 3 else second, slot, "x", at_s=2 + slot)
     await stage.finish()
     assert (await stage.day()).phase == "archive"
-    paid = await stage.store.payouts(epoch_id)
+    paid = await stage.store.list_payouts(epoch_id)
     assert sum(int(payout.amount_wei) for payout in paid) == POOL_WEI
     assert await stage.steps.verify(epoch_id) == []
 
@@ -85,7 +85,7 @@ async def test_the_rows_of_the_clock_do_not_grow_with_an_import(stage: Stage) ->
     before = await _versions(stage)
     await imported(stage, [*lines, line(400, type="activity", kind="joined")])
     assert await _versions(stage) - before <= 4
-    assert await ImportStore(stage.database).bots()
+    assert await ImportStore(stage.database).list_bots()
 
 
 async def _versions(stage: Stage) -> int:
@@ -109,5 +109,5 @@ async def test_nobody_else_sees_the_time_of_an_import(stage: Stage) -> None:
         assert (await connection.fetchval("SELECT epoch_now()")).year == 2020
         assert (await stage.days.now()).year >= 2026
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            async with stage.rls.anybody.acquire() as other:
+            async with stage.rls.anonymous.acquire() as other:
                 await other.execute("UPDATE epoch_clock SET follows_setting = true")

@@ -12,7 +12,7 @@ import orjson
 import psycopg
 import pytest
 
-from persistence.epochs.store import NewDay, StoredEvent
+from persistence.epochs.store import NewDay, StoredEpochEvent
 from protocol.epoch_profile import Cadence, EpochProfile
 from protocol.epochs import AlreadyPaid, EpochNotSettled, EpochsOverlap, ProfileInUse
 from protocol.ids import EpochId
@@ -23,7 +23,7 @@ from tests.integration.epochs.stage import DAY, MIDNIGHT, Stage, profile
 
 
 async def phases(stage: Stage, epoch_id: EpochId) -> list[str]:
-    events = [event async for event in stage.days.every_event(epoch_id)]
+    events = [event async for event in stage.days.iterate_events(epoch_id)]
     assert [event.version for event in events] == list(range(1, len(events) + 1))
     return [
         orjson.loads(event.payload)["phase"] for event in events if event.type == "phase_changed"
@@ -33,14 +33,14 @@ async def phases(stage: Stage, epoch_id: EpochId) -> list[str]:
 async def payouts(stage: Stage, epoch_id: EpochId) -> dict[str, tuple[str, int, int, str]]:
     return {
         payout.bot: (payout.recipient_address, payout.bps, int(payout.amount_wei), payout.status)
-        for payout in await stage.store.payouts(epoch_id)
+        for payout in await stage.store.list_payouts(epoch_id)
     }
 
 
 @pytest.mark.parametrize("slots", [8, 10, 12])
 async def test_a_day_goes_from_prep_to_archive_by_the_clock(stage: Stage, slots: int) -> None:
     await stage.at(MIDNIGHT - timedelta(minutes=30))
-    await stage.days.put_profile("test-v1", EpochProfile.model_validate(profile(slots)))
+    await stage.days.save_profile("test-v1", EpochProfile.model_validate(profile(slots)))
     await stage.days.activate_profile("test-v1")
     await stage.scheduler.tick()
     assert (await stage.day()).phase == "prep"
@@ -83,16 +83,16 @@ async def test_two_schedulers_at_once_take_each_step_once(stage: Stage) -> None:
     assert await phases(stage, epoch_id) == [
         "prep", "live", "freeze", "snapshot", "settle", "archive"
     ]  # fmt: skip
-    assert len(await stage.store.settlements(epoch_id)) == 1
+    assert len(await stage.store.list_settlements(epoch_id)) == 1
 
 
 async def test_one_node_leads_until_its_lease_runs_out(stage: Stage) -> None:
-    assert await stage.store.lead("n1", lease_s=30)
-    assert not await stage.store.lead("n2", lease_s=30)
-    assert await stage.store.lead("n1", lease_s=30)
-    await stage.store.resign("n1")
-    assert await stage.store.lead("n2", lease_s=30)
-    assert await stage.store.leader() == "n2"
+    assert await stage.store.take_lead("n1", lease_s=30)
+    assert not await stage.store.take_lead("n2", lease_s=30)
+    assert await stage.store.take_lead("n1", lease_s=30)
+    await stage.store.resign_lead("n1")
+    assert await stage.store.take_lead("n2", lease_s=30)
+    assert await stage.store.read_leader() == "n2"
 
 
 async def test_a_day_that_cannot_be_settled_keeps_no_other_waiting(stage: Stage) -> None:
@@ -114,7 +114,7 @@ async def test_the_digest_covers_what_everybody_may_read(stage: Stage) -> None:
     await stage.vote(ann, bot.bot_id, "1")
     await stage.finish()
     day = await stage.day()
-    public = [event async for event in stage.days.every_event(epoch_id)]
+    public = [event async for event in stage.days.iterate_events(epoch_id)]
     frozen = [event for event in public if event.version <= 4]
     assert events_digest(reversed(frozen)) == day.events_digest
     assert events_digest(frozen[:-1]) != day.events_digest
@@ -228,7 +228,7 @@ async def test_a_result_computed_again_takes_its_place_and_the_earlier_stays(sta
     await damage(stage, epoch_id)
     assert await stage.steps.recompute(epoch_id, by="admin-1", reason="was damaged") == 2
     assert [paid[1] for paid in (await payouts(stage, epoch_id)).values()] == [10_000]
-    newest, first = await stage.store.settlements(epoch_id)
+    newest, first = await stage.store.list_settlements(epoch_id)
     assert (newest.reason, newest.computed_by, first.computed_by) == (
         "was damaged",
         "admin-1",
@@ -274,13 +274,13 @@ async def test_a_profile_that_days_were_played_by_stays(stage: Stage) -> None:
     await stage.open()
     changed: dict[str, Any] = profile(10)
     with pytest.raises(ProfileInUse):
-        await stage.days.put_profile("test-v1", EpochProfile.model_validate(changed))
-    await stage.days.put_profile("test-v1", EpochProfile.model_validate(profile()))
+        await stage.days.save_profile("test-v1", EpochProfile.model_validate(changed))
+    await stage.days.save_profile("test-v1", EpochProfile.model_validate(profile()))
 
 
 async def test_days_that_would_overlap_are_refused(stage: Stage) -> None:
     await stage.open()
-    kept = {one.profile_key: one for one in await stage.days.profiles()}["test-v1"]
+    kept = {one.profile_key: one for one in await stage.days.list_profiles()}["test-v1"]
     tokyo = kept.profile.model_copy(update={"cadence": Cadence(timezone="Asia/Tokyo")})
     times = day_times(DAY + timedelta(days=1), tokyo.cadence)  # begins at 15:00 UTC of the 12th
     new = NewDay(
@@ -292,8 +292,8 @@ async def test_days_that_would_overlap_are_refused(stage: Stage) -> None:
         tokyo,
     )
     with pytest.raises(EpochsOverlap):
-        await stage.days.make_day(new)
-    await stage.days.put_profile("tokyo-v1", tokyo)
+        await stage.days.create_day(new)
+    await stage.days.save_profile("tokyo-v1", tokyo)
     await stage.days.activate_profile("tokyo-v1")
     await stage.at(MIDNIGHT + timedelta(hours=16))
     await stage.scheduler.tick()  # the next day is not due: it begins when this one ends
@@ -330,7 +330,7 @@ async def test_day_that_another_node_finished_is_stuck_no_more(stage: Stage) -> 
 
 async def test_node_that_does_not_lead_counts_no_stuck_days(stage: Stage) -> None:
     other = await stuck_day(stage)
-    assert await other.store.lead("n2", lease_s=60.0)
+    assert await other.store.take_lead("n2", lease_s=60.0)
     async with Tasks() as tasks:
         tasks.start_loop(stage.scheduler.run(), name="epochs")
         async with asyncio.timeout(30):
@@ -344,7 +344,7 @@ async def test_what_a_day_comes_to_is_computed_beside_the_loop(
 ) -> None:
     threads = []
 
-    def noted(events: Iterable[StoredEvent]) -> bytes:
+    def noted(events: Iterable[StoredEpochEvent]) -> bytes:
         threads.append(threading.current_thread())
         return events_digest(events)
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 import orjson
 import pytest
 
-from persistence.epochs.store import Day, StoredEvent
+from persistence.epochs.store import EpochDay, StoredEpochEvent
 from protocol.ids import new_id
 from server.domains.compete.epochs.results import settle_contributions
 from server.domains.compete.epochs.settlement import Contribution
@@ -317,7 +317,9 @@ async def test_a_scoreboard_is_counted_once_however_many_ask(
 ) -> None:
     counts = []
 
-    def counted(day: Day, events: Sequence[StoredEvent], *, now: datetime) -> list[Contribution]:
+    def counted(
+        day: EpochDay, events: Sequence[StoredEpochEvent], *, now: datetime
+    ) -> list[Contribution]:
         counts.append(threading.current_thread())
         return settle_contributions(day, events, now=now)
 

@@ -48,10 +48,10 @@ async def imported(
     stage: Stage, lines: list[str], config: dict[str, Any] | None = None
 ) -> dict[str, EpochId | None]:
     rules = EpochProfile.model_validate(config or profile())
-    await stage.days.put_profile("old-v1", rules)
-    kept = {one.profile_key: one for one in await stage.days.profiles()}["old-v1"]
+    await stage.days.save_profile("old-v1", rules)
+    kept = {one.profile_key: one for one in await stage.days.list_profiles()}["old-v1"]
     store, made = ImportStore(stage.database), {}
-    bots, now = await store.bots(), await stage.days.now()
+    bots, now = await store.list_bots(), await stage.days.now()
     for found in parse_days(lines, rules, bots, now=now):
         times = day_times(found.day, rules.cadence)
         new = NewDay(
@@ -74,14 +74,14 @@ async def test_imported_days_are_settled_and_verified_like_any_other(stage: Stag
     assert (await stage.day()).phase == "archive"
     check = DayVerification(stage.days, stage.store, stage.steps)
     assert await check.check(epoch_id) == []
-    events = [event async for event in stage.days.every_event(epoch_id)]
+    events = [event async for event in stage.days.iterate_events(epoch_id)]
     assert [event.type for event in events[2:7]] == [
         "slot_claimed", "slot_overwritten", "activity", "vote_cast", "vote_cast"
     ]  # fmt: skip
     assert [event.at for event in events[2:5]] == [
         MIDNIGHT + timedelta(seconds=s) for s in (10, 40, 50)
     ]
-    result = orjson.loads((await stage.store.settlements(epoch_id))[0].result)
+    result = orjson.loads((await stage.store.list_settlements(epoch_id))[0].result)
     by_name = {bot["recipient"]: bot for bot in result["bots"]}
     assert by_name[f"0x{1:040x}"]["occupied_seconds"] == 30
     assert by_name[f"0x{1:040x}"]["vote_quality"] == "1.000000"

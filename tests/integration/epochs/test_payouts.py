@@ -19,7 +19,7 @@ async def test_a_payout_that_leaves_while_its_day_is_settled_again_is_kept(stage
     change = stage.store.set_payout(
         epoch_id, bot.bot_id, status="submitted", tx_hash="0x1", actor="an admin"
     )
-    async with stage.store.hold(epoch_id):  # as whoever settles again does
+    async with stage.store.lock_day(epoch_id):  # as whoever settles again does
         leaving = asyncio.create_task(change)
         while not leaving.done() and not await _waits(stage):
             await asyncio.sleep(0.01)

@@ -55,7 +55,7 @@ async def test_newcomers_weigh_what_the_profile_says(stage: Stage) -> None:
     weights = []
     for voter in (known, new):
         vote = NewVote(tomorrow.epoch_id, voter.session_id, "bot", bot.bot_id, Decimal(1))
-        weights.append((await stage.ballots.cast(voter, vote, itemgetter(0))).weight)
+        weights.append((await stage.ballots.cast_vote(voter, vote, itemgetter(0))).weight)
     assert weights == [Decimal(1), Decimal("0.25")]
 
 
@@ -84,7 +84,7 @@ async def test_a_wallet_of_somebody_else_does_not_vote(stage: Stage) -> None:
     bot, (ann, _), (_, other) = await stage.bot(), await stage.voter(), await stage.voter()
     vote = NewVote(epoch_id, ann.session_id, "bot", bot.bot_id, Decimal(1))
     with pytest.raises(InvalidField, match="wallet"):
-        await stage.ballots.cast(ann, vote, partial(choose_voting_wallet, wallet=other))
+        await stage.ballots.cast_vote(ann, vote, partial(choose_voting_wallet, wallet=other))
 
 
 async def test_the_database_itself_refuses_what_others_would_write(stage: Stage) -> None:
@@ -93,7 +93,7 @@ async def test_the_database_itself_refuses_what_others_would_write(stage: Stage)
     (ann, own), (_, other) = await stage.voter(), await stage.voter()
 
     async def write(wallet: str, target: str, score: int) -> None:
-        async with stage.rls.of(ann) as connection:
+        async with stage.rls.as_user(ann) as connection:
             await connection.execute(
                 "INSERT INTO epoch_votes (epoch_id, voter_address, vote_target_type,"
                 " vote_target_id, score) VALUES ($1, $2, 'tempo', $3, $4)",
@@ -120,9 +120,9 @@ async def test_bots_vote_where_the_profile_lets_them(stage: Stage) -> None:
     ada, bob = await stage.bot(), await stage.bot()
     vote = NewVote(epoch_id, ada.token_id, "bot", bob.bot_id, Decimal(1))
     with pytest.raises(VotingClosed), explain_vote_refusal():
-        await stage.ballots.cast_as_bot(ada.bot_id, vote)
+        await stage.ballots.cast_bot_vote(ada.bot_id, vote)
     with pytest.raises(BotRequired), explain_vote_refusal():
-        await stage.ballots.cast_as_bot(bob.bot_id, vote)
+        await stage.ballots.cast_bot_vote(bob.bot_id, vote)
 
 
 async def test_a_voter_pauses_between_votes(stage: Stage) -> None:

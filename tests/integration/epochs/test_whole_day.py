@@ -86,7 +86,7 @@ async def announced(
 ) -> tuple[str, Json]:
     """Let the node make the next day; gives its id, and how its watcher sees it."""
     days, key = served.stage.days, f"test-{slots}"
-    await days.put_profile(key, rules_of(slots))
+    await days.save_profile(key, rules_of(slots))
     await days.activate_profile(key)
     await days.set_clock(midnight - timedelta(minutes=1))
     async with asyncio.timeout(PATIENCE_S):

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from persistence.database import Database
-from persistence.event_outbox import SQL, EventOutbox, append
+from persistence.event_outbox import SQL, EventOutbox, append_durable_event
 from protocol.domain_events import DURABLE_EVENTS, DurableEvent, UserCreated, UserErased
 from protocol.errors import Unavailable
 from protocol.ids import UserId, new_id
 from server.core import event_delivery as events
 from server.core.containment import FAILURES
-from server.core.event_delivery import DurableListener, EventDeliverer, EventDelivery, retry_delay
+from server.core.event_delivery import DurableListener, EventDelivery, OutboxDeliverer, retry_delay
 
 DAY_S = 86_400.0
 
@@ -43,13 +43,13 @@ class Outbox:
         self.store = EventOutbox(database)
         self.now = 0.0
 
-    def deliverer(self, *listeners: DurableListener, kept_s: float = DAY_S) -> EventDeliverer:
-        return EventDeliverer(self.store, listeners, now=lambda: self.now, kept_s=kept_s)
+    def deliverer(self, *listeners: DurableListener) -> OutboxDeliverer:
+        return OutboxDeliverer(self.store, listeners, now=lambda: self.now)
 
     async def write(self, event: DurableEvent | None = None) -> UserId:
         user_id = UserId(new_id())
         async with self.database.transaction() as connection:
-            await append(connection, event or UserErased(user_id=user_id))
+            await append_durable_event(connection, event or UserErased(user_id=user_id))
         return user_id
 
     async def run(self, statement: str, *values: object) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ async def test_event_reaches_every_listener_of_its_kind_once(outbox: Outbox) -> 
 async def test_event_whose_transaction_fails_never_was(outbox: Outbox) -> None:
     async def fail() -> None:
         async with outbox.database.transaction() as connection:
-            await append(connection, UserErased(user_id=UserId(new_id())))
+            await append_durable_event(connection, UserErased(user_id=UserId(new_id())))
             raise RuntimeError("rolled back")
 
     with pytest.raises(RuntimeError, match="rolled back"):
@@ -116,13 +116,13 @@ async def test_only_the_listener_that_failed_gets_an_event_again(outbox: Outbox)
 
 async def test_event_is_given_up_after_so_many_attempts_and_kept(outbox: Outbox) -> None:
     broken = Listener(failures=1000)
-    deliverer = outbox.deliverer(broken.on(UserErased), kept_s=0)
+    deliverer = outbox.deliverer(broken.on(UserErased))
     await outbox.write()
     for _ in range(events.ATTEMPTS_MAX + 3):
         await deliverer.poll()
         await outbox.pass_time()
     assert deliverer.failed_total == events.ATTEMPTS_MAX
-    outbox.now += events.CLEAR_EVERY_S
+    outbox.now += events.COUNT_EVERY_S
     await deliverer.poll()
     assert deliverer.backlog._replace(oldest_s=0) == (0, 1, 0)
     read = {metric.name: metric.samples[0].value for metric in deliverer.collector.collect()}
@@ -218,7 +218,7 @@ async def test_payload_that_cannot_be_read_fails_and_stops_nobody(
 
 async def test_done_events_go_after_a_while_and_others_stay(outbox: Outbox) -> None:
     listener = Listener()
-    deliverer = outbox.deliverer(listener.on(UserErased), kept_s=60)
+    deliverer = outbox.deliverer(listener.on(UserErased))
     for _ in range(3):
         await outbox.write()
     await deliverer.poll()
@@ -226,8 +226,10 @@ async def test_done_events_go_after_a_while_and_others_stay(outbox: Outbox) -> N
         "UPDATE event_outbox SET done_at = done_at - $1::interval WHERE seq > 1",
         timedelta(minutes=2),
     )
-    outbox.now += events.CLEAR_EVERY_S
-    await deliverer.poll()
+    await outbox.run("UPDATE event_outbox SET done_at = NULL, dead_at = done_at WHERE seq = 3")
+    assert await outbox.store.delete_delivered(60, dead_kept_s=DAY_S, limit=9) == 1
+    assert await outbox.run("SELECT seq FROM event_outbox ORDER BY 1") == [{"seq": 1}, {"seq": 3}]
+    assert await outbox.store.delete_delivered(60, dead_kept_s=60, limit=9) == 1
     assert await outbox.run("SELECT seq FROM event_outbox") == [{"seq": 1}]
 
 

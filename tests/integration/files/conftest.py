@@ -13,7 +13,7 @@ import pytest
 
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
-from persistence.objects import Objects
+from persistence.objects import ObjectStorage
 from persistence.rls import RlsDatabase
 from protocol.ids import MatchId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
@@ -127,19 +127,19 @@ def s3_url() -> Iterator[str]:
 
 
 @pytest.fixture(params=["folder", "s3"])
-def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
+def objects(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStorage:
     """An empty store of either kind."""
     url = ""
     if request.param == "s3":
         url = f"{request.getfixturevalue('s3_url')}/{os.urandom(8).hex()}"
-    objects = Objects(url, folder=tmp_path / "files")
+    objects = ObjectStorage(url, folder=tmp_path / "files")
     objects.open()
     return objects
 
 
 @pytest.fixture
 async def store(
-    database: Database, rls: RlsDatabase, objects: Objects, tmp_path: Path
+    database: Database, rls: RlsDatabase, objects: ObjectStorage, tmp_path: Path
 ) -> AsyncIterator[Store]:
     async with serving(database, rls, objects, tmp_path) as store:
         yield store
@@ -147,7 +147,7 @@ async def store(
 
 @pytest.fixture
 async def hasty(
-    database: Database, rls: RlsDatabase, objects: Objects, tmp_path: Path
+    database: Database, rls: RlsDatabase, objects: ObjectStorage, tmp_path: Path
 ) -> AsyncIterator[Store]:
     """A store that soon gives up on a body that stops coming."""
     limits = TransportLimits(body_timeout_s=0.3)
@@ -159,7 +159,7 @@ async def hasty(
 async def serving(
     database: Database,
     rls: RlsDatabase,
-    objects: Objects,
+    objects: ObjectStorage,
     folder: Path,
     limits: TransportLimits | None = None,
     buckets: Buckets = BUCKETS,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from persistence.accounts.store import AccountStore
-from persistence.files.store import Announced
-from persistence.objects import Objects
+from persistence.files.store import AnnouncedUpload
+from persistence.objects import ObjectStorage
 from persistence.rls import RlsDatabase
 from protocol.ids import new_id
 from server.core.clock import Clock
@@ -292,7 +292,7 @@ async def test_avatar_is_replaced_in_place(store: Store) -> None:
 
 
 async def test_buckets_are_those_that_are_set(
-    store: Store, rls: RlsDatabase, objects: Objects, tmp_path: Path
+    store: Store, rls: RlsDatabase, objects: ObjectStorage, tmp_path: Path
 ) -> None:
     ann, eve = await store.person(), await store.person()
     kept = await store.upload(ann, f"{ann}/image/{new_id()}.png", PNG, bucket="creations")
@@ -525,12 +525,13 @@ async def test_upload_that_was_cut_off_by_a_crash_leaves_nothing(store: Store) -
     ann = await store.person()
     _, announced = await store.announce(ann, path := _path(ann), GLB)
     (row,) = await store.run("SELECT id, size FROM file_uploads")
-    upload = Announced(row["id"], ann, None, "user-assets", path, row["size"], TYPES["glb"])
-    await store.files.store.claim(upload.upload_id, for_s=60)
-    await store.files.objects.put(upload.key, GLB)  # and here the node dies
+    upload = AnnouncedUpload(row["id"], ann, None, "user-assets", path, row["size"], TYPES["glb"])
+    await store.files.store.claim_upload(upload.upload_id, for_s=60)
+    await store.files.objects.put(upload.make_object_key, GLB)  # and here the node dies
     await store.files.maintenance.clear()
-    assert await store.keys() == {upload.key}
+    assert await store.keys() == {upload.make_object_key}
     await store.run("UPDATE file_uploads SET expires_at = now() - interval '1 second'")
+    assert await store.files.store.expire_uploads(limit=9) == 1
     await store.files.maintenance.clear()
     assert await store.keys() == set()
     assert (await store.get(announced["url"]))[0].status == 404
@@ -576,4 +577,4 @@ async def test_missing_files_are_named(store: Store) -> None:
     path, absent = _path(ann), _path(ann)
     await store.upload(ann, path, GLB)
     links = [f"user-assets/{path}", f"user-assets/{absent}", f"avatars/{path}"]
-    assert set(await store.files.missing(links)) == set(links[1:])
+    assert set(await store.files.find_missing(links)) == set(links[1:])

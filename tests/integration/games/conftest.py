@@ -11,13 +11,13 @@ import pytest
 
 from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
-from persistence.eventlog.writer import Log
+from persistence.eventlog.writer import EventLogWriter
 from persistence.games.model import NewGame, NewPlayer
 from persistence.games.store import GameStore
 from protocol.errors import CloseReason, PlayhallError
 from protocol.ids import GameId, LobbyId, PlayerId, new_id
 from server.core.clock import Clock
-from server.core.events import LobbyGameCompleted, LocalEvents
+from server.core.events import LobbyGameCompleted, LocalEventBus
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame
@@ -67,7 +67,7 @@ class Room:
 
     database: Database
     store: GameStore
-    log: Log
+    log: EventLogWriter
     registry: GameRegistry
     over: list[LobbyId]
 
@@ -116,7 +116,7 @@ class Room:
             seats=len(bots),
         )
         game_id = await self.registry.create(new)
-        game = self.registry.loaded(game_id)
+        game = self.registry.find_loaded(game_id)
         assert game is not None
         return game
 
@@ -155,9 +155,9 @@ async def act(game: LiveGame, seat: int, cmd_no: int, move: dict[str, Any]) -> i
 async def room(database: Database) -> AsyncIterator[Room]:
     """A node with two writers and quick bots."""
     over: list[LobbyId] = []
-    events = LocalEvents()
-    events.listen({LobbyGameCompleted: lambda event: over.append(event.lobby_id)})
-    log = Log(database, writers=2)
+    events = LocalEventBus()
+    events.add_listeners({LobbyGameCompleted: lambda event: over.append(event.lobby_id)})
+    log = EventLogWriter(database, writers=2)
     store = GameStore(database, node="here")
     async with Tasks() as tasks:
         registry = GameRegistry(

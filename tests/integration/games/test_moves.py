@@ -37,7 +37,7 @@ async def test_nothing_leaves_before_it_is_committed(room: Room, fresh_dsn: str)
     await lock.start()
     await holder.execute("SELECT FROM games WHERE id = $1 FOR UPDATE", game.game_id)
     game.act(0, 1, {"x": 1}, asked)
-    game.when_committed(snapshot)
+    game.call_when_committed(snapshot)
     game.act(0, 1, {"x": 1}, repeated := Asked())
     await asyncio.sleep(0.2)
     assert watcher.events == []
@@ -56,7 +56,7 @@ async def test_repeated_command_acts_once_and_gets_its_first_reply(room: Room) -
     first = await act(game, 0, 1, {"x": 1})
     assert await act(game, 0, 1, {"x": 2}) == first
     assert game.head == first
-    rows = await room.store.read_all(game.game_id)
+    rows = await room.store.read_log(game.game_id)
     assert len(rows) == game.head + 1
 
 
@@ -129,7 +129,7 @@ async def test_lost_ownership_refuses_what_waits_and_disconnects_the_followers(r
     assert isinstance(await asked.future, NotCommitted)
     assert watcher.events == []
     assert [why.reason for why in watcher.hung_up] == ["wrong_node"]
-    assert room.registry.loaded(game.game_id) is None
+    assert room.registry.find_loaded(game.game_id) is None
     with pytest.raises(Overloaded):
         await act(game, 0, 2, {"x": 2})
 

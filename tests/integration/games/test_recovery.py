@@ -45,8 +45,8 @@ async def test_game_of_a_live_node_is_not_taken(room: Room) -> None:
         await room.registry.find(game.game_id)
     assert refused.value.address == "http://there:1"
     await room.fetch("UPDATE nodes SET lease_until = now() - interval '1 second'")
-    assert await room.registry.adopt() == 1
-    assert room.registry.loaded(game.game_id) is not None
+    assert await room.registry.adopt_orphaned() == 1
+    assert room.registry.find_loaded(game.game_id) is not None
 
 
 DAMAGE = {

@@ -35,7 +35,7 @@ async def test_number_is_relayed_by_its_value_in_64_bits(
     command = decode(frame % (game.game_id.encode(), sent))
     assert isinstance(command, Act)
     await act(game, 0, command.cmd_no, command.move)
-    (row,) = [row for row in await room.store.read_all(game.game_id) if row.type == "relayed"]
+    (row,) = [row for row in await room.store.read_log(game.game_id) if row.type == "relayed"]
     assert orjson.dumps(orjson.loads(row.payload)["data"]["n"]) == relayed
     (event,) = [event for event in live.events if event["event"] == "relayed"]
     assert orjson.dumps(event["payload"]["data"]["n"]) == relayed

@@ -11,7 +11,7 @@ from persistence.broker.memory import MemoryBroker
 from protocol.envelope import type_of
 from protocol.ids import LobbyId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
-from server.core.events import LocalEvents
+from server.core.events import LocalEventBus
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.access import GameAccess
@@ -56,7 +56,7 @@ async def enter(room: Room) -> AsyncIterator[Enter]:
     clock = Clock()
     access = GameAccess(registry=room.registry, store=room.store, may_watch=_anybody, clock=clock)
     async with Tasks() as tasks:
-        sessions = Sessions(clock=clock, tasks=tasks, rate=CommandRate(), events=LocalEvents())
+        sessions = Sessions(clock=clock, tasks=tasks, rate=CommandRate(), events=LocalEventBus())
         commands = GameCommands(
             registry=room.registry,
             store=room.store,
@@ -68,7 +68,7 @@ async def enter(room: Room) -> AsyncIterator[Enter]:
         sessions.routes = {type_of(asked): route for asked, route in commands.routes().items()}
 
         def come(player_id: PlayerId) -> tuple[Session, FrameSink]:
-            session, memory = sessions.new(), FrameSink()
+            session, memory = sessions.create_session(), FrameSink()
             session.on_open(memory)  # type: ignore[arg-type]  # all of a socket that is used
             who = UserId(player_id), player_id, SessionId(new_id()), "Ann", FOREVER_S
             sessions.greet(session, Identity(*who))

@@ -30,7 +30,7 @@ async def test_seat_that_was_left_is_played_at_once(room: Room) -> None:
     game = await room.game("el_dorado", [None, "random", "random"], rounds=1)
     game.record_presence("player_left", 0)
     await room.completed(game.game_id)
-    rows = await room.store.read_all(game.game_id)
+    rows = await room.store.read_log(game.game_id)
     assert kinds(rows).count("player_bid") == 3  # type: ignore[arg-type]
 
 
@@ -49,5 +49,5 @@ async def test_bots_play_on_until_a_person_is_to_act(room: Room) -> None:
 
 async def test_deadline_counts_from_the_event_that_began_the_turn(room: Room) -> None:
     game = await room.game("four_in_a_row", [None, None], turn_timeout_s=60.0)
-    rows = await room.store.read_all(game.game_id)
+    rows = await room.store.read_log(game.game_id)
     assert game.fold.deadline_ms == int(rows[-1].at.timestamp() * 1000 + 0.5) + 60_000

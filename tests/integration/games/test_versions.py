@@ -31,9 +31,9 @@ async def test_game_of_an_earlier_version_is_taken_up_and_ends_by_its_rules(
     async with open_room(database, rulesets={"el_dorado": earlier}) as room:
         games = {await begun(room) for _ in range(4)}
     async with open_room(database) as room:
-        assert await room.registry.reclaim() == len(games)
+        assert await room.registry.reclaim_own() == len(games)
         for game_id in games:
-            game = room.registry.loaded(game_id)
+            game = room.registry.find_loaded(game_id)
             assert game is not None
             assert game.fold.ruleset is earlier
             await play_seat_0(game)

@@ -4,8 +4,8 @@ import asyncio
 
 import orjson
 
-from persistence.eventlog.hashchain import genesis
-from server.domains.play.games.recovery import recover
+from persistence.eventlog.hashchain import genesis_hash
+from server.domains.play.games.recovery import recover_game
 from server.domains.play.games.results import build_game_summary
 from server.rulesets import find_rulesets
 from tests.integration.games.conftest import Recorder, Room
@@ -18,14 +18,14 @@ async def test_bots_play_el_dorado_and_everything_agrees(room: Room) -> None:
     start = game.head
     await room.completed(game.game_id)
 
-    rows = await room.store.read_all(game.game_id)
+    rows = await room.store.read_log(game.game_id)
     assert [row.event_index for row in rows] == list(range(len(rows)))
     assert 410 <= len(rows) <= 432  # trump is broken in up to ten rounds
     assert [event["event_index"] for event in watcher.events] == list(range(start + 1, len(rows)))
 
     kept = await room.store.find(game.game_id)
     assert kept is not None
-    fold = recover(kept, rows, find_rulesets()["el_dorado"]).fold
+    fold = recover_game(kept, rows, find_rulesets()["el_dorado"]).fold
     outcome = fold.outcome()
     assert outcome is not None
     summary = build_game_summary(fold.table, outcome)
@@ -47,7 +47,7 @@ async def test_bots_play_el_dorado_and_everything_agrees(room: Room) -> None:
         assert stats["games_won"] == stats["current_win_streak"] == int(standing.is_winner)
         assert stats["highest_score"] == stats["lowest_score"] == standing.score
         assert stats["total_tricks_won"] == standing.statistics["tricks_won"]
-    assert rows[0].hash != genesis(game.game_id)
+    assert rows[0].hash != genesis_hash(game.game_id)
     await asyncio.sleep(0)
     assert room.over == [game.lobby_id]
     [lobby] = await room.fetch("SELECT status FROM lobbies WHERE id = $1", game.lobby_id)

@@ -12,7 +12,7 @@ from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse, bu
 from server.gateway.transport.framing import BINARY, message_frame, text_frame
 from server.gateway.transport.http_connection import http_runner
 from server.gateway.transport.limits import TransportLimits
-from server.gateway.transport.listener import Listener, Route
+from server.gateway.transport.listener import Listener, WebSocketRoute
 from server.gateway.transport.proxies import Proxies, trust_proxies
 from server.gateway.transport.websocket import Socket, UpgradeRequest, WebSocketHandler
 from tests.fixtures.http import nobody
@@ -93,7 +93,7 @@ async def hall(
     runner = http_runner(_app(proxies))
     await runner.setup()
     assert runner.server is not None
-    route = Route(accept, subprotocol="playhall.v1")
+    route = WebSocketRoute(accept, subprotocol="playhall.v1")
     door = Listener(
         http=runner.server,
         websockets={"/ws": route},

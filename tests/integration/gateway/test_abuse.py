@@ -21,7 +21,7 @@ from server.gateway.transport.framing import (
     text_frame,
 )
 from server.gateway.transport.limits import TransportLimits
-from server.gateway.transport.send_buffer import Flusher
+from server.gateway.transport.send_buffer import BufferFlusher
 from server.gateway.transport.websocket import Socket
 from tests.integration.gateway.halls import PATIENT, Echo, Hall, hall
 from tests.integration.gateway.wire import Wire, masked, request
@@ -270,19 +270,19 @@ async def test_stalls_that_come_and_go_are_watched_by_one_timer() -> None:
     loop = asyncio.get_running_loop()
     timers = 0
 
-    class Counting(Flusher):
-        def later(self, delay_s: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+    class Counting(BufferFlusher):
+        def call_later(self, delay_s: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
             nonlocal timers
             timers += 1
-            return super().later(delay_s, callback)
+            return super().call_later(delay_s, callback)
 
     async with hall() as h, Wire(h) as wire:
         await wire.upgrade()
         socket = socket_of(h)
         flusher = Counting(loop, PATIENT)
         for _ in range(100):
-            flusher.stalled(socket)
-            flusher.drained(socket)
+            flusher.note_stalled(socket)
+            flusher.note_drained(socket)
         assert timers == 1
 
 

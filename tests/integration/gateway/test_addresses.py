@@ -5,8 +5,8 @@ import ssl
 import pytest
 from aiohttp import web
 
-from playhall.errors import Refused, Unreachable
-from playhall.http import Http
+from playhall.errors import RequestRefused, ServerUnreachable
+from playhall.http import HttpClient
 from tests.fixtures.http import served_app
 from tests.integration.gateway.halls import hall
 from tests.integration.gateway.wire import Wire
@@ -15,8 +15,8 @@ NOT_OURS = "answers, but it is not a Playhall server. Are the host and port corr
 
 
 async def refusal(url: str) -> str:
-    with pytest.raises(Unreachable) as refused:
-        async with Http(url) as client:
+    with pytest.raises(ServerUnreachable) as refused:
+        async with HttpClient(url) as client:
             await client.post("/v1/auth/guest", {})
     return str(refused.value)
 
@@ -81,8 +81,8 @@ async def test_other_web_server_is_recognised_whatever_it_answers() -> None:
             assert expected in await refusal(str(client._base_url))
     app = web.Application()
     app.router.add_post("/v1/auth/guest", broken)
-    async with served_app(app) as client, Http(str(client._base_url)) as asking:
-        with pytest.raises(Refused, match="HTTP status 502") as trouble:
+    async with served_app(app) as client, HttpClient(str(client._base_url)) as asking:
+        with pytest.raises(RequestRefused, match="HTTP status 502") as trouble:
             await asking.post("/v1/auth/guest", {})
         assert trouble.value.retry  # a proxy in front of one of ours may say that
 

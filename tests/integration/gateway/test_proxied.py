@@ -79,5 +79,5 @@ def test_ipv4_address_in_ipv6_is_the_ipv4_address(mapped: str) -> None:
     assert OURS.client(mapped, ["::ffff:203.0.113.9"]) == "203.0.113.9"
     assert OTHERS.client(mapped, [FORGED]) == "127.0.0.1"
     counts = AddressLimits(1)
-    assert counts.enter(mapped)
-    assert not counts.enter("127.0.0.1")
+    assert counts.count_in(mapped)
+    assert not counts.count_in("127.0.0.1")

@@ -16,6 +16,7 @@ from persistence.rls import RlsDatabase
 from persistence.saves.changes import ChangeRow, ProgressStore
 from protocol.ids import PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
+from server.core.events import LocalEventBus
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.progression.inventory.definitions import DefinitionRoutes
@@ -47,6 +48,9 @@ async def by_user_id(token: str) -> Identity:
     """Take the token for an account's id, or for the role of one on the staff."""
     user_id, roles = (STAFF[token], (token,)) if token in STAFF else (UserId(token), ())
     return Identity(user_id, PlayerId(user_id), SessionId(new_id()), "", 0.0, roles)
+
+
+NO_LISTENERS = LocalEventBus()
 
 
 @dataclass
@@ -142,9 +146,10 @@ class Market:
     async def grant(self, who: UserId, slot: str, bundle: Any, key: str) -> bool:
         """Grant as another domain does."""
         async with self.database.transaction() as connection:
-            return await self.service.grant(
+            granted = await self.service.grant(
                 connection, who, slot, bundle, key=key, reason="A quest"
             )
+        return granted is not None
 
     async def run(self, statement: str, *values: object) -> list[Json]:
         async with self.database.acquire() as connection:
@@ -160,10 +165,15 @@ class Market:
 
 
 def make_service(
-    database: Database, rls: RlsDatabase, tasks: Tasks, settings: InventorySettings
+    database: Database,
+    rls: RlsDatabase,
+    tasks: Tasks,
+    settings: InventorySettings,
+    *,
+    publish: Callable[[object], None] = NO_LISTENERS.publish,
 ) -> tuple[EconomyService, EconomyStore, DefinitionStore, list[ChangeRow]]:
     announced: list[ChangeRow] = []
-    streams = ProgressStreams(Subscriptions(MemoryBroker()), ProgressStore(database))
+    streams = ProgressStreams(Subscriptions(MemoryBroker()), ProgressStore(database), publish)
     announce = streams.announce
     streams.announce = lambda change: (announced.append(change), announce(change))[1]  # type: ignore[method-assign]
     store = EconomyStore(database, rls)

@@ -100,6 +100,9 @@ async def test_definition_that_cannot_be_is_refused(market: Market, ada: UserId,
         "asset_not_found",
     )
     assert await put("items/x", use_bundle={"currencies": {"gone": 1}}) == (404, "asset_not_found")
+    body = {"name": "X", "takes": {}, "gives": {"items": {"iron": 1, "gone": 1}}}
+    refused = await market.ask("editor", "PUT", "/admin/recipes/x", body, headers=ANY)
+    assert refused["field"] == "gives.items.gone"
     assert await put("items/x", holding_max=0) == (422, "invalid_field")
     assert await put("items/x", limits={"per_hour": -1}) == (422, "invalid_field")
     assert await put("items/UPPER") == (422, "invalid_field")
@@ -270,13 +273,20 @@ async def test_other_domains_flag_what_they_find_implausible(
     market: Market, ada: UserId, slot: str
 ) -> None:
     async with market.database.transaction() as connection:
-        suspect = market.service.suspect
-        await suspect(connection, ada, slot, rule="quest_order", reason="The end comes last")
+        await market.service.flag_for_review(
+            connection,
+            ada,
+            slot,
+            rule="quest_order",
+            subject="quest:end",
+            reason="The end comes last",
+            mode=None,
+        )
     [flag] = (await market.ask("moderator", "GET", "/admin/economy/flags"))["flags"]
     assert (flag["rule"], flag["reason"], flag["asset"]) == (
         "quest_order",
         "The end comes last",
-        "",
+        "quest:end",
     )
 
 
@@ -290,7 +300,9 @@ class TestEnforced:
     ) -> None:
         with pytest.raises(GainRefused):
             async with market.database.transaction() as connection:
-                await market.service.suspect(connection, ada, slot, rule="quest_order", reason="x")
+                await market.service.flag_for_review(
+                    connection, ada, slot, rule="order", subject="", reason="x", mode=None
+                )
         while len(market.tasks):
             await asyncio.sleep(0)
         [flag] = (await market.ask("moderator", "GET", "/admin/economy/flags"))["flags"]

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from loadtest.measure import Counters
-from loadtest.simulation.player import Player, connected, sign_in
-from playhall.http import Http
+from loadtest.simulation.player import SimulatedPlayer, connected_players, sign_in_guests
+from playhall.http import HttpClient
 from tests.fixtures.node import Node
 from tests.fixtures.postgres import TEMPLATE, Databases
 
@@ -32,9 +32,13 @@ def server_url(node: Node) -> str:
 
 
 @asynccontextmanager
-async def players_of(count: int, url: str) -> AsyncIterator[tuple[Http, list[Player]]]:
+async def players_of(
+    count: int, url: str
+) -> AsyncIterator[tuple[HttpClient, list[SimulatedPlayer]]]:
     """Bring simulated players together."""
-    async with Http(url) as http:
-        accounts = await sign_in(http, count, on_count=lambda _: None)
-        async with connected(http, accounts, counters=Counters(), chance=Random(1)) as players:
+    async with HttpClient(url) as http:
+        accounts = await sign_in_guests(http, count, on_count=lambda _: None)
+        async with connected_players(
+            http, accounts, counters=Counters(), chance=Random(1)
+        ) as players:
             yield http, players

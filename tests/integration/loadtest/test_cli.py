@@ -195,6 +195,7 @@ def default_url(serving_dsn, tmp_path_factory):
         ("idle", "--connections", 10, "--duration", 1),
         ("lobby", "--pairs", 1, "--duration", 2),
         ("epoch", "--watchers", 5, "--duration", 1),
+        ("progression", "--players", 1, "--seconds", 1, "--think", 0, "--sample", 0),
     ],
     ids=lambda arguments: arguments[0],
 )

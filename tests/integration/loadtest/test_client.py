@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from playhall import Lost, OutOfOrder, Refused, Unreachable, connect
+from playhall import ConnectionLost, EventOutOfOrder, RequestRefused, ServerUnreachable, connect
 from playhall.account import Account
-from playhall.http import Http
+from playhall.http import HttpClient
 from tests.integration.loadtest.proxy import proxied
 
 ROOT = Path(__file__).parents[3]
 
 
 async def log_of(url, game_id):
-    async with Http(url) as http:
+    async with HttpClient(url) as http:
         page = await http.get(f"/v1/games/{game_id}/events?limit=1000")
         return page["events"]
 
@@ -54,7 +54,7 @@ async def test_connection_that_breaks_again_and_again_loses_nothing(server_url, 
 
         def maybe_break(_):
             if chance.random() < 0.2:
-                client.connection.interrupt()
+                client.connection.drop_websocket()
 
         events = await play_through(client, game, each=maybe_break)
 
@@ -72,7 +72,7 @@ async def test_move_whose_answer_got_lost_acts_once(server_url):
     def lose_first_ok_of_a_move(_, message):
         if "event_index" in message and message.get("type") == "ok" and not lost:
             lost.append(message)
-            client.connection.interrupt()
+            client.connection.drop_websocket()
             return []
         return [message]
 
@@ -92,7 +92,7 @@ async def test_slow_reader_gets_everything_all_the_same(server_url, monkeypatch)
     async with connect(server_url) as client:
         lobby = (await client.call("lobby.create", ruleset="relay", seats=1))["lobby"]
         lobby = (await client.call("lobby.start", lobby_id=lobby["lobby_id"]))["lobby"]
-        game = await client.started(lobby)
+        game = await client.wait_for_game(lobby)
         for n in range(50):
             await game.act({"n": n})  # nobody reads meanwhile
         await game.act({"type": "end"})
@@ -113,7 +113,7 @@ async def test_gap_or_repeat_raises(server_url, spoil):
 
     async with proxied(server_url, change) as url, connect(url) as client:
         game = await client.quick_play("el_dorado", config={"rounds": 1})
-        with pytest.raises(OutOfOrder):
+        with pytest.raises(EventOutOfOrder):
             await play_through(client, game)
 
 
@@ -133,11 +133,11 @@ async def test_spectator_sees_the_game_but_no_hand(server_url):
 
 async def test_refusal_is_raised_with_its_code(server_url):
     async with connect(server_url) as client:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestRefused) as refused:
             await client.call("lobby.join", code="222222")
         assert refused.value.code == "lobby_not_found"
         game = await client.quick_play("four_in_a_row")
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestRefused) as refused:
             await game.act({"type": "drop", "column": 99})
 
     assert refused.value.code == "unknown_move"
@@ -146,7 +146,7 @@ async def test_refusal_is_raised_with_its_code(server_url):
 
 async def test_bad_token_ends_it(server_url):
     async with connect(server_url, token="nonsense") as client:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestRefused) as refused:
             await client.call("session.ping")
 
     assert refused.value.code == "bad_token"
@@ -157,7 +157,7 @@ async def test_newer_connection_of_a_player_ends_the_older(server_url):
         who = await older.player_id()
         async with connect(server_url, token=older.connection.account.token) as newer:
             assert await newer.player_id() == who
-            with pytest.raises(Lost, match="superseded"):
+            with pytest.raises(ConnectionLost, match="superseded"):
                 async for _ in older.updates():
                     pass
             assert (await newer.call("session.ping"))["type"] == "ok"
@@ -171,15 +171,15 @@ async def test_what_the_block_raises_comes_out_as_it_is(server_url):
 
 
 async def test_nobody_at_the_address_is_said_in_a_sentence():
-    with pytest.raises(Unreachable, match=r"Nothing answers at http://127\.0\.0\.1:9"):
+    with pytest.raises(ServerUnreachable, match=r"Nothing answers at http://127\.0\.0\.1:9"):
         async with connect("http://127.0.0.1:9"):
             pass
 
 
 async def test_closed_client_refuses_calls(server_url):
     async with connect(server_url) as client:
-        await client.connection.ready()
-    with pytest.raises(Lost):
+        await client.connection.wait_until_ready()
+    with pytest.raises(ConnectionLost):
         await client.call("session.ping")
 
 
@@ -192,10 +192,10 @@ async def test_tokens_that_are_due_are_renewed_before_connecting(server_url, mon
         renewed.append(account.token)
 
     monkeypatch.setattr(Account, "renew", counted)
-    monkeypatch.setattr("playhall.account.RENEW_AT", 0.0)
+    monkeypatch.setattr("playhall.account.RENEW_AT_SHARE", 0.0)
     async with connect(server_url) as client:
-        await client.connection.ready()
-        client.connection.interrupt()
+        await client.connection.wait_until_ready()
+        client.connection.drop_websocket()
         await client.call("session.ping")
         await client.call("session.refresh", token=renewed[-1])
 

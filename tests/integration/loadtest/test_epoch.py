@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from loadtest.epochs.audit import KEPT, LOG, ORDER, STATE
-from loadtest.scenarios.epoch import Epoch
+from loadtest.scenarios.epoch import EpochScenario
 from loadtest.scenarios.scenario import Shard
 from tests.fixtures.node import SECRET_KEYS
 from tests.fixtures.shell import playhall
@@ -177,7 +177,7 @@ def acknowledged_for_nothing():
 async def test_spoilt_day_breaks_a_promise(server_url, cast, spoil, promise):
     bots, voters = (tuple(file.read_text().split()) for file in cast)
     async with proxied(server_url, spoil) as url:
-        share = Epoch(
+        share = EpochScenario(
             shard=Shard(url),
             watchers=WATCHERS,
             epoch="current",

@@ -10,13 +10,13 @@ import pytest
 from loadtest.measure import Checks
 from loadtest.players import KINDS
 from loadtest.simulation.group import MatchSetup, PlayerGroup
-from loadtest.simulation.player import Habits
-from loadtest.simulation.trace import LOG, ORDER, SUMMARY, audit
-from playhall.http import Http
+from loadtest.simulation.player import PlayerHabits
+from loadtest.simulation.trace import LOG, ORDER, SUMMARY, audit_games
+from playhall.http import HttpClient
 from tests.integration.loadtest.conftest import players_of
 from tests.integration.loadtest.proxy import proxied
 
-TABLE = MatchSetup(KINDS["el_dorado"], Habits(misplays=0.1), {"rounds": 3})
+TABLE = MatchSetup(KINDS["el_dorado"], PlayerHabits(misplays=0.1), {"rounds": 3})
 
 
 def failed(checks):
@@ -28,15 +28,17 @@ async def test_connections_that_break_in_the_middle_lose_nothing(server_url):
     async with players_of(4, server_url) as (http, players):
         group = PlayerGroup(players, TABLE, checks)
         record = await group.start_game()
-        group.begin()
+        group.begin_playing()
         while not record.done.is_set():
             connection = players[chance.randrange(4)].connection
-            await connection.ready()  # a busy machine may take longer to greet than the pause
-            connection.interrupt()
+            await (
+                connection.wait_until_ready()
+            )  # a busy machine may take longer to greet than the pause
+            connection.drop_websocket()
             await asyncio.sleep(0.02)
-        game = await group.end(record)
+        game = await group.wait_for_end(record)
         assert failed(checks) == set()
-        await audit(http, game, checks)
+        await audit_games(http, game, checks)
 
         assert sum(player.connection.reconnects for player in players) > 0
     assert failed(checks) == set()
@@ -48,8 +50,8 @@ async def played(server_url):
     """A finished game as its players saw it."""
     checks = Checks()
     async with players_of(4, server_url) as (http, players):
-        game = await PlayerGroup(players, TABLE, checks).play()
-        await audit(http, game, checks)
+        game = await PlayerGroup(players, TABLE, checks).play_game()
+        await audit_games(http, game, checks)
     assert failed(checks) == set()
     assert sum(game.misplays.values()) > 0
     return game
@@ -109,6 +111,6 @@ async def test_log_that_was_tampered_with_turns_red(server_url, played, spoil):
 
 async def audited(url, game):
     checks = Checks()
-    async with Http(url) as http:
-        await audit(http, game, checks)
+    async with HttpClient(url) as http:
+        await audit_games(http, game, checks)
     return checks

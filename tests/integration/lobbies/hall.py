@@ -16,15 +16,15 @@ import pytest
 
 from persistence.broker.memory import MemoryBroker, MemoryHub
 from persistence.database import Database
-from persistence.eventlog.hashchain import canonical, genesis, link
-from persistence.eventlog.writer import Log, Row
+from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_hash
+from persistence.eventlog.writer import EventLogWriter, EventRow
 from persistence.games.model import GameRow, NewGame
 from persistence.lobbies.store import LobbyStore
 from persistence.rls import RlsDatabase
 from protocol.envelope import type_of
 from protocol.ids import GameId, LobbyId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
-from server.core.events import LocalEvents, MemberKicked, PlayerConnected, PlayerDisconnected
+from server.core.events import LocalEventBus, MemberKicked, PlayerConnected, PlayerDisconnected
 from server.core.passwords import PasswordHasher
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
@@ -108,7 +108,7 @@ class Person:
     def connect(self) -> None:
         who = UserId(self.player_id), self.player_id, SessionId(new_id()), self.name, FOREVER_S
         self.memory = Memory()
-        self.session = self.hall.sessions.new()
+        self.session = self.hall.sessions.create_session()
         self.session.on_open(self.memory)  # type: ignore[arg-type]  # all of a socket that is used
         self.hall.sessions.greet(self.session, Identity(*who))
 
@@ -117,7 +117,7 @@ class Person:
         self.session.on_close()
 
     async def ask(self, command: str, **fields: object) -> Json:
-        """Send a command and give its reply; raise `RpcRefused`."""
+        """Send a command and give its reply; raise `Refused`."""
         asked = self.send(command, **fields)
         await self.until(lambda: asked in self.memory.replies)
         reply = self.memory.replies[asked]
@@ -186,8 +186,8 @@ class Hall:
         self.clock = MovableClock()
         self.store = LobbyStore(database, rls)
         self.subscriptions = Subscriptions(MemoryBroker(hub))
-        self.events = LocalEvents()
-        self.log = Log(database, writers=1)
+        self.events = LocalEventBus()
+        self.log = EventLogWriter(database, writers=1)
         self.sessions = Sessions(
             clock=self.clock, tasks=tasks, rate=CommandRate(), events=self.events
         )
@@ -213,7 +213,7 @@ class Hall:
             may_speak_in_lobby=self.room.may_speak,
             may_speak_in_game=self._nobody_plays,
         )
-        self.events.listen(
+        self.events.add_listeners(
             {
                 PlayerConnected: lambda event: self.room.player_connected(event.player_id),
                 PlayerDisconnected: lambda event: self.room.player_disconnected(event.player_id),
@@ -231,7 +231,7 @@ class Hall:
             (subscribers.public_list, subscribers.public_list._kind),
         ):
             if topics := kind.topics():
-                await source.catch_up(topics)
+                await source.deliver_missed(topics)
 
     def listeners(self, lobby_id: str) -> int:
         """Count who follows a lobby here."""
@@ -280,9 +280,9 @@ class Hall:
             seats=new.seats,
             taken=len(new.players),
         )
-        payload = canonical({"_v": 1})
-        chained = link(genesis(game_id), 0, "game_created", payload)
-        await self.log.create(row, [Row(0, "game_created", payload, now, chained)])
+        payload = canonical_json({"_v": 1})
+        chained = link_hash(genesis_hash(game_id), 0, "game_created", payload)
+        await self.log.create_game(row, [EventRow(0, "game_created", payload, now, chained)])
         self.games.append(new)
         return game_id
 

@@ -150,6 +150,6 @@ async def test_versions_of_the_list_are_read_from_indexes(hall: Hall, fresh_dsn:
     plan = "\n".join(row[0] for row in rows)
     assert "lobbies_open_public_idx" in plan
     assert "lobbies_playing_idx" in plan
-    versions = await hall.store.listed_versions(3000)
+    versions = await hall.store.read_listed_versions(3000)
     assert len(versions) == 3000
     assert set(versions.values()) == {1}

@@ -57,15 +57,15 @@ async def test_departure_is_tried_again_when_the_database_fails(hall: Hall) -> N
     await bob.lobby("join", lobby_id=lobby["lobby_id"])
     ann.disconnect()
     hall.clock.ahead_s = 31
-    find = hall.store.open_of
+    find = hall.store.list_open_of_player
 
     async def failing(_: object) -> list[object]:
         raise ConnectionError("the database went away")
 
-    hall.store.open_of = failing  # type: ignore[method-assign,assignment]  # for a moment
+    hall.store.list_open_of_player = failing  # type: ignore[method-assign,assignment]  # for a moment
     with pytest.raises(ConnectionError):
         await hall.room.maintenance.remove_absent()
-    hall.store.open_of = find  # type: ignore[method-assign]  # it is back
+    hall.store.list_open_of_player = find  # type: ignore[method-assign]  # it is back
     hall.clock.ahead_s = 62
     await hall.room.maintenance.remove_absent()
     assert bob.changes() == ["left"]
@@ -142,13 +142,13 @@ async def test_database_that_is_away_is_one_line_a_sweep_however_long(
     server = await Database.open(serving_dsn, embedded=True)
     looks = [0]
     async with open_hall(server, rls) as hall, Tasks() as tasks:
-        look = hall.store.due
+        look = hall.store.list_due_for_bots
 
         async def counted(*when: object) -> object:
             looks[0] += 1
             return await look(*when)  # type: ignore[arg-type]  # as it was called
 
-        hall.store.due = counted  # type: ignore[method-assign,assignment]  # and the real one
+        hall.store.list_due_for_bots = counted  # type: ignore[method-assign,assignment]  # and the real one
         databases.shut(serving_dsn)
         tasks.start_loop(hall.room.maintenance.run(), name="maintenance")
         async with asyncio.timeout(20):

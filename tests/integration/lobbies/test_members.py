@@ -367,7 +367,7 @@ async def test_database_refuses_to_close_anothers_lobby_whatever_the_rules_say(
     lobby = await ann.lobby("create", ruleset="relay", seats=2)
     at = {"lobby_id": lobby["lobby_id"]}
     await bob.lobby("join", **at)
-    monkeypatch.setattr("server.domains.play.lobbies.rules.closed", lambda lobby, host: lobby)
+    monkeypatch.setattr("server.domains.play.lobbies.rules.close_lobby", lambda lobby, host: lobby)
     assert await bob.refusal("lobby.close", **at) == "not_the_host"
     assert await hall.run("SELECT FROM lobbies WHERE status = 'OPEN'")
     await ann.ask("lobby.close", **at)

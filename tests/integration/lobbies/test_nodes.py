@@ -107,7 +107,7 @@ async def test_list_without_a_broker_is_compared_with_the_database(strangers: No
         await strangers.there.catch_up()
     assert sorted(listed(eve), key=str) == [(1, "Third"), (2, "Second best"), (2, None)]
     await strangers.here.run("UPDATE lobbies SET closed_at = now() - interval '9 days'")
-    owned = await strangers.here.store.clear_closed(60)
+    owned = await strangers.here.store.delete_closed(60, limit=9)
     assert owned == 1
     await strangers.there.catch_up()
     assert len(listed(eve)) == 3
@@ -155,7 +155,7 @@ async def test_kick_is_looked_for_on_the_node_that_has_the_game(nodes: Nodes) ->
     game_id = (await ann.lobby("start", **at))["game_id"]
     excluded: list[WatcherExcluded] = []
     nodes.there.games_here[LobbyId(at["lobby_id"])] = GameId(game_id)
-    nodes.there.events.listen({WatcherExcluded: excluded.append})
+    nodes.there.events.add_listeners({WatcherExcluded: excluded.append})
     cem = await nodes.here.person("Cem")
     await cem.lobby("join", **at, role="spectator")
     await ann.lobby("kick", **at, player_id=cem.player_id)

@@ -256,7 +256,7 @@ async def test_result_is_on_record_with_all_who_played(hall: Hall) -> None:
     assert (reply["match_id"], reply["lobby"]["status"]) == (match_id, "OPEN")
     assert [m["ready"] for m in reply["lobby"]["members"]] == [False, False]
     assert bob.changes()[-1] == "reported"
-    stored = await HistoryStore(hall.database).match(MatchId(match_id), viewer=None)
+    stored = await HistoryStore(hall.database).read_match(MatchId(match_id), viewer=None)
     assert stored is not None
     assert (stored.mode, stored.ruleset, stored.winner_id) == ("peer", "sky_duel", bob.player_id)
     rows = [(p["player_id"], p["seat"], p["score"], p["is_winner"]) for p in stored.players]
@@ -330,8 +330,8 @@ async def test_match_of_a_private_lobby_is_shown_to_its_players_alone(hall: Hall
     match_id = MatchId((await ann.lobby("start", **at))["match_id"])
     await ann.ask("lobby.report", **at, match_id=match_id, winner_id=ann.player_id)
     records = HistoryStore(hall.database)
-    assert await records.match(match_id, viewer=PlayerId(bob.player_id)) is None
-    assert await records.match(match_id, viewer=ann.player_id) is not None
+    assert await records.read_match(match_id, viewer=PlayerId(bob.player_id)) is None
+    assert await records.read_match(match_id, viewer=ann.player_id) is not None
 
 
 # ------------------------------------------------------------------ back to the server
@@ -390,6 +390,6 @@ async def test_old_closed_lobbies_go_unless_a_match_came_of_them(hall: Hall) -> 
         await bob.ask("lobby.close", lobby_id=lobby["lobby_id"])
     await hall.run("UPDATE lobbies SET status = 'CLOSED', closed_at = now() - interval '8 days'")
     await hall.run("UPDATE lobbies SET closed_at = now() WHERE id = $1::uuid", lobby["lobby_id"])
-    await hall.room.maintenance.delete_old_closed()
+    assert await hall.store.delete_closed(604_800, limit=9) == 1
     left = {row[0] for row in await hall.run("SELECT id FROM lobbies")}
     assert left == {at["lobby_id"], started["lobby_id"], lobby["lobby_id"]}

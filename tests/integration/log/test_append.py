@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from persistence.database import Database
-from persistence.eventlog.writer import Fenced, Lost, Refused, Row
+from persistence.eventlog.writer import EventRow, OwnerFenced, RowsLost, RowsRefused
 from persistence.games.model import GameRow, LobbyChanged
 from persistence.games.store import GameStore
 from protocol.ids import GameId, LobbyId, new_id
@@ -41,7 +41,7 @@ async def test_what_was_written_is_read_back_the_same(bench: Bench) -> None:
     game = await bench.game()
     game.append(1, text='ä€😀\u2028"\\', number=1e16, small=-0.0, deep=[{"a": [None, True, 1.5]}])
     await game.until(committed=1)
-    row = (await bench.store.read(game.game_id, after=0))[0]
+    row = (await bench.store.read_events(game.game_id, after=0))[0]
     assert row.at == AT
     assert row.hash == game.hash
 
@@ -49,12 +49,12 @@ async def test_what_was_written_is_read_back_the_same(bench: Bench) -> None:
 async def test_stale_owner_writes_nothing(bench: Bench) -> None:
     game = await bench.game()
     other = GameStore(bench.database, node="there")
-    claim = await other.claim(game.game_id)
+    claim = await other.claim_game(game.game_id)
     assert claim is not None
     assert (claim.owner_epoch, claim.next_event_index) == (2, 1)
     game.append(1)
     await game.until(lost=1)
-    assert isinstance(game.lost[0], Fenced)
+    assert isinstance(game.lost[0], OwnerFenced)
     assert await bench.indexes(game) == [0]
 
 
@@ -63,13 +63,13 @@ async def test_rows_at_another_head_are_not_written(bench: Bench) -> None:
     game.next_index = 5
     game.append(1)
     await game.until(lost=1)
-    assert isinstance(game.lost[0], Fenced)
+    assert isinstance(game.lost[0], OwnerFenced)
     assert await bench.indexes(game) == [0]
 
 
 async def test_fenced_game_does_not_hurt_its_batch_mates(bench: Bench) -> None:
     games = [await bench.game() for _ in range(6)]
-    await bench.store.claim(games[3].game_id)
+    await bench.store.claim_game(games[3].game_id)
     for game in games:
         game.append(2)
     await games[3].until(lost=1)
@@ -101,19 +101,19 @@ async def test_event_that_the_database_refuses_fails_its_game_alone(bench: Bench
     assert games[4].handle is not None
     games[4].handle.append([bad])
     await games[4].until(lost=1)
-    assert isinstance(games[4].lost[0], Refused)
+    assert isinstance(games[4].lost[0], RowsRefused)
     for game in games[:4] + games[5:]:
         await game.until(committed=1)
 
 
 async def test_owner_that_raises_when_called_takes_no_other_game_along(bench: Bench) -> None:
     games = [await bench.game() for _ in range(6)]
-    losses: list[Lost] = []
+    losses: list[RowsLost] = []
 
-    def raising(_: list[Row]) -> None:
+    def raising(_: list[EventRow]) -> None:
         raise RuntimeError("an owner's bug")
 
-    bad = bench.log.open(games[2].game_id, 1, committed=raising, failed=losses.append)
+    bad = bench.log.open_game(games[2].game_id, 1, committed=raising, failed=losses.append)
     for game in games[:2] + games[3:]:
         game.append(2)
     bad.append(games[2].rows(1))
@@ -130,7 +130,7 @@ async def test_owner_that_raises_when_called_takes_no_other_game_along(bench: Be
     assert bench.log.metrics.failures == 1
 
 
-class OddRow(Row):
+class OddRow(EventRow):
     """A row that cannot even be laid out for the database."""
 
     @property
@@ -145,7 +145,7 @@ async def test_rows_that_meet_a_bug_on_their_way_fail_their_game_alone(bench: Be
     assert games[4].handle is not None
     games[4].handle.append([OddRow(*games[4].rows(1)[0])])
     await games[4].until(lost=1)
-    assert isinstance(games[4].lost[0], Refused)
+    assert isinstance(games[4].lost[0], RowsRefused)
     for game in games[:4] + games[5:]:
         await game.until(committed=1)
     games[0].append(1)
@@ -191,5 +191,5 @@ async def test_game_of_a_lobby_that_changed_is_not_made(bench: Bench, database: 
         lobby_version=1,
     )
     with pytest.raises(LobbyChanged):
-        await bench.log.create(stale, game.rows(1))
+        await bench.log.create_game(stale, game.rows(1))
     assert await bench.store.find(stale.id) is None

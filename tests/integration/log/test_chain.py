@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from persistence.database import Database
-from persistence.eventlog.hashchain import BadPayload, canonical, genesis, link
+from persistence.eventlog.hashchain import InvalidPayload, canonical_json, genesis_hash, link_hash
 from protocol.ids import GameId
 from protocol.limits import PAYLOAD_BYTES_MAX
 
@@ -33,12 +33,12 @@ payloads = st.dictionaries(text, values, max_size=5)
 async def test_payload_read_back_is_canonically_the_same(
     database: Database, batch: list[dict[str, object]]
 ) -> None:
-    written = [canonical(payload) for payload in batch]
+    written = [canonical_json(payload) for payload in batch]
     async with database.acquire() as connection:
         read = await connection.fetchval(
             "SELECT array_agg(p) FROM unnest($1::jsonb[]) AS p", written
         )
-    assert [canonical(orjson.loads(payload)) for payload in read] == written
+    assert [canonical_json(orjson.loads(payload)) for payload in read] == written
 
 
 @pytest.mark.parametrize(
@@ -54,20 +54,20 @@ async def test_payload_read_back_is_canonically_the_same(
     ],
 )
 def test_what_the_database_cannot_keep_is_refused(payload: dict[str, object]) -> None:
-    with pytest.raises(BadPayload):
-        canonical(payload)
+    with pytest.raises(InvalidPayload):
+        canonical_json(payload)
 
 
 def test_text_that_only_looks_like_nul_is_kept() -> None:
-    assert canonical({"text": "\\u0000"}) == b'{"text":"\\\\u0000"}'
+    assert canonical_json({"text": "\\u0000"}) == b'{"text":"\\\\u0000"}'
 
 
 def test_chain_is_as_documented() -> None:
     """The vector is BLAKE2b-128 as in `docs/explanation/fairness.md`, by another program."""
     game = GameId("00112233-4455-6677-8899-aabbccddeeff")
-    first = link(genesis(game), 0, "moved", b'{"a":1}')
+    first = link_hash(genesis_hash(game), 0, "moved", b'{"a":1}')
     hashed = bytes.fromhex("00112233445566778899aabbccddeeff") + b"\0\0\0\0moved\0" + b'{"a":1}'
     from hashlib import blake2b
 
     assert first == blake2b(hashed, digest_size=16).digest()
-    assert link(first, 1, "moved", b"{}") != link(first, 2, "moved", b"{}")
+    assert link_hash(first, 1, "moved", b"{}") != link_hash(first, 2, "moved", b"{}")

@@ -9,7 +9,7 @@ import pytest
 
 from migrations import runner
 from persistence.database import Database
-from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.personal_data import PersonalDataStore
 from protocol.ids import PlayerId, UserId
 from tests.integration.persistence.conftest import supabase_dsn
 
@@ -50,9 +50,9 @@ async def owner(fresh_dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture
-def store(owner: asyncpg.Connection, database: Database) -> MyDataStore:
+def store(owner: asyncpg.Connection, database: Database) -> PersonalDataStore:
     """What the server does with that database."""
-    return MyDataStore(database)
+    return PersonalDataStore(database)
 
 
 async def tables_with(owner: asyncpg.Connection, text: str) -> set[str]:

@@ -6,7 +6,7 @@ import asyncpg
 import orjson
 import pytest
 
-from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.personal_data import PersonalDataStore
 from tests.integration.mydata.conftest import (
     ADA,
     DISPLAY_NAME,
@@ -26,7 +26,9 @@ EVENTS: Final = (
 )
 
 
-async def test_no_row_of_any_table_names_her(owner: asyncpg.Connection, store: MyDataStore) -> None:
+async def test_no_row_of_any_table_names_her(
+    owner: asyncpg.Connection, store: PersonalDataStore
+) -> None:
     for text in (ADA, *NAMES):
         assert await tables_with(owner, text)
     assert await store.erase(ADA) == PLAYER
@@ -36,7 +38,7 @@ async def test_no_row_of_any_table_names_her(owner: asyncpg.Connection, store: M
 
 
 async def test_log_is_as_it_was_and_her_player_stays_nameless(
-    owner: asyncpg.Connection, store: MyDataStore
+    owner: asyncpg.Connection, store: PersonalDataStore
 ) -> None:
     before = await owner.fetchval(EVENTS)
     await store.erase(ADA)
@@ -50,7 +52,7 @@ async def test_log_is_as_it_was_and_her_player_stays_nameless(
     )
 
 
-async def test_names_of_others_stay(owner: asyncpg.Connection, store: MyDataStore) -> None:
+async def test_names_of_others_stay(owner: asyncpg.Connection, store: PersonalDataStore) -> None:
     await store.erase(ADA)
     players = orjson.loads(await owner.fetchval("SELECT players FROM game_summaries"))
     assert [(seat["display_name"], seat["score"]) for seat in players] == [
@@ -60,7 +62,7 @@ async def test_names_of_others_stay(owner: asyncpg.Connection, store: MyDataStor
 
 
 async def test_replay_with_her_name_is_thrown_away_and_due_again(
-    owner: asyncpg.Connection, store: MyDataStore
+    owner: asyncpg.Connection, store: PersonalDataStore
 ) -> None:
     await owner.execute(
         f"""
@@ -90,7 +92,7 @@ async def test_every_reference_to_an_account_says_what_becomes_of_it(
 
 
 async def test_table_of_a_later_step_is_found(
-    owner: asyncpg.Connection, store: MyDataStore
+    owner: asyncpg.Connection, store: PersonalDataStore
 ) -> None:
     await owner.execute(
         f"""
@@ -110,7 +112,7 @@ async def test_table_of_a_later_step_is_found(
 
 
 async def test_row_that_names_her_without_a_reference_is_noticed(
-    owner: asyncpg.Connection, store: MyDataStore
+    owner: asyncpg.Connection, store: PersonalDataStore
 ) -> None:
     await owner.execute(f"CREATE TABLE gossip AS SELECT '{DISPLAY_NAME} was here' AS body")
     await store.erase(ADA)
@@ -118,7 +120,7 @@ async def test_row_that_names_her_without_a_reference_is_noticed(
 
 
 async def test_erasure_that_fails_leaves_everything(
-    owner: asyncpg.Connection, store: MyDataStore
+    owner: asyncpg.Connection, store: PersonalDataStore
 ) -> None:
     await owner.execute(
         f"CREATE TABLE bond (holder uuid REFERENCES profiles);INSERT INTO bond VALUES ('{ADA}')"
@@ -131,14 +133,16 @@ async def test_erasure_that_fails_leaves_everything(
     )
 
 
-async def test_erasure_is_on_record_by_ids(owner: asyncpg.Connection, store: MyDataStore) -> None:
+async def test_erasure_is_on_record_by_ids(
+    owner: asyncpg.Connection, store: PersonalDataStore
+) -> None:
     await store.erase(ADA)
     acts = await owner.fetch("SELECT actor, target FROM audit_log WHERE action = 'erase'")
     assert [tuple(act) for act in acts] == [(ADA, ADA)]
 
 
 async def test_erasure_leaves_an_event_with_her_id_and_nothing_else(
-    owner: asyncpg.Connection, store: MyDataStore
+    owner: asyncpg.Connection, store: PersonalDataStore
 ) -> None:
     await store.erase(ADA)
     [event] = await owner.fetch("SELECT * FROM event_outbox WHERE name = 'user.erased'")

@@ -7,7 +7,7 @@ import asyncpg
 import orjson
 import pytest
 
-from persistence.profiles.personal_data import BY_WALLET, MyDataStore
+from persistence.profiles.personal_data import BY_WALLET, PersonalDataStore
 from protocol.ids import UserId, new_id
 from tests.integration.mydata.conftest import ADA, PLAYER, tables_with
 
@@ -16,16 +16,16 @@ from tests.integration.mydata.conftest import ADA, PLAYER, tables_with
 KEPT_APART: Final = {"audit_log", "event_outbox", "file_trash", "webhook_deliveries"}
 
 
-async def exported(store: MyDataStore, user_id: UserId = ADA) -> dict[str, bytes]:
+async def exported(store: PersonalDataStore, user_id: UserId = ADA) -> dict[str, bytes]:
     parts = {}
-    async with store.reading(user_id) as personal:
-        for name, rows in (await personal.parts()).items():
+    async with store.begin_export(user_id) as personal:
+        for name, rows in (await personal.iterate_parts()).items():
             parts[name] = b"\n".join([row async for row in rows])
     return {name: rows for name, rows in parts.items() if rows}
 
 
 async def test_every_table_that_names_her_is_in_it(
-    owner: asyncpg.Connection, store: MyDataStore
+    owner: asyncpg.Connection, store: PersonalDataStore
 ) -> None:
     naming = await tables_with(owner, ADA) | await tables_with(owner, PLAYER)
     parts = await exported(store)
@@ -35,12 +35,12 @@ async def test_every_table_that_names_her_is_in_it(
     assert b'"score": 7' in parts["games/games"]
 
 
-async def test_what_refers_to_what_is_hers_alone_is_in_it(store: MyDataStore) -> None:
+async def test_what_refers_to_what_is_hers_alone_is_in_it(store: PersonalDataStore) -> None:
     assert "tables/playhall_auth.refresh_tokens" in await exported(store)
 
 
 async def test_what_names_a_wallet_of_hers_is_in_it(
-    owner: asyncpg.Connection, store: MyDataStore
+    owner: asyncpg.Connection, store: PersonalDataStore
 ) -> None:
     hers, other = "0x" + "b" * 40, "0x" + "d" * 40
     columns = {
@@ -64,14 +64,16 @@ async def test_what_names_a_wallet_of_hers_is_in_it(
     assert not [name for name in await exported(store) if name.startswith("wallets/")]
 
 
-async def test_others_are_in_it_as_ids_only(owner: asyncpg.Connection, store: MyDataStore) -> None:
+async def test_others_are_in_it_as_ids_only(
+    owner: asyncpg.Connection, store: PersonalDataStore
+) -> None:
     await owner.execute("UPDATE players SET display_name = 'Bob Bobson' WHERE display_name = 'Bob'")
     text = b"".join((await exported(store)).values())
     assert b"Bob" not in text
 
 
 async def test_others_in_her_lobby_are_no_rows_of_hers(
-    owner: asyncpg.Connection, store: MyDataStore
+    owner: asyncpg.Connection, store: PersonalDataStore
 ) -> None:
     await owner.execute(
         "INSERT INTO lobby_members (lobby_id, player_id, seat) SELECT l.id, p.id, 1"
@@ -81,7 +83,7 @@ async def test_others_in_her_lobby_are_no_rows_of_hers(
     assert orjson.loads(row)["player_id"] == PLAYER
 
 
-async def test_no_secret_is_in_it(owner: asyncpg.Connection, store: MyDataStore) -> None:
+async def test_no_secret_is_in_it(owner: asyncpg.Connection, store: PersonalDataStore) -> None:
     await owner.execute(
         "UPDATE playhall_auth.refresh_tokens SET successor = 'salt-of-a-token';"
         "UPDATE lobbies SET password_hash = 'hash-of-a-lobby'"
@@ -97,7 +99,7 @@ async def test_no_secret_is_in_it(owner: asyncpg.Connection, store: MyDataStore)
 
 
 async def test_table_of_a_later_step_is_found(
-    owner: asyncpg.Connection, store: MyDataStore
+    owner: asyncpg.Connection, store: PersonalDataStore
 ) -> None:
     await owner.execute(
         f"""
@@ -116,14 +118,14 @@ async def test_table_of_a_later_step_is_found(
 
 
 async def test_somebody_else_gets_nothing_of_hers(
-    owner: asyncpg.Connection, store: MyDataStore
+    owner: asyncpg.Connection, store: PersonalDataStore
 ) -> None:
     eve = UserId(new_id())
     await owner.execute("INSERT INTO auth.users (id) VALUES ($1)", eve)
     assert (await exported(store, eve)).keys() == {"tables/auth.users"}
 
 
-async def test_export_is_on_record(owner: asyncpg.Connection, store: MyDataStore) -> None:
+async def test_export_is_on_record(owner: asyncpg.Connection, store: PersonalDataStore) -> None:
     await exported(store)
     acts = await owner.fetch("SELECT actor, target FROM audit_log WHERE action = 'export'")
     assert [tuple(act) for act in acts] == [(ADA, ADA)]

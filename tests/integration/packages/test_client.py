@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from playhall import Content, Damaged, Installed, Lost, Refused
-from playhall.errors import Unreachable
-from playhall.http import Http
+from playhall import ConnectionLost, ContentFolder, DataDamaged, InstalledPackage, RequestRefused
+from playhall.errors import ServerUnreachable
+from playhall.http import HttpClient
 from protocol.ids import new_id
 from tests.integration.packages.conftest import Studio, prose
 
@@ -15,7 +15,7 @@ ONE = prose(11)
 TWO = ONE[:50_000] + b" the other end of the story " + ONE[50_000:]
 
 
-class Line(Http):
+class Line(HttpClient):
     """A bad line: it breaks off after some parts, or changes bytes of some addresses."""
 
     def __init__(self, url: str) -> None:
@@ -23,13 +23,13 @@ class Line(Http):
         self.parts_left = 10**6
         self.cuts = ""
 
-    async def part(
+    async def get_range(
         self, path: str, start: int, end: int, *, tag: str, token: str | None = None
     ) -> bytes:
         if self.parts_left <= 0:
-            raise Unreachable("The line is down.")
+            raise ServerUnreachable("The line is down.")
         self.parts_left -= 1
-        content = await super().part(path, start, end, tag=tag, token=token)
+        content = await super().get_range(path, start, end, tag=tag, token=token)
         return content[:-3] if self.cuts and self.cuts in path else content
 
 
@@ -42,10 +42,10 @@ async def line(studio: Studio) -> AsyncIterator[Line]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("playhall.content.PART_BYTES", 30_000)
-    monkeypatch.setattr("playhall.content.full_jitter_s", lambda _: 0.0)
+    monkeypatch.setattr("playhall.content.full_jitter_pause_s", lambda _: 0.0)
 
 
-def _one(installed: list[Installed], name: str) -> Installed:
+def _one(installed: list[InstalledPackage], name: str) -> InstalledPackage:
     (found,) = [each for each in installed if each.name == name]
     return found
 
@@ -59,7 +59,7 @@ async def test_content_is_installed_patched_and_rolled_back(
 ) -> None:
     name, channel = new_id(), new_id()[:30]
     await studio.release(ONE, name=name, channel=channel)
-    content = Content(line, tmp_path, client="1.0.0", channels=[channel])
+    content = ContentFolder(line, tmp_path, client="1.0.0", channels=[channel])
     first = _one(await content.update(), name)
     assert first.path.read_bytes() == ONE
     two = await studio.release(TWO, name=name, channel=channel, version="1.0.1")
@@ -71,7 +71,7 @@ async def test_content_is_installed_patched_and_rolled_back(
     assert content.bytes_fetched - before < len(TWO) // 10
     assert not first.path.exists()
     # Nothing to do, also for another run of the program.
-    again = Content(line, tmp_path, client="1.0.0", channels=[channel])
+    again = ContentFolder(line, tmp_path, client="1.0.0", channels=[channel])
     assert (await again.update(), again.bytes_fetched) == ([second], 0)
     await studio.act(two, "withdraw", {"reason": "No."})
     assert _one(await again.update(), name).version == "1.0.0"
@@ -84,11 +84,11 @@ async def test_download_goes_on_where_it_broke_off(
     name, channel = new_id(), new_id()[:30]
     await studio.release(ONE, name=name, channel=channel)
     line.parts_left = 2
-    content = Content(line, tmp_path, client="1.0.0", channels=[channel])
-    with pytest.raises(Lost, match="continues at byte 60000"):
+    content = ContentFolder(line, tmp_path, client="1.0.0", channels=[channel])
+    with pytest.raises(ConnectionLost, match="continues at byte 60000"):
         await content.update()
     line.parts_left = 10**6
-    again = Content(line, tmp_path, client="1.0.0", channels=[channel])
+    again = ContentFolder(line, tmp_path, client="1.0.0", channels=[channel])
     assert _one(await again.update(), name).path.read_bytes() == ONE
     assert again.bytes_fetched == len(ONE) - 60_000
 
@@ -102,7 +102,7 @@ async def test_rest_of_another_download_is_not_built_on(
         folder = tmp_path / new_id()
         folder.mkdir()
         (folder / f"{package['package_id']}.part").write_bytes(rest)
-        content = Content(line, folder, client="1.0.0", channels=[channel])
+        content = ContentFolder(line, folder, client="1.0.0", channels=[channel])
         assert _one(await content.update(), name).path.read_bytes() == ONE
 
 
@@ -111,7 +111,7 @@ async def test_truncated_delta_falls_back_to_the_whole_package(
 ) -> None:
     name, channel = new_id(), new_id()[:30]
     await studio.release(ONE, name=name, channel=channel)
-    content = Content(line, tmp_path, client="1.0.0", channels=[channel])
+    content = ContentFolder(line, tmp_path, client="1.0.0", channels=[channel])
     await content.update()
     await studio.release(TWO, name=name, channel=channel, version="1.0.1")
     await studio.maintenance.make_due()
@@ -125,7 +125,7 @@ async def test_wrong_delta_falls_back_and_client_without_zstd_fetches_all(
 ) -> None:
     name, channel = new_id(), new_id()[:30]
     await studio.release(ONE, name=name, channel=channel)
-    content = Content(line, tmp_path, client="1.0.0", channels=[channel])
+    content = ContentFolder(line, tmp_path, client="1.0.0", channels=[channel])
     first = _one(await content.update(), name)
     await studio.release(TWO, name=name, channel=channel, version="1.0.1")
     await studio.maintenance.make_due()
@@ -144,11 +144,11 @@ async def test_changed_bytes_are_refused_and_what_was_there_stays(
 ) -> None:
     name, channel = new_id(), new_id()[:30]
     await studio.release(ONE, name=name, channel=channel)
-    content = Content(line, tmp_path, client="1.0.0", channels=[channel])
+    content = ContentFolder(line, tmp_path, client="1.0.0", channels=[channel])
     first = _one(await content.update(), name)
     await studio.release(prose(12), name=name, channel=channel, version="2.0.0")
     line.cuts = "/file"
-    with pytest.raises(Damaged):
+    with pytest.raises(DataDamaged):
         await content.update()
     assert first.path.read_bytes() == ONE
     line.cuts = ""
@@ -160,7 +160,7 @@ async def test_file_that_was_damaged_on_disk_is_fetched_again(
 ) -> None:
     name, channel = new_id(), new_id()[:30]
     await studio.release(ONE, name=name, channel=channel)
-    content = Content(line, tmp_path, client="1.0.0", channels=[channel])
+    content = ContentFolder(line, tmp_path, client="1.0.0", channels=[channel])
     first = _one(await content.update(), name)
     first.path.write_bytes(ONE[:-1])
     assert _one(await content.update(), name).path.read_bytes() == ONE
@@ -169,5 +169,5 @@ async def test_file_that_was_damaged_on_disk_is_fetched_again(
 
 
 async def test_client_that_is_no_version_is_told_which_field(line: Line, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="client"):
-        await Content(line, tmp_path, client="new").update()
+    with pytest.raises(RequestRefused, match="client"):
+        await ContentFolder(line, tmp_path, client="new").update()

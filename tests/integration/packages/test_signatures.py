@@ -15,7 +15,7 @@ from tuf.api.exceptions import (
 )
 from tuf.ngclient import Updater
 
-from persistence.sealing import Seal, SecretKey
+from persistence.sealing import Seal, SealingKey
 from protocol.ids import new_id
 from server.domains.progression.packages.service import PackageService, reseal_signing_keys
 from tests.integration.packages.conftest import Json, Studio, prose
@@ -82,7 +82,7 @@ async def _dated(studio: Studio, ago: timedelta) -> None:
     real = clock.now
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock, "now", lambda: real() - ago)
-        async with studio.store.releasing() as work:
+        async with studio.store.begin_release() as work:
             await signer.sign(work, released=None, rotate="timestamp")
 
 
@@ -158,7 +158,7 @@ async def test_key_of_each_role_is_rotated_and_clients_follow(
     package = await studio.release(CONTENT)
     await client.refresh()
     service = _service(studio)
-    key_id = await service.rotate(role, actor="console")
+    key_id = await service.rotate_key(role, actor="console")
     assert await client.download(package) == CONTENT
     newer = await studio.release(CONTENT, name=package["name"], version="2.0.0")
     assert await client.download(newer) == CONTENT
@@ -171,11 +171,11 @@ async def test_key_of_each_role_is_rotated_and_clients_follow(
 async def test_keys_are_sealed_and_sealed_anew(studio: Studio) -> None:
     await studio.release(CONTENT)
     seal = studio.node.app.services.interfaces.get(Seal)
-    before = await studio.store.every_signing_key()
+    before = await studio.store.list_signing_keys()
     assert all(b"PRIVATE" not in key.sealed for key in before)
     assert await reseal_signing_keys(studio.store, seal) == 0
     old = seal._keys[0]
-    newer = Seal(lambda: [SecretKey.make(), old])
+    newer = Seal(lambda: [SealingKey.generate(), old])
     assert await reseal_signing_keys(studio.store, newer) == len(before)
     back = Seal(lambda: [old, *newer._keys[:1]])
     assert await reseal_signing_keys(studio.store, back) == len(before)

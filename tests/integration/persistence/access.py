@@ -62,6 +62,7 @@ OWN: Final = {
     "unlocks": "S",
     "quest_progress": "S",
     "reward_claims": "S",
+    "slot_games": "S",
     "epoch_votes": "S U:score,voter_session_id",
     "consents": "S",  # and a person decides anew, which is a test of its own
 }

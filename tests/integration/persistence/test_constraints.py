@@ -54,7 +54,7 @@ async def test_the_log_cannot_be_rewritten_even_by_a_superuser(
 async def test_the_servers_role_has_no_right_to_rewrite_the_log(
     database: Database, verb: str
 ) -> None:
-    single = await database.connect()
+    single = await database.open_unpooled_connection()
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await single.execute(verb)
     await single.close()

@@ -13,7 +13,7 @@ import pytest
 from persistence.database import Connection, Database
 from persistence.embedded import SETTINGS, EmbeddedPostgres
 from persistence.errors import NotMigrated, StartRefused, UnsafeDatabase
-from persistence.queries import Queries, load
+from persistence.queries import NamedQueries, load_queries
 from protocol.errors import Overloaded, Unavailable
 
 
@@ -63,7 +63,7 @@ async def test_connections_work_as_the_servers_role_and_in_bounds(database: Data
     """
     async with database.acquire() as connection:
         assert tuple(await connection.fetchrow(settings) or ()) == expected
-    single = await database.connect()
+    single = await database.open_unpooled_connection()
     try:
         assert tuple(await single.fetchrow(settings) or ()) == expected
         made = await single.fetchval("SELECT gen_random_uuid()")
@@ -106,6 +106,35 @@ async def test_a_cancelled_block_leaves_nothing_and_stays_cancelled(database: Da
     assert await _count_nodes(database) == 0
 
 
+async def test_a_session_is_reset_unless_the_block_says_that_it_keeps_it(fresh_dsn: str) -> None:
+    async def set_timeout(*, keeps_session: bool, fails: bool = False) -> None:
+        async with database.transaction(keeps_session=keeps_session) as connection:
+            await connection.execute("SET LOCAL lock_timeout = '1s'")
+            await connection.execute("SET statement_timeout = '7s'")
+            if fails:
+                raise LookupError
+
+    async def timeouts() -> tuple[str, str]:
+        async with database.acquire(keeps_session=True) as connection:
+            return (
+                await connection.fetchval("SHOW statement_timeout"),
+                await connection.fetchval("SHOW lock_timeout"),
+            )
+
+    async with await Database.open(fresh_dsn, embedded=True, pool_max=1) as database:
+        await set_timeout(keeps_session=False)
+        assert await timeouts() == ("15s", "5s")
+        with pytest.raises(LookupError):
+            await set_timeout(keeps_session=True, fails=True)
+        assert await timeouts() == ("15s", "5s")
+        # Nobody looked: the round trip was saved.
+        await set_timeout(keeps_session=True)
+        assert await timeouts() == ("7s", "5s")
+        async with database.acquire():
+            pass
+        assert await timeouts() == ("15s", "5s")
+
+
 async def test_a_locked_row_is_overloaded_not_internal(database: Database) -> None:
     async def wait_for_it() -> None:
         async with database.transaction() as other:
@@ -121,10 +150,10 @@ async def test_a_locked_row_is_overloaded_not_internal(database: Database) -> No
 async def test_a_pool_without_a_free_connection_is_overloaded(
     fresh_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("persistence.database.ACQUIRE_TIMEOUT_S", 0.01)
     database = await Database.open(fresh_dsn, embedded=True, pool_max=1)
     try:
         async with database.acquire():
+            monkeypatch.setattr("persistence.database.ACQUIRE_TIMEOUT_S", 0.01)
             with pytest.raises(Overloaded):
                 async with database.acquire():
                     pass
@@ -290,14 +319,14 @@ async def test_a_database_that_is_not_there_is_refused(fresh_dsn: str) -> None:
 
 
 def test_a_query_is_found_by_name_without_its_comment() -> None:
-    queries = Queries("q.sql", "-- name: one\n-- Get one,\n-- at once.\nSELECT 1;\n")
+    queries = NamedQueries("q.sql", "-- name: one\n-- Get one,\n-- at once.\nSELECT 1;\n")
     assert queries["one"] == "SELECT 1;"
     assert queries.descriptions == {"one": "Get one, at once."}
 
 
 def test_an_unknown_query_names_the_file_and_what_it_has() -> None:
     with pytest.raises(KeyError, match=r"database\.sql has no query 'nope'; it has safety"):
-        load("database")["nope"]
+        load_queries("database")["nope"]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +336,7 @@ def test_an_unknown_query_names_the_file_and_what_it_has() -> None:
 )
 def test_a_malformed_file_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"q\.sql"):
-        Queries("q.sql", text)
+        NamedQueries("q.sql", text)
 
 
 async def _execute(dsn: str, *statements: str) -> None:

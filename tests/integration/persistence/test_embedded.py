@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from migrations import runner
-from persistence.cluster import Cluster
+from persistence.cluster import PostgresCluster
 from persistence.embedded import SETTINGS, EmbeddedPostgres
 from persistence.errors import UnusableFolder
 from tests.fixtures.postgres import postmaster_pid, stop_immediately
@@ -213,13 +213,13 @@ def _admitted(data_dir: Path) -> Iterator[str]:
     server = EmbeddedPostgres()
     runner.upgrade(server.start(data_dir))
     try:
-        yield server.admit()
+        yield server.ensure_login()
     finally:
         server.stop()
 
 
 def _owner(data_dir: Path) -> str:
-    return Cluster(data_dir.resolve() / "cluster").dsn
+    return PostgresCluster(data_dir.resolve() / "cluster").dsn
 
 
 # ------------------------------------------------------------------ refusals

@@ -113,6 +113,26 @@ def test_every_step_has_its_three_files_and_follows_the_one_before() -> None:
         assert module.with_suffix(".down.sql").exists()
 
 
+def test_what_deleted_slots_held_is_discarded(empty_dsn: str) -> None:
+    before = "20261129_000060"
+    runner.upgrade(empty_dsn, before)
+    _insert(empty_dsn, REVISIONS[: REVISIONS.index(before) + 1])
+    slot = "00000000-0000-4000-8000-000000000271"
+    held = """
+        SELECT kind, sum(amount) FROM ledger_entries JOIN ledger_transactions USING (transaction_id)
+        WHERE holder = 'player' AND ledger_entries.slot_id = %s GROUP BY kind ORDER BY kind
+    """
+    with psycopg.connect(empty_dsn) as connection:
+        connection.execute("DELETE FROM save_slots WHERE slot_id = %s", [slot])
+    runner.upgrade(empty_dsn)
+    with psycopg.connect(empty_dsn) as connection:
+        assert connection.execute(held, [slot]).fetchall() == [("discard", -3), ("grant", 3)]
+    runner.downgrade(empty_dsn, before)
+    runner.upgrade(empty_dsn)
+    with psycopg.connect(empty_dsn) as connection:
+        assert connection.execute(held, [slot]).fetchall() == [("grant", 3), ("take_back", -3)]
+
+
 # ------------------------------------------------------------------ Supabase
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from protocol.text import shows_something
+from protocol.text import is_visible
 from tests.fixtures.names import BLANK, FINE, RESERVED
 
 ADA = "00000000-0000-4000-8000-00000000ada0"
@@ -90,6 +90,6 @@ async def test_no_character_is_shown_by_the_database_alone(ada: asyncpg.Connecti
         "SELECT n FROM generate_series(1, 1114111) n"
         f" WHERE n NOT BETWEEN 55296 AND 57343 AND {rule}"
     )
-    blank = [f"U+{n:04X}" for (n,) in shown if not shows_something(chr(n))]
+    blank = [f"U+{n:04X}" for (n,) in shown if not is_visible(chr(n))]
     assert len(shown) > 900_000
     assert len(blank) < 300, blank  # marks that came after Unicode 14

@@ -51,17 +51,11 @@ async def owner(fresh_dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture(params=["plain", "supabase"])
-def layout_dsn(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
+def layout_dsn(request: pytest.FixtureRequest) -> str:
     """A migrated database of either layout, as the login that migrated it."""
-    if request.param == "plain":
-        dsn = databases.create()
-        runner.upgrade(dsn)
-        yield dsn
-        databases.drop(dsn)
-    else:
-        dsn = request.getfixturevalue("supabase_dsn")
-        runner.upgrade(dsn)
-        yield dsn
+    name = {"plain": "fresh_dsn", "supabase": "migrated_supabase_dsn"}[request.param]
+    dsn: str = request.getfixturevalue(name)
+    return dsn
 
 
 TABLES = """
@@ -189,10 +183,10 @@ async def test_mistake_in_the_rights_is_found(owner: asyncpg.Connection, mistake
 
 async def test_nobody_closes_anothers_lobby(owner: asyncpg.Connection, rls: RlsDatabase) -> None:
     close = "UPDATE lobbies SET status = 'CLOSED' WHERE id = $1"
-    async with rls.of(EVE) as connection:
+    async with rls.as_user(EVE) as connection:
         assert await connection.execute(close, LOBBY) == "UPDATE 0"
     assert await owner.fetchval("SELECT status FROM lobbies WHERE id = $1", LOBBY) == "OPEN"
-    async with rls.of(ADA) as connection:
+    async with rls.as_user(ADA) as connection:
         assert await connection.execute(close, LOBBY) == "UPDATE 1"
 
 
@@ -206,7 +200,7 @@ async def test_host_cannot_make_a_lobby_anothers_or_play_in_it_without_the_serve
         f"UPDATE lobbies SET fill_at = now() WHERE id = '{LOBBY}'",
     ):
         with pytest.raises(Forbidden):
-            async with rls.of(ADA) as connection:
+            async with rls.as_user(ADA) as connection:
                 await connection.execute(statement)
 
 
@@ -227,7 +221,7 @@ async def test_own_row_takes_no_name_that_the_server_would_refuse(
     table = "players" if change[0] != "d" else "profiles"
     own = f"user_id = '{ADA.user_id}'" if table == "players" else f"id = '{ADA.user_id}'"
     with pytest.raises(asyncpg.CheckViolationError):
-        async with rls.of(ADA) as connection:
+        async with rls.as_user(ADA) as connection:
             await connection.execute(f"UPDATE {table} SET {change} WHERE {own}")  # a test's own
 
 
@@ -235,7 +229,7 @@ async def test_own_row_takes_a_name_of_any_script(
     owner: asyncpg.Connection, rls: RlsDatabase
 ) -> None:
     rename = "UPDATE players SET display_name = $1 WHERE user_id = $2"
-    async with rls.of(ADA) as connection:
+    async with rls.as_user(ADA) as connection:
         for name in ("Zoë", "李雷", "नमस्ते", "👩\u200d🚀"):
             assert await connection.execute(rename, name, ADA.user_id) == "UPDATE 1"
 
@@ -249,14 +243,14 @@ async def test_private_lobby_is_seen_by_its_members_only(
     )
     seen = "SELECT count(*) FROM lobbies WHERE id = $1"
     secrets = "SELECT host_peer_id, join_code FROM lobby_for_members($1)"
-    async with rls.of(ADA) as connection:
+    async with rls.as_user(ADA) as connection:
         assert await connection.fetchval(seen, LOBBY) == 1
         assert tuple(await connection.fetchrow(secrets, LOBBY)) == ("p", "ABC234")
-    async with rls.of(EVE) as connection:
+    async with rls.as_user(EVE) as connection:
         assert await connection.fetchval(seen, LOBBY) == 0
         assert await connection.fetchrow(secrets, LOBBY) is None
     with pytest.raises(Forbidden):
-        async with rls.of(None) as connection:
+        async with rls.as_user(None) as connection:
             await connection.fetchrow(secrets, LOBBY)
 
 
@@ -265,7 +259,7 @@ async def test_secrets_of_a_lobby_are_no_column_for_anybody(
     owner: asyncpg.Connection, rls: RlsDatabase, column: str
 ) -> None:
     with pytest.raises(Forbidden):
-        async with rls.of(ADA) as connection:
+        async with rls.as_user(ADA) as connection:
             await connection.fetch(f"SELECT {column} FROM lobbies")
 
 
@@ -284,11 +278,11 @@ async def test_seed_and_live_events_are_the_servers_alone(
         live,
     )
     count = "SELECT count(*) FROM game_events WHERE game_id = $1"
-    async with rls.of(ADA) as connection:
+    async with rls.as_user(ADA) as connection:
         assert await connection.fetchval(count, str(live)) == 0
         assert await connection.fetchval(count, GAME) == 10
     with pytest.raises(Forbidden):
-        async with rls.of(ADA) as connection:
+        async with rls.as_user(ADA) as connection:
             await connection.fetch("SELECT session_seed FROM games")
 
 
@@ -303,11 +297,11 @@ async def test_private_game_and_its_results_are_seen_by_who_took_part_only(
         ("matches", "game_id"),
     ):
         count = f"SELECT count(*) > 0 FROM {table} WHERE {key} = $1"
-        async with rls.of(ADA) as connection:
+        async with rls.as_user(ADA) as connection:
             assert await connection.fetchval(count, GAME)
-        async with rls.of(EVE) as connection:
+        async with rls.as_user(EVE) as connection:
             assert not await connection.fetchval(count, GAME)
-        async with rls.of(None) as connection:
+        async with rls.as_user(None) as connection:
             assert not await connection.fetchval(count, GAME)
 
 
@@ -364,11 +358,13 @@ HARMLESS: Final = (
 )
 
 
-@pytest.fixture
-def migrated_dsn(empty_dsn: str) -> str:
+@pytest.fixture(scope="module")
+def migrated_dsn(databases: Databases) -> Iterator[str]:
     """A database that was migrated where it is; rights on a whole database are not copied."""
-    runner.upgrade(empty_dsn)
-    return empty_dsn
+    dsn = databases.create()
+    runner.upgrade(dsn)
+    yield dsn
+    databases.drop(dsn)
 
 
 @pytest.fixture

@@ -237,7 +237,12 @@ RIGHTS = {
     "quests": "SELECT INSERT UPDATE",
     "quest_progress": "SELECT INSERT",  # and UPDATE of what changes as it goes on
     "quest_events_seen": "SELECT INSERT",
+    "quest_availability": "SELECT INSERT UPDATE",
+    "quest_checks": "SELECT INSERT UPDATE",
     "reward_claims": "SELECT INSERT",
+    "reward_assets": "SELECT INSERT DELETE",
+    "game_rewards": "SELECT INSERT UPDATE",
+    "slot_games": "SELECT INSERT UPDATE DELETE",
     "save_logs": "SELECT INSERT",  # and UPDATE of how far they are
     "save_log_events": "SELECT INSERT",
     "save_log_mutations": "SELECT INSERT",

@@ -12,19 +12,19 @@ import pytest
 from persistence.accounts.store import AccountStore
 from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
-from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.personal_data import PersonalDataStore
 from persistence.profiles.store import ProfileStore
 from persistence.rls import RlsDatabase
 from protocol.accounts import Tokens
 from protocol.ids import PlayerId
 from server.core.clock import Clock
-from server.core.events import LocalEvents
+from server.core.events import LocalEventBus
 from server.core.subscriptions import Subscriptions
 from server.domains.people.accounts.http import AccountRoutes, guest_limiter
 from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.service import Accounts, TokenLifetimes
-from server.domains.people.profiles.erasure import Erasure
-from server.domains.people.profiles.export import Exports
+from server.domains.people.profiles.erasure import ErasureService
+from server.domains.people.profiles.export import ExportService
 from server.domains.people.profiles.http import MyDataRoutes, ProfileRoutes
 from tests.fixtures.http import bearer, served
 
@@ -54,7 +54,7 @@ class Room:
     left: list[PlayerId]
 
     async def guest(self, display_name: str = "Ann") -> Tokens:
-        return await self.accounts.new_guest(display_name)
+        return await self.accounts.create_guest(display_name)
 
     async def ask(
         self, method: str, path: str, who: Tokens | None = None, **body: object
@@ -97,16 +97,18 @@ async def room(database: Database, rls: RlsDatabase) -> AsyncIterator[Room]:
     async def leave_lobbies(player_id: PlayerId) -> None:
         left.append(player_id)
 
-    store, read_me = MyDataStore(database), signed_in.read_me
-    erasure = Erasure(
+    store, read_me = PersonalDataStore(database), signed_in.read_me
+    erasure = ErasureService(
         store=store,
         subscriptions=Subscriptions(MemoryBroker()),
         clock=clock,
         leave_lobbies=leave_lobbies,
-        events=LocalEvents(),
+        events=LocalEventBus(),
     )
     sections = {"account": read_me}
-    exports = Exports(store=store, sections=sections, server=lambda: "https://play.example.org")
+    exports = ExportService(
+        store=store, sections=sections, server=lambda: "https://play.example.org"
+    )
     endpoints = [
         *signed_in.endpoints(),
         *ProfileRoutes(store=ProfileStore(rls), read_me=read_me, now=clock.monotonic).endpoints(),

@@ -7,12 +7,12 @@ from zipfile import ZipFile
 import orjson
 import pytest
 
-from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.personal_data import PersonalDataStore
 from protocol.accounts import Me, Tokens
 from protocol.errors import Overloaded, TooLarge
 from protocol.ids import UserId
 from server.domains.people.profiles import export
-from server.domains.people.profiles.export import EXPORTS_AT_ONCE, Exports
+from server.domains.people.profiles.export import EXPORTS_AT_ONCE, ExportService
 from tests.fixtures.http import bearer
 from tests.integration.profiles.conftest import Room
 
@@ -92,7 +92,9 @@ async def test_so_many_are_served_at_once_and_the_next_is_refused(room: Room) ->
         await release.wait()
         raise TooLarge
 
-    exports = Exports(store=MyDataStore(room.database), sections={"account": never}, server=str)
+    exports = ExportService(
+        store=PersonalDataStore(room.database), sections={"account": never}, server=str
+    )
     user_id = UserId(ann.user_id)
     under_way = [exports.export(user_id) for _ in range(EXPORTS_AT_ONCE)]
     waiting = asyncio.gather(*under_way, return_exceptions=True)

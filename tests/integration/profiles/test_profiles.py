@@ -119,11 +119,11 @@ async def test_nobody_changes_another_s_names_whatever_program_asks(
     ann, eve = await room.guest(), await room.guest("Eve")
     as_eve = Requester(UserId(eve.user_id), SessionId(new_id()))
     rename = "UPDATE profiles SET username = 'taken-over' WHERE id = $1"
-    async with rls.of(as_eve) as connection:
+    async with rls.as_user(as_eve) as connection:
         assert await connection.execute(rename, ann.user_id) == "UPDATE 0"
     for column in ("xp_total = 7", "username_changed_at = NULL"):
         with pytest.raises(Forbidden):
-            async with rls.of(as_eve) as connection:
+            async with rls.as_user(as_eve) as connection:
                 await connection.execute(f"UPDATE profiles SET {column}")
 
 

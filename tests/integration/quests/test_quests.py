@@ -12,7 +12,9 @@ from protocol.domain_events import GameCompleted, SeatOutcome
 from protocol.ids import GameId, PlayerId, UserId, new_id
 from protocol.inventory import Bundle
 from server.core.event_delivery import EventDelivery
-from server.domains.progression.quests.machine import TRANSITIONS, Status
+from server.core.events import ProgressFollowed
+from server.domains.progression.quests.machine import TRANSITIONS, QuestStatus
+from tests.integration.inventory.test_verification import verify
 from tests.integration.quests.conftest import Quests
 
 REWARD = {"currencies": {"gold": 5}, "lore": ["wolf"], "flags": {"rewarded": True}}
@@ -122,6 +124,152 @@ async def test_restored_exported_and_deleted_slots_bring_no_second_reward(
     assert await gold(quests, ada) == 5
 
 
+async def test_slot_that_holds_something_is_deleted_only_if_its_owner_accepts_that(
+    quests: Quests, ada: UserId, serving_dsn: str
+) -> None:
+    assert await quests.define("currencies", "shells") == (200, "")
+    reward = {"items": {"iron.sword": 2}, "currencies": {"gold": 5, "shells": 3}}
+    await quests.put("wolf", reward_bundle=reward)
+    slot, empty = await quests.slot(ada), await quests.slot(ada)
+    await quests.do(ada, slot, "wolf", "accept", "complete", "claim")
+    status, refused = await quests.ask(ada, "DELETE", f"/v1/saves/{slot}")
+    assert (status, refused["code"]) == (409, "slot_holds_something")
+    assert "2 iron.sword, 3 shells, which" in refused["message"]
+    assert (await quests.ask(ada, "DELETE", f"/v1/saves/{empty}"))[0] == 200
+
+    path = f"/v1/saves/{slot}"
+    deleting = (quests.ask(ada, "DELETE", path, discard="true") for _ in range(8))
+    assert sorted([status for status, _ in await asyncio.gather(*deleting)]) == [200, *[404] * 7]
+    _, ledger = await quests.ask(ada, "GET", "/v1/ledger", slot_id=slot)
+    discarded = ledger["transactions"][0]
+    assert (discarded["kind"], discarded["slot_id"]) == ("discard", slot)
+    amounts = {each["item_id"] or each["currency_id"]: each for each in discarded["changes"]}
+    assert {name: (each["amount"], each["balance"]) for name, each in amounts.items()} == {
+        "iron.sword": (-2, 0),
+        "shells": (-3, 0),
+    }
+    assert await gold(quests, ada) == 5  # the account's own stays
+    verified = verify(serving_dsn)
+    assert (verified.status, verified.said) == (
+        0,
+        "1 accounts with 2 transactions checked, 0 differences from the ledger.",
+    )
+
+
+async def test_modded_slot_gets_nothing_that_is_of_the_account(quests: Quests, ada: UserId) -> None:
+    assert await quests.define("currencies", "shells") == (200, "")
+    assert await quests.define("items", "stone", is_server_owned=False) == (200, "")
+    shop = {"name": "Sell", "kind": "trade", "takes": {"items": {"stone": 1}}}
+    for recipe, gives in (("sell", {"gold": 1}), ("swap", {"shells": 1})):
+        headers = {"If-Match": "*", "Authorization": "Bearer editor"}
+        body = {**shop, "gives": {"currencies": gives}}
+        path = f"/v1/admin/recipes/{recipe}"
+        async with quests.http.put(path, json=body, headers=headers) as answer:
+            assert answer.status == 200
+    reward = {
+        "items": {"iron.sword": 2},
+        "currencies": {"gold": 5, "shells": 3},
+        "lore": ["wolf"],
+        "flags": {"rewarded": True},
+    }
+    await quests.put("wolf", reward_bundle=reward)
+    slot, copy, clean = [await quests.slot(ada) for _ in range(3)]
+    for each in (slot, copy):
+        await quests.write(ada, each, {"mods": {"cheat": {"gold": 10**9}}}, is_modded=True)
+
+    done = await quests.do(ada, slot, "wolf", "accept", "complete", "claim")
+    assert done["granted"]["items"] == {"iron.sword": 2}
+    assert done["granted"]["currencies"] == {"shells": 3}
+    assert not done["quest"]["is_rewarded"]
+    _, held = await quests.ask(ada, "GET", f"/v1/saves/{slot}/inventory")
+    assert held["currencies"] == {"shells": 3}
+    assert (await quests.ask(ada, "GET", "/v1/unlocks", kind="lore"))[1]["unlocks"] == []
+    _, story = await quests.ask(ada, "GET", f"/v1/saves/{slot}/narrative")
+    assert (story["lore"], story["flags"]) == (["wolf"], {"rewarded": True})
+    again = await quests.do(ada, copy, "wolf", "accept", "complete", "claim")
+    assert (again["granted"]["items"], again["granted"]["currencies"]) == ({}, {})
+
+    inventory = f"/v1/saves/{slot}/inventory"
+    body = {"key": "found", "bundle": {"items": {"stone": 2}}}
+    assert (await quests.ask(ada, "POST", f"{inventory}/collect", body))[0] == 200
+    for key, recipe, code in (("a", "sell", "modded_slot"), ("b", "swap", None)):
+        body = {"key": key, "recipe_id": recipe}
+        _, answer = await quests.ask(ada, "POST", f"{inventory}/craft", body)
+        assert answer.get("code") == code
+
+    # The account's reward is still there for a slot that is not modded, and then for no other.
+    done = await quests.do(ada, clean, "wolf", "accept", "complete", "claim")
+    assert done["granted"]["currencies"] == {"gold": 5, "shells": 3}
+    assert await gold(quests, ada) == 5 + 3 + 4  # of all currencies: the account's, the slots'
+    late = await quests.slot(ada)
+    await quests.write(ada, late, {}, is_modded=True)
+    done = await quests.do(ada, late, "wolf", "accept", "complete", "claim")
+    assert (done["granted"]["items"], done["granted"]["currencies"]) == ({}, {})
+
+
+async def flags(quests: Quests) -> list[tuple[str, str, str, bool, int]]:
+    _, queue = await quests.ask("moderator", "GET", "/v1/admin/economy/flags")
+    return sorted(
+        (each["rule"], each["asset"], each["reason"], each["was_refused"], each["times"])
+        for each in queue["flags"]
+    )
+
+
+async def test_implausible_progress_is_flagged_and_refused_where_enforced(
+    quests: Quests, ada: UserId
+) -> None:
+    await quests.put("first", required_flags="flags.met")
+    await quests.put("last", required_flags="flags.end", follows=["first"], min_play_time_s=600)
+    body = {"title": "X", "follows": ["first", "none"]}
+    _, refused = await quests.ask("editor", "PUT", "/v1/admin/quests/demo/x", body)
+    assert (refused["code"], refused["field"]) == ("invalid_field", "follows.1")
+
+    # A client that says that the end was reached, at once.
+    slot = await quests.slot(ada, {"flags": {"end": True}})
+    assert (await quests.do(ada, slot, "last", "accept", "complete"))["quest"]["status"] == (
+        "completed"
+    )
+    order = ("quest_order", "quest:last", "completed, and never available was: first", False, 1)
+    early = ("play_time", "quest:last", "completed after 0 s of play, of at least 600", False, 1)
+    assert await flags(quests) == [early, order]
+    await quests.do(ada, slot, "last", "complete", "claim")
+    assert await flags(quests) == [early, order]
+
+    checks = {"play_time": "enforce", "quest_order": "off"}
+    path = "/v1/admin/quest-checks/demo"
+    assert (await quests.ask(ada, "PUT", path, checks))[0] == 403
+    assert await quests.ask("editor", "PUT", path, checks) == (200, checks)
+    assert await quests.ask("editor", "GET", path) == (200, checks)
+    other = await quests.slot(ada, {"flags": {"end": True}})
+    await quests.do(ada, other, "last", "accept")
+    status, refused = await quests.act(ada, other, "last", "complete")
+    assert (status, refused["code"]) == (409, "gain_refused")
+    assert (await quests.quests(ada, other))["last"]["status"] == "active"
+    await quests.write(ada, other, {"flags": {"end": True}}, play_time_s=600)
+    assert (await quests.act(ada, other, "last", "complete"))[0] == 200
+
+
+async def test_quest_that_was_available_once_was_not_skipped(quests: Quests, ada: UserId) -> None:
+    await quests.put("first", required_flags="flags.met", reward_bundle=REWARD)
+    await quests.put("last", required_flags="flags.end", follows=["first"])
+    passed, begun, there = [await quests.slot(ada) for _ in range(3)]
+    await quests.write(ada, passed, {"flags": {"met": True}})
+    await quests.availability.look()
+    await quests.write(ada, passed, {"flags": {"end": True}})
+    await quests.write(ada, begun, {"flags": {"met": True}})
+    await quests.do(ada, begun, "first", "accept")
+    await quests.write(ada, begun, {"flags": {"end": True}})
+    await quests.write(ada, there, {"flags": {"end": True, "met": True}})
+    for slot in (passed, begun, there):
+        await quests.do(ada, slot, "last", "accept", "complete")
+    assert await flags(quests) == []
+    # In an imported slot the progress begins again; the account's reward speaks for it.
+    await quests.do(ada, there, "first", "accept", "complete", "claim")
+    imported = await quests.slot(ada, {"flags": {"end": True}})
+    await quests.do(ada, imported, "last", "accept", "complete")
+    assert await flags(quests) == []
+
+
 async def test_hidden_quest_is_not_told_of_before_it_is_available(
     quests: Quests, ada: UserId
 ) -> None:
@@ -194,6 +342,25 @@ async def test_games_that_are_played_count_once_each(quests: Quests, ada: UserId
     assert len(kinds) == 2
 
 
+async def test_game_of_an_account_that_was_merged_counts_for_the_other_one(
+    quests: Quests, ada: UserId
+) -> None:
+    step = {"kind": "games", "name": "win", "ruleset": "four_in_a_row", "games": 2, "wins": True}
+    await quests.put("champion", steps=[step])
+    slot = await quests.slot(ada)
+    await quests.do(ada, slot, "champion", "accept")
+    player, merged = new_id(), await quests.person()
+    await quests.run(
+        "INSERT INTO players (id, user_id, display_name, avatar_seed, color)"
+        " VALUES ($1, $2, 'Ada', 'a', 'red')",
+        player,
+        merged,
+    )
+    await quests.run("UPDATE profiles SET merged_into = $2 WHERE id = $1", merged, ada)
+    await quests.service.count_game(completed(player, is_winner=True))
+    assert (await quests.quests(ada, slot))["champion"]["steps"][0]["count"] == 1
+
+
 def completed(player: str, *, is_winner: bool, ruleset: str = "four_in_a_row") -> EventDelivery:
     seat = SeatOutcome(
         player_id=PlayerId(player), seat=0, score=1, is_winner=is_winner, forfeited=False
@@ -222,6 +389,68 @@ async def test_devices_are_told_of_quests_that_become_available(
         "SELECT data ->> 'name' AS name FROM progress_changes WHERE kind = 'quest.available'"
     )
     assert told == [{"name": "second"}]
+
+
+async def test_devices_are_told_whatever_unlocks_a_quest(quests: Quests, ada: UserId) -> None:
+    await quests.put("open_from_the_start")
+    await quests.put("flagged", required_flags="flags.met")
+    await quests.put("armed", required_flags='items["iron.sword"] > 0')
+    await quests.put("rich", required_flags="currencies.gold >= 5")
+    slot, other = await quests.slot(ada), await quests.slot(ada)
+    assert await quests.announced(ada) == []
+
+    await quests.write(ada, slot, {"flags": {"met": True}})
+    assert await quests.announced(ada) == ["flagged"]
+    await quests.write(ada, slot, {"flags": {"met": True}, "step": 2})
+    assert await quests.announced(ada) == ["flagged"]
+    await quests.write(ada, slot, {})  # locked again, which needs no message
+    assert await quests.announced(ada) == ["flagged"]
+    await quests.write(ada, slot, {"flags": {"met": True}})
+    assert await quests.announced(ada) == ["flagged"] * 2
+
+    given = {"kind": "give", "reason": "A test", "account_id": ada, "slot_id": slot}
+    for key, bundle in (("a", {"items": {"iron.sword": 1}}), ("b", {"currencies": {"gold": 5}})):
+        body = {**given, "key": key, "bundle": bundle}
+        status, _ = await quests.ask("support", "POST", "/v1/admin/economy/adjustments", body)
+        assert status == 200
+    # Gold is the account's, so the other slot is told as well.
+    assert sorted((await quests.announced(ada))[2:]) == ["armed", "rich", "rich"]
+    await quests.do(ada, other, "rich", "accept")
+    await quests.do(ada, other, "rich", "abandon")
+    assert (await quests.announced(ada))[5:] == [
+        "rich"
+    ]  # by the action itself, and by nothing else
+
+
+async def test_devices_are_told_when_an_event_opens(quests: Quests, ada: UserId) -> None:
+    schedule = {"starts_at": "2026-10-02T18:00", "zone": "UTC", "duration_s": 7200}
+    await quests.put("harvest", kind="events", **schedule)
+    await quests.put("bring_in", event="harvest")
+    await quests.slot(ada)
+    eve = await quests.person()
+    await quests.slot(eve)
+    quests.streams._accounts.subscribe(ada, object(), lambda _: None)  # type: ignore[arg-type]
+    assert await quests.announced(ada) == []
+    await quests.availability.find_openings()
+    assert await quests.announced(ada) == []
+
+    quests.clock.at = datetime(2026, 10, 2, 18, tzinfo=UTC)
+    await quests.availability.find_openings()
+    assert await quests.announced(ada) == ["bring_in"]
+    await quests.availability.find_openings()
+    assert await quests.announced(ada) == ["bring_in"]
+    # Of an account that nobody follows here, it is found when a device follows again.
+    assert await quests.announced(eve) == []
+    quests.availability.note_follower(ProgressFollowed(eve))
+    assert await quests.announced(eve) == ["bring_in"]
+
+
+async def test_many_looks_at_once_tell_of_a_quest_once(quests: Quests, ada: UserId) -> None:
+    await quests.put("flagged", required_flags="flags.met")
+    slot = await quests.slot(ada)
+    await quests.write(ada, slot, {"flags": {"met": True}})
+    await asyncio.gather(*(quests.service.announce_available(ada, slot) for _ in range(AT_ONCE)))
+    assert await quests.announced(ada) == ["flagged"]
 
 
 async def test_quest_fails_and_is_not_had_again(quests: Quests, ada: UserId) -> None:
@@ -347,6 +576,45 @@ async def test_schedule_that_cannot_be_used_is_refused_by_field(
     assert (status, refused["code"], refused["field"]) == (422, "schedule_refused", field)
 
 
+@pytest.mark.parametrize(("plural", "name"), [("items", "iron.sword"), ("currencies", "gold")])
+async def test_what_a_reward_has_is_defined_and_stays(
+    quests: Quests, ada: UserId, plural: str, name: str
+) -> None:
+    field = f"reward_bundle.{plural}.gone"
+    path = "/v1/admin/quests/demo/wolf"
+    body = {"title": "Wolf", "reward_bundle": {plural: {"gone": 1}}}
+    status, refused = await quests.ask("editor", "PUT", path, body)
+    assert (status, refused["code"], refused["field"]) == (404, "asset_not_found", field)
+    assert await quests.run("SELECT FROM quests") == []
+
+    await quests.put("wolf", reward_bundle={plural: {name: 1}})
+    assert await quests.define(plural, name, is_retired=True) == (409, "definition_in_use")
+    assert await quests.undefine(plural, name) == (409, "definition_in_use")
+    slot = await quests.slot(ada)
+    await quests.do(ada, slot, "wolf", "accept", "complete", "claim")
+
+    await quests.put("wolf")
+    assert await quests.define(plural, name, is_retired=True) == (200, "")
+    body["reward_bundle"] = {plural: {name: 1}}
+    status, refused = await quests.ask("editor", "PUT", path, body)
+    assert (status, refused["code"]) == (409, "asset_retired")
+    assert refused["field"] == f"reward_bundle.{plural}.{name}"
+
+
+async def test_reward_that_is_defined_while_its_item_is_deleted_is_whole(quests: Quests) -> None:
+    async def put(number: int) -> int:
+        body = {"title": "Wolf", "reward_bundle": {"items": {"iron.sword": 1}}}
+        path = f"/v1/admin/quests/demo/wolf{number}"
+        return (await quests.ask("editor", "PUT", path, body))[0]
+
+    *puts, (deleted, _) = await asyncio.gather(
+        *(put(number) for number in range(8)), quests.undefine("items", "iron.sword")
+    )
+    assert set(puts) == ({404} if deleted == 200 else {200})
+    left = await quests.run("SELECT FROM item_definitions WHERE item_id = 'iron.sword'")
+    assert bool(left) == bool(await quests.run("SELECT FROM quests"))
+
+
 async def test_only_editors_write_and_it_is_on_record(quests: Quests, ada: UserId) -> None:
     for kind in ("quests", "events", "seasons"):
         status, _ = await quests.ask(ada, "PUT", f"/v1/admin/{kind}/demo/x", {"title": "X"})
@@ -372,7 +640,7 @@ async def test_database_has_the_same_table_of_transitions(
     add = "INSERT INTO quest_progress (slot_id, account_id, quest_id) VALUES ($1, $2, $3)"
     await quests.run(add, slot, ada, quest["quest_id"])
     owner = await asyncpg.connect(fresh_dsn)
-    for one, two in product(Status, Status):
+    for one, two in product(QuestStatus, QuestStatus):
         await owner.execute("SET session_replication_role = replica")  # no trigger
         await owner.execute("UPDATE quest_progress SET status = $1", one.value)
         await owner.execute("SET session_replication_role = origin")
@@ -384,7 +652,7 @@ async def test_database_has_the_same_table_of_transitions(
         else:
             assert is_listed, (one, two)
     await owner.close()
-    for status in set(Status) - {Status.LOCKED}:
+    for status in set(QuestStatus) - {QuestStatus.LOCKED}:
         begin = add.replace("quest_id)", "quest_id, status)").replace("$3)", "$3, $4)")
         with pytest.raises(asyncpg.CheckViolationError):
             await quests.run(begin, slot, ada, quest["quest_id"], status.value)

@@ -1,6 +1,6 @@
 """People with accounts, and saves on a port."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -11,14 +11,15 @@ from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.rls import RlsDatabase
 from persistence.saves.changes import ProgressStore
-from persistence.saves.schemas import SchemaStore
+from persistence.saves.schemas import SaveSchemaStore
 from persistence.saves.store import SaveStore
 from protocol.ids import PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
+from server.core.events import LocalEventBus
 from server.core.subscriptions import Subscriptions
 from server.domains.progression.saves.http import SaveRoutes
 from server.domains.progression.saves.schemas import SaveSchemaRegistry
-from server.domains.progression.saves.service import SaveService, SlotAccess
+from server.domains.progression.saves.service import Deletions, SaveService, SlotAccess
 from server.domains.progression.saves.settings import SavesSettings
 from server.domains.progression.saves.states import StateLimits
 from server.domains.progression.saves.streams import ProgressStreams
@@ -36,6 +37,8 @@ SETTINGS = SavesSettings(
     saves_writes_burst=10**6,
 )
 LIMITS = StateLimits(bytes_max=1 << 20, depth_max=32, mods_bytes_max=1024)
+
+NO_LISTENERS = LocalEventBus()
 
 
 @dataclass
@@ -132,11 +135,16 @@ async def by_user_id(token: str) -> Identity:
 
 
 def served_saves(
-    database: Database, rls: RlsDatabase, settings: SavesSettings = SETTINGS
+    database: Database,
+    rls: RlsDatabase,
+    settings: SavesSettings = SETTINGS,
+    *,
+    publish: Callable[[object], None] = NO_LISTENERS.publish,
+    deletions: Deletions | None = None,
 ) -> tuple[SaveService, SaveSchemaRegistry, SaveRoutes]:
     clock, changes = Clock(), ProgressStore(database)
-    schemas = SaveSchemaRegistry(SchemaStore(database), clock, LIMITS)
-    streams = ProgressStreams(Subscriptions(MemoryBroker()), changes)
+    schemas = SaveSchemaRegistry(SaveSchemaStore(database), clock, LIMITS)
+    streams = ProgressStreams(Subscriptions(MemoryBroker()), changes, publish)
     service = SaveService(
         store=SaveStore(database, rls, changes),
         schemas=schemas,
@@ -144,6 +152,7 @@ def served_saves(
         announce=streams.announce,
         clock=clock,
         limits=LIMITS,
+        deletions=deletions or Deletions(),
     )
     routes = SaveRoutes(
         service=service, schemas=schemas, settings=settings, clock=clock, saw=lambda _: None

@@ -9,9 +9,9 @@ import pytest
 from persistence.database import Database
 from persistence.rls import RlsDatabase
 from persistence.saves.changes import ProgressStore
-from playhall.errors import ClientError, Json, Refused
-from playhall.http import Http
-from playhall.saves import PENDING_MAX, OfflineSaves, Request, SaveQueue
+from playhall.errors import ClientError, Json, RequestRefused
+from playhall.http import HttpClient
+from playhall.saves import PENDING_MAX, OfflineSaves, SaveQueue, SaveRequest
 from protocol.ids import UserId, new_id
 from server.domains.progression.saves.service import SlotAccess
 from server.domains.progression.saves.settings import SavesSettings
@@ -40,10 +40,10 @@ class ServedSaves:
             self._who, method, f"/{self._slot_id}{path}", body, match=match
         )
         if answer.status >= 400:
-            raise Refused.of(answer.body)
+            raise RequestRefused.from_reply(answer.body)
         return answer.body
 
-    async def put(self, request: Request) -> Json:
+    async def put(self, request: SaveRequest) -> Json:
         return await self._ask("PUT", "", request.body, request.base)
 
     async def get(self) -> tuple[int, Json]:
@@ -62,7 +62,7 @@ class ServedSaves:
         body = {"conflict_id": conflict_id, "mutation_id": mutation_id}
         try:
             await self._ask("POST", "/undo", body, "*")
-        except Refused:
+        except RequestRefused:
             return False
         return True
 
@@ -112,13 +112,13 @@ async def test_devices_converge_on_a_real_server(roomy: Saves) -> None:
 
 
 @pytest.fixture
-async def http(roomy: Saves) -> AsyncIterator[Http]:
-    async with Http(str(roomy.http._base_url).rstrip("/")) as http:
+async def http(roomy: Saves) -> AsyncIterator[HttpClient]:
+    async with HttpClient(str(roomy.http._base_url).rstrip("/")) as http:
         yield http
 
 
 async def test_save_survives_the_program_and_is_sent_later(
-    roomy: Saves, http: Http, tmp_path: Path
+    roomy: Saves, http: HttpClient, tmp_path: Path
 ) -> None:
     ada = await roomy.person()
     file = tmp_path / "saves.json"
@@ -127,7 +127,7 @@ async def test_save_survives_the_program_and_is_sent_later(
     laptop = OfflineSaves(http, Account(ada), tmp_path / "other.json", device="laptop")
     assert await laptop.open(slot) == {"gold": 10}
 
-    async with Http("http://127.0.0.1:1") as nowhere:
+    async with HttpClient("http://127.0.0.1:1") as nowhere:
         away = OfflineSaves(nowhere, Account(ada), file, device="phone")
         away.write(slot, {"gold": 12})
         away.write(slot, {"gold": 13}, play_time_s=60)
@@ -139,13 +139,13 @@ async def test_save_survives_the_program_and_is_sent_later(
     assert later.state(slot) == {"gold": 13}
     assert await later.sync()
     assert later.state(slot) == await roomy.state(ada, slot) == {"gold": 18}
-    assert later.queue.waiting() == 0
+    assert later.queue.count_waiting() == 0
     assert await laptop.sync()
     assert laptop.state(slot) == {"gold": 18}
 
 
 async def test_conflicts_and_refusals_are_told_and_lose_nothing(
-    roomy: Saves, http: Http, tmp_path: Path
+    roomy: Saves, http: HttpClient, tmp_path: Path
 ) -> None:
     ada = await roomy.person()
     device = OfflineSaves(http, Account(ada), tmp_path / "saves.json")
@@ -166,34 +166,34 @@ async def test_conflicts_and_refusals_are_told_and_lose_nothing(
     await roomy.ask(ada, "DELETE", f"/{slot}")
     device.write(slot, {"name": "late"})
     assert await device.sync()
-    assert device.queue.slots() == []
+    assert device.queue.list_slots() == []
     assert device.queue.refused[-1].state == {"name": "late"}
 
     stranger = OfflineSaves(http, Account(UserId("nobody")), tmp_path / "saves.json")
     stranger._account.token = ""
-    with pytest.raises(Refused, match="bad_token"):
+    with pytest.raises(RequestRefused, match="bad_token"):
         await stranger.open(new_id())
 
 
 def test_queue_is_bounded_and_the_last_write_counts() -> None:
     queue = SaveQueue("phone")
-    queue.learn("s", 1, {})
-    first = queue.next("s")
+    queue.update_from_server("s", 1, {})
+    first = queue.next_request("s")
     assert first is None
     for n in range(3 * PENDING_MAX):
         queue.write("s", {"n": n})
-        queue.next("s")
-    assert queue.waiting("s") == PENDING_MAX
-    sent = queue.next("s")
+        queue.next_request("s")
+    assert queue.count_waiting("s") == PENDING_MAX
+    sent = queue.next_request("s")
     assert sent is not None
     assert (sent.base, sent.body["state"]) == (1, {"n": 0}), "what may have arrived stays"
     for n in range(PENDING_MAX):
-        request = queue.next("s")
+        request = queue.next_request("s")
         assert request is not None
-        queue.accepted(request, {"revision": n + 2, "current": n + 2})
-    assert queue.next("s") is None
+        queue.on_accepted(request, {"revision": n + 2, "current": n + 2})
+    assert queue.next_request("s") is None
     assert queue.state("s") == {"n": 3 * PENDING_MAX - 1}
-    queue.accepted(request, {"revision": 1, "current": 1})  # answered twice
+    queue.on_accepted(request, {"revision": 1, "current": 1})  # answered twice
 
     again = SaveQueue("phone")
     again.load(queue.to_json())

@@ -10,7 +10,7 @@ from backports import zstd
 
 from protocol.ids import UserId, new_id
 from protocol.saves import Save
-from server.domains.progression.saves.compatibility import StoredSaves
+from server.domains.progression.saves.compatibility import SaveCompatibilityChecker
 from server.domains.progression.saves.service import CONFLICTS_MAX
 from tests.integration.saves.conftest import Saves
 
@@ -426,6 +426,10 @@ async def test_open_conflicts_are_bounded(saves: Saves, ada: UserId) -> None:
     assert refused.said == (409, "too_many_save_conflicts")
     extended = await saves.write(ada, slot, 3, {"name": "longer"})
     assert extended.said == (409, "save_conflict")
+    first = await saves.ask(ada, "GET", f"/{slot}/conflicts?limit={CONFLICTS_MAX - 1}")
+    rest = await saves.ask(ada, "GET", f"/{slot}/conflicts?cursor={first['next']}")
+    listed = [each["conflict_id"] for page in (first, rest) for each in page["conflicts"]]
+    assert (len(set(listed)), len(listed), rest["next"]) == (CONFLICTS_MAX, CONFLICTS_MAX, None)
 
 
 # ------------------------------------------------------------------ revisions
@@ -597,6 +601,9 @@ async def test_schema_is_published_by_editors_once_and_in_order(saves: Saves, ad
     listed = await saves.ask(None, "GET", "/v1/save-schemas/demo")
     assert [each["version"] for each in listed["schemas"]] == [2, 1]
     assert listed["schemas"][1]["merge"] == RULES["merge"]
+    page = await saves.ask(None, "GET", "/v1/save-schemas/demo?limit=1")
+    rest = await saves.ask(None, "GET", f"/v1/save-schemas/demo?limit=1&cursor={page['next']}")
+    assert [*page["schemas"], *rest["schemas"]] == listed["schemas"]
     (act, _) = await saves.run("SELECT * FROM audit_log ORDER BY id")
     assert (act["action"], act["target"]) == ("save_schema", "demo 1")
 
@@ -637,10 +644,10 @@ async def test_it_is_found_which_saves_would_not_load(saves: Saves, ada: UserId)
     await saves.make(ada, {"money": 5})
     await saves.make(ada, {"cash": 5})
     await saves.make(ada, {"gold": 5}, schema_version=3)
-    found = StoredSaves(saves.store, saves.schemas)
+    found = SaveCompatibilityChecker(saves.store, saves.schemas)
 
     async def broken(title: str, oldest: int, newest: int) -> list[tuple[int, int]]:
-        classes = await found.not_loading(title, oldest=oldest, newest=newest)
+        classes = await found.find_unloadable(title, oldest=oldest, newest=newest)
         assert all(each.reason for each in classes)
         return [(each.schema_version, each.saves) for each in classes]
 

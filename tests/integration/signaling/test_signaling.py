@@ -12,8 +12,8 @@ from websockets.exceptions import ConnectionClosed
 
 from loadtest.measure import Meter
 from loadtest.scenarios.scenario import Shard
-from loadtest.scenarios.signaling import IN_ORDER, Signaling, SignalingPeer
-from playhall.http import Http
+from loadtest.scenarios.signaling import IN_ORDER, SignalingPeer, SignalingScenario
+from playhall.http import HttpClient
 from tests.faults.client_line import served
 from tests.fixtures.node import Node
 from tests.fixtures.postgres import Databases
@@ -173,14 +173,16 @@ async def test_load_test_says_so_when_peers_are_closed_for_sending_too_much(
     assert any("raise its PLAYHALL_PEER_MESSAGES_PER_S" in each for each in checked.examples)
 
 
-def load(node: Node) -> Signaling:
+def load(node: Node) -> SignalingScenario:
     shard = Shard(node.url)
-    return Signaling(shard, pairs=3, window=2, payload_bytes=50, duration_s=0.5, ramp_up_s=0.1)
+    return SignalingScenario(
+        shard, pairs=3, window=2, payload_bytes=50, duration_s=0.5, ramp_up_s=0.1
+    )
 
 
 @pytest.mark.parametrize(("src", "number"), [("other", 0), ("me-b", 1)])
 async def test_load_test_finds_a_message_that_is_not_in_its_place(src: str, number: int) -> None:
-    async with Http("http://nowhere.invalid") as http:
+    async with HttpClient("http://nowhere.invalid") as http:
         peer_client = SignalingPeer(
             "me-a", "me-b", Meter(http, on_progress=lambda _: None, asks=False), "", pause_s=0
         )

@@ -153,19 +153,19 @@ async def test_nobody_decides_for_another_or_changes_what_was_decided(node: Node
         " VALUES ($1, 'sharing', true, 'gpc')"
     )
     with pytest.raises(Forbidden):
-        async with rls.of(as_eve) as connection:
+        async with rls.as_user(as_eve) as connection:
             await connection.execute(insert, ann.user_id)
     with pytest.raises(Forbidden):
-        async with rls.of(as_eve) as connection:
+        async with rls.as_user(as_eve) as connection:
             await connection.execute(forged, eve.user_id)
-    async with rls.of(as_eve) as connection:
+    async with rls.as_user(as_eve) as connection:
         assert await connection.fetch("SELECT FROM consents") == []
         await connection.execute(insert, eve.user_id)
     for table in ("events", "dead_letters", "forwards", "types", "schemas", "targets"):
         with pytest.raises(Forbidden):
-            async with rls.of(as_eve) as connection:
+            async with rls.as_user(as_eve) as connection:
                 await connection.fetch(f"SELECT FROM telemetry_{table}")
     with pytest.raises(Forbidden):
-        async with rls.of(as_eve) as connection:
+        async with rls.as_user(as_eve) as connection:
             await connection.execute("UPDATE consents SET is_granted = true")
     assert len(await node.stored(ann)) == 1

@@ -30,11 +30,13 @@ def _named(day: date) -> str:
 
 
 async def _maintain(node: Node) -> None:
-    """Do what the job of the domain does, once."""
+    """Do what the job of the domain does, and what retention does, once."""
     [domain] = [each for each in node.app.domains if each.name == "telemetry"]
     [job] = [each for each in domain.jobs if each.name == "telemetry maintenance"]
     assert isinstance(job, Job)
-    await job.run.__self__.look()  # type: ignore[attr-defined]
+    await job.run.__self__.run_once()  # type: ignore[attr-defined]
+    for sweep in node.app.retention.sweeps:
+        await node.app.retention.clear(sweep)
 
 
 async def test_partitions_are_made_ahead_secured_and_dropped_when_they_are_over(

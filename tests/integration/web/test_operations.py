@@ -63,8 +63,8 @@ async def test_metrics_are_read_when_scraped(client: aiohttp.ClientSession, site
     first = await _metrics(client)
     assert first["playhall_connections"] == 3
     assert first["playhall_bytes_out_total"] == 8
-    site.log.batch(40, 0.003)
-    site.log.batch(2, 9.0)
+    site.log.count_batch(40, 0.003)
+    site.log.count_batch(2, 9.0)
     site.refusals = {("http", "rate_limited"): 3}
     second = await _metrics(client)
     assert second["playhall_events_committed_total"] == 42

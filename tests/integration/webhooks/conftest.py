@@ -8,14 +8,14 @@ import aiohttp
 import pytest
 
 from persistence.database import Database
-from persistence.event_outbox import EventOutbox, append
-from persistence.sealing import Seal, SecretKey
+from persistence.event_outbox import EventOutbox, append_durable_event
+from persistence.sealing import Seal, SealingKey
 from persistence.webhooks.store import WebhookStore
 from protocol.domain_events import DURABLE_EVENTS, DurableEvent, UserErased
 from protocol.errors import BadToken
 from protocol.ids import PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
-from server.core.event_delivery import DurableListener, EventDeliverer
+from server.core.event_delivery import DurableListener, OutboxDeliverer
 from server.core.tasks import Tasks
 from server.domains.integrations.webhooks.http import WebhookRoutes
 from server.domains.integrations.webhooks.jobs import WebhookDeliverer
@@ -37,7 +37,7 @@ class Hall:
 
     def __init__(self, database: Database, tasks: Tasks, *, may_be_private: bool) -> None:
         self.database = database
-        self.seal = Seal(lambda: [SecretKey("test", bytes(range(32)))])
+        self.seal = Seal(lambda: [SealingKey("test", bytes(range(32)))])
         self.store = WebhookStore(database)
         self.deliverer = WebhookDeliverer(
             store=self.store,
@@ -45,17 +45,15 @@ class Hall:
             clock=Clock(),
             tasks=tasks,
             may_be_private=may_be_private,
-            kept_s=86_400,
         )
         self.routes = WebhookRoutes(
             WebhookService(store=self.store, seal=self.seal, may_be_private=may_be_private)
         )
         handlers = dict.fromkeys(DURABLE_EVENTS.values(), self.deliverer.queue)
-        self.events = EventDeliverer(
+        self.events = OutboxDeliverer(
             EventOutbox(database),
             (DurableListener("webhooks", handlers),),
             now=Clock().monotonic,
-            kept_s=86_400,
         )
         self.may_be_private = may_be_private
         self.web: aiohttp.ClientSession
@@ -77,7 +75,7 @@ class Hall:
         """Let an event happen, and queue it."""
         event = event or UserErased(user_id=UserId(new_id()))
         async with self.database.transaction() as connection:
-            await append(connection, event)
+            await append_durable_event(connection, event)
         await self.events.poll()
         return event
 

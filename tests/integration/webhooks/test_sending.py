@@ -10,8 +10,8 @@ from contextlib import suppress
 import asyncpg
 import pytest
 
-from persistence.sealing import Seal, SecretKey
-from persistence.webhooks.store import Failure
+from persistence.sealing import Seal, SealingKey
+from persistence.webhooks.store import DeliveryFailure
 from protocol.domain_events import EpochSettled, UserCreated, UserErased
 from protocol.ids import EpochId, UserId, new_id
 from server.domains.integrations.webhooks import jobs, rules, sender, service
@@ -192,7 +192,7 @@ async def test_what_a_dead_node_was_sending_is_sent_by_another(
 ) -> None:
     await hall.add(receiver.url)
     await hall.happen()
-    taken = await hall.store.claim(busy=[], limit_each=8, limit=8, lease_s=jobs.LEASE_S)
+    taken = await hall.store.claim_due(busy=[], limit_each=8, limit=8, lease_s=jobs.LEASE_S)
     await hall.send()
     assert (len(taken), receiver.received) == (1, [])
     await hall.pass_time()  # its lease is over
@@ -204,7 +204,7 @@ async def test_secret_that_nothing_opens_is_said_and_another_helps(
     hall: Hall, receiver: Receiver
 ) -> None:
     endpoint_id, _ = await hall.add(receiver.url)
-    other = Seal(lambda: [SecretKey("other", b"x" * 32)])
+    other = Seal(lambda: [SealingKey("other", b"x" * 32)])
     sealed = other.seal(b"k", about=service.secret_context(endpoint_id))
     await hall.run("UPDATE webhook_endpoints SET secret = $1", sealed)
     await hall.happen()
@@ -220,11 +220,11 @@ async def test_secret_that_nothing_opens_is_said_and_another_helps(
 async def test_secrets_are_sealed_and_sealed_anew(hall: Hall, receiver: Receiver) -> None:
     endpoint_id, old = await hall.add(receiver.url)
     await hall.ask("POST", f"/{endpoint_id}/secret")
-    keys = [SecretKey("newest", b"n" * 32), SecretKey("test", bytes(range(32)))]
+    keys = [SealingKey("newest", b"n" * 32), SealingKey("test", bytes(range(32)))]
     newer = Seal(lambda: keys)
     assert await service.reseal_secrets(hall.store, newer) == 1
     assert await service.reseal_secrets(hall.store, newer) == 0
-    [stored] = await hall.store.webhooks()
+    [stored] = await hall.store.list_webhooks()
     about = service.secret_context(endpoint_id)
     assert stored.previous_secret is not None
     assert rules.format_secret(newer.open(stored.previous_secret, about=about)) == old
@@ -240,10 +240,10 @@ async def test_old_deliveries_go_unless_they_are_still_tried(
         await hall.happen()
         await hall.send()
     await hall.run("UPDATE webhook_deliveries SET created_at = now() - interval '2 days'")
-    await hall.deliverer.maintain()
+    assert await hall.store.delete_old_deliveries(86_400, limit=9) == 1
     assert [one["state"] for one in await hall.deliveries(endpoint_id)] == ["pending"]
     await hall.ask("PATCH", f"/{endpoint_id}", enabled=False)
-    await hall.deliverer.maintain()
+    assert await hall.store.delete_old_deliveries(86_400, limit=9) == 1
     assert await hall.deliveries(endpoint_id) == []
 
 
@@ -347,7 +347,7 @@ async def test_odd_answer_is_a_success_or_a_failure_and_nothing_else(
     async with server, WebhookSender.opened(may_be_private=True) as opened:
         sent = await opened.send(f"http://127.0.0.1:{port}/", b"{}", {})
     if outcome is None:
-        assert isinstance(sent, Failure)
+        assert isinstance(sent, DeliveryFailure)
         assert sent.status is None
         assert sent.error
     else:
@@ -362,7 +362,7 @@ async def test_certificate_that_nobody_vouches_for_is_refused(tls_server: ssl.SS
     port = server.sockets[0].getsockname()[1]
     async with server, WebhookSender.opened(may_be_private=True) as opened:
         failure = await opened.send(f"https://localhost:{port}/", b"{}", {})
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, DeliveryFailure)
     assert "CERTIFICATE_VERIFY_FAILED" in failure.error
 
 
@@ -370,7 +370,7 @@ async def test_certificate_that_nobody_vouches_for_is_refused(tls_server: ssl.SS
 async def test_name_that_leads_nowhere_is_a_failure(host: str) -> None:
     async with WebhookSender.opened(may_be_private=False) as opened:
         failure = await opened.send(f"https://{host}/", b"{}", {})
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, DeliveryFailure)
     assert (failure.status, failure.is_gone) == (None, False)
 
 

@@ -10,7 +10,7 @@ from server.domains.people.accounts.refresh_tokens import (
     REPEAT_S,
     RefreshVerdict,
     derive_successor,
-    judge_unspendable,
+    find_refresh_error,
     token_hash,
 )
 
@@ -55,7 +55,7 @@ def test_numbers_spread_over_names() -> None:
 def test_verdict_on_a_token_that_comes_back(
     used_at: datetime | None, is_ended: bool, is_successor_used: bool, verdict: RefreshVerdict
 ) -> None:
-    found = judge_unspendable(
+    found = find_refresh_error(
         used_at=used_at,
         is_ended=is_ended,
         is_successor_used=is_successor_used,

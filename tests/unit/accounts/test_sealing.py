@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from persistence.errors import StartRefused
-from persistence.sealing import Seal, SecretKey, Unsealable, parse_keys, seal_of
+from persistence.sealing import Seal, SealingKey, Unsealable, make_seal, parse_keys
 
-OLD, NEW = SecretKey.make(), SecretKey.make()
+OLD, NEW = SealingKey.generate(), SealingKey.generate()
 
 
-def _seal(*keys: SecretKey) -> Seal:
+def _seal(*keys: SealingKey) -> Seal:
     return Seal(lambda: keys)
 
 
@@ -53,18 +53,19 @@ def test_old_key_still_opens_and_the_new_one_seals() -> None:
 
 
 def test_index_is_found_after_a_key_was_added() -> None:
-    (stored,) = _seal(OLD).indexes("ann@example.org", about="email")
-    assert stored in _seal(NEW, OLD).indexes("ann@example.org", about="email")
-    assert stored not in _seal(OLD).indexes("ann@example.org", about="discord")
-    assert stored not in _seal(NEW).indexes("ann@example.org", about="email")
+    (stored,) = _seal(OLD).blind_indexes("ann@example.org", about="email")
+    assert stored in _seal(NEW, OLD).blind_indexes("ann@example.org", about="email")
+    assert stored not in _seal(OLD).blind_indexes("ann@example.org", about="discord")
+    assert stored not in _seal(NEW).blind_indexes("ann@example.org", about="email")
 
 
 def test_keys_of_the_configuration_are_read_newest_first() -> None:
-    assert parse_keys(f"{NEW.text}, {OLD.text}") == [NEW, OLD]
+    assert parse_keys(f"{NEW.to_setting}, {OLD.to_setting}") == [NEW, OLD]
 
 
 @pytest.mark.parametrize(
-    "text", ["", "k", "k:", "k:AAAA", f":{'A' * 43}=", "k:%%%", f"{OLD.text},{OLD.text}"]
+    "text",
+    ["", "k", "k:", "k:AAAA", f":{'A' * 43}=", "k:%%%", f"{OLD.to_setting},{OLD.to_setting}"],
 )
 def test_unusable_keys_are_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(StartRefused, match="PLAYHALL_SECRET_KEYS"):
@@ -73,12 +74,12 @@ def test_unusable_keys_are_refused_with_a_sentence(text: str) -> None:
 
 def test_key_file_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     file = tmp_path / "secret.key"
-    sealed = seal_of("", key_file=file, may_make=True).seal(b"x", about="y")
+    sealed = make_seal("", key_file=file, may_make=True).seal(b"x", about="y")
     assert file.stat().st_mode & 0o777 == 0o600
-    assert seal_of("", key_file=file, may_make=False).open(sealed, about="y") == b"x"
+    assert make_seal("", key_file=file, may_make=False).open(sealed, about="y") == b"x"
     assert list(tmp_path.iterdir()) == [file]
 
 
 def test_database_of_ones_own_needs_keys_of_ones_own(tmp_path: Path) -> None:
     with pytest.raises(StartRefused, match="set it to what `playhall keys new` prints"):
-        seal_of("", key_file=tmp_path / "secret.key", may_make=False).require_keys()
+        make_seal("", key_file=tmp_path / "secret.key", may_make=False).require_keys()

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 import orjson
 
-from persistence.eventlog.hashchain import canonical, genesis, link
-from persistence.eventlog.writer import Row
+from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_hash
+from persistence.eventlog.writer import EventRow
 from protocol.ids import GameId
 from server.gamekit.contract import Event
-from server.ops.audit.evidence import Evidence
+from server.ops.audit.evidence import GameEvidence
 from server.ops.audit.findings import Finding
-from server.ops.audit.verify import verify
+from server.ops.audit.verify import verify_game
 from server.rulesets import find_rulesets
 from tests.contract.playout import Playout, written
 
@@ -32,19 +32,19 @@ def copied(log: Sequence[Event]) -> list[Event]:
     return [Event(kind, payload) for kind, payload in orjson.loads(written(log))]
 
 
-def chained(log: Sequence[Event]) -> list[Row]:
+def chained(log: Sequence[Event]) -> list[EventRow]:
     """Store events with the hashes that they should have."""
-    rows, last = [], genesis(GAME)
+    rows, last = [], genesis_hash(GAME)
     for index, event in enumerate(log):
-        payload = canonical(event.payload)
-        last = link(last, index, event.type, payload)
-        rows.append(Row(index, event.type, payload, AT, last))
+        payload = canonical_json(event.payload)
+        last = link_hash(last, index, event.type, payload)
+        rows.append(EventRow(index, event.type, payload, AT, last))
     return rows
 
 
-def findings(rows: Sequence[Row]) -> dict[str, Finding]:
+def findings(rows: Sequence[EventRow]) -> dict[str, Finding]:
     """Verify a log that stands alone."""
-    report = verify(Evidence(GAME, rows), RULESETS)
+    report = verify_game(GameEvidence(GAME, rows), RULESETS)
     return {finding.check: finding for finding in report.findings}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from server.gamekit.contract import Event, Ruleset
-from server.gamekit.table import CMD, INVALID_ACTION, Player, invalid_action_event
+from server.gamekit.table import CMD, INVALID_ACTION, SeatedPlayer, invalid_action_event
 from tests.contract.playout import Playout
 from tests.unit.audit.forgery import RULESETS, chained, copied, el_dorado, findings, forged
 
@@ -133,7 +133,7 @@ def person_and_bot() -> Playout:
     """A table where seat 0 is a person: what they do bears the number of their command."""
     playout = el_dorado("random", "random")
     first, second = playout.origin.players
-    playout.origin = playout.origin._replace(players=(Player(first.player_id), second))
+    playout.origin = playout.origin._replace(players=(SeatedPlayer(first.player_id), second))
     playout.fold = type(playout.fold)(playout.origin)
     return playout.start()
 

@@ -2,14 +2,14 @@
 
 from datetime import UTC, datetime
 
-from persistence.audit.store import Lifetime
-from server.ops.audit.rebuild import ColumnDifference, differences, with_game
+from persistence.audit.store import LifetimeStats
+from server.ops.audit.rebuild import ColumnDifference, list_column_differences, with_game
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 
 
-def counted(*games: tuple[int, bool]) -> Lifetime:
-    lifetime = Lifetime()
+def counted(*games: tuple[int, bool]) -> LifetimeStats:
+    lifetime = LifetimeStats()
     for score, is_winner in games:
         lifetime = with_game(lifetime, score=score, tricks_won=2, is_winner=is_winner, at=AT)
     return lifetime
@@ -34,12 +34,14 @@ def test_games_wins_tricks_and_time_add_up() -> None:
 
 def test_differences_name_the_column_and_both_values() -> None:
     stats = counted((3, True))
-    assert differences(stats, stats) == []
-    assert differences(stats._replace(games_won=9), stats) == [ColumnDifference("games_won", 9, 1)]
+    assert list_column_differences(stats, stats) == []
+    assert list_column_differences(stats._replace(games_won=9), stats) == [
+        ColumnDifference("games_won", 9, 1)
+    ]
 
 
 def test_missing_row_differs_in_all_that_was_counted() -> None:
-    assert {d.column for d in differences(None, counted((3, True)))} >= {
+    assert {d.column for d in list_column_differences(None, counted((3, True)))} >= {
         "games_played",
         "games_won",
     }

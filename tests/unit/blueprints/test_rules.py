@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from persistence.blueprints.store import Word
+from persistence.blueprints.store import SearchWord
 from protocol.blueprints import DATA_BYTES_MAX, NewBlueprint
 from protocol.codec import validate
 from protocol.errors import InvalidField
 from protocol.ids import UserId, new_id
 from protocol.limits import JSON_DEPTH_MAX
 from server.domains.content.blueprints.model import NameRule
-from server.domains.content.blueprints.rules import new_blueprint, search_words
+from server.domains.content.blueprints.rules import draft_blueprint, search_words
 
 OWNER = UserId(new_id())
 NAMING = NameRule("Write it like this: MORDIG10", 10)
@@ -26,7 +26,7 @@ def _nested(levels: int) -> dict[str, Any]:
 
 def _refusal(**fields: Any) -> InvalidField:
     with pytest.raises(InvalidField) as refused:
-        new_blueprint(
+        draft_blueprint(
             validate(NewBlueprint, {"name": "MORDIG10", "data": {}, **fields}), OWNER, NAMING
         )
     return refused.value
@@ -35,7 +35,7 @@ def _refusal(**fields: Any) -> InvalidField:
 @pytest.mark.parametrize("capacity", [100, 109, 100.5])
 def test_capacity_over_ten_is_the_version(capacity: float) -> None:
     new = validate(NewBlueprint, {"name": "MORDIG10", "data": {"capacity": capacity}})
-    assert new_blueprint(new, OWNER, NAMING).version == 10
+    assert draft_blueprint(new, OWNER, NAMING).version == 10
 
 
 @pytest.mark.parametrize("capacity", [99, 110, -100, "100", True, [100]])
@@ -48,8 +48,8 @@ def test_capacity_of_another_version_is_refused(capacity: object) -> None:
 def test_capacity_is_divided_by_what_is_set() -> None:
     new = validate(NewBlueprint, {"name": "MORDIG10", "data": {"capacity": 29}})
     with pytest.raises(InvalidField, match="divided by 3 it must be 10"):
-        new_blueprint(new, OWNER, NAMING._replace(capacity_per_version=3))
-    assert new_blueprint(new, OWNER, NAMING._replace(capacity_per_version=0)).version == 10
+        draft_blueprint(new, OWNER, NAMING._replace(capacity_per_version=3))
+    assert draft_blueprint(new, OWNER, NAMING._replace(capacity_per_version=0)).version == 10
 
 
 def test_version_other_than_in_the_name_is_refused() -> None:
@@ -60,7 +60,7 @@ def test_version_other_than_in_the_name_is_refused() -> None:
 def test_data_may_be_as_deep_and_as_large_as_is_said_and_no_more() -> None:
     deepest, most = _nested(JSON_DEPTH_MAX), {"d": "x" * (DATA_BYTES_MAX - 8)}
     for data in (deepest, most):
-        assert new_blueprint(
+        assert draft_blueprint(
             validate(NewBlueprint, {"name": "MORDIG10", "data": data}), OWNER, NAMING
         )
     assert str(JSON_DEPTH_MAX) in _refusal(data=_nested(JSON_DEPTH_MAX + 1)).message
@@ -78,10 +78,13 @@ def test_data_that_no_database_can_hold_is_refused(data: dict[str, Any]) -> None
         ("", None),
         ("  ", None),
         ("!?", []),
-        ("Mor-Dig10 deep_blue", [Word("mordig10", ("mor", "dig10")), Word("deep"), Word("blue")]),
-        ("- low-cost-", [Word("lowcost", ("low", "cost"))]),
-        ("Straße", [Word("straße")]),
+        (
+            "Mor-Dig10 deep_blue",
+            [SearchWord("mordig10", ("mor", "dig10")), SearchWord("deep"), SearchWord("blue")],
+        ),
+        ("- low-cost-", [SearchWord("lowcost", ("low", "cost"))]),
+        ("Straße", [SearchWord("straße")]),
     ],
 )
-def test_words_are_taken_apart(typed: str, words: list[Word] | None) -> None:
+def test_words_are_taken_apart(typed: str, words: list[SearchWord] | None) -> None:
     assert search_words(typed) == words

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import JsonValue
 
-from persistence.blockchain.store import Block, Contract, Header
+from persistence.blockchain.store import Block, BlockHeader, Contract
 from server.domains.compete.blockchain.decoding import (
     TRANSFER,
     TransferLog,
@@ -82,7 +82,7 @@ def test_log_that_is_no_object_is_refused() -> None:
 
 def test_block_is_read() -> None:
     found = parse_header({"number": "0x10", "hash": HASH, "timestamp": "0x69200000"})
-    assert found == Header(Block(16, HASH), datetime(2025, 11, 21, 6, 0, 32, tzinfo=UTC))
+    assert found == BlockHeader(Block(16, HASH), datetime(2025, 11, 21, 6, 0, 32, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("timestamp", ["0x7fffffffffffffff", "soon", None, 7])

@@ -3,20 +3,20 @@
 from prometheus_client import CollectorRegistry, generate_latest
 
 from persistence.blockchain.store import Contract
-from server.domains.compete.blockchain.metrics import ChainCollector, ContractMetrics
+from server.domains.compete.blockchain.metrics import ChainCollector, ContractReadMetrics
 
 CONTRACT = Contract(1, "0x" + "a" * 40)
 LABEL = f'{{contract="1:{CONTRACT.address}"}}'
 
 
-def scrape(metrics: ContractMetrics) -> list[str]:
+def scrape(metrics: ContractReadMetrics) -> list[str]:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(ChainCollector({CONTRACT: metrics}, lambda: 130.0))
     return generate_latest(registry).decode().splitlines()
 
 
 def test_every_number_is_shown_with_its_contract() -> None:
-    metrics = ContractMetrics(transfers=7, taken_back=1, reorganisations=2, corrections=3)
+    metrics = ContractReadMetrics(transfers=7, taken_back=1, reorganisations=2, corrections=3)
     metrics.blocks_behind = 9
     metrics.note_success(100.0)
     metrics.count_failure()
@@ -31,4 +31,4 @@ def test_every_number_is_shown_with_its_contract() -> None:
 
 
 def test_contract_that_was_never_read_has_no_end_of_age() -> None:
-    assert f"playhall_chain_success_age_seconds{LABEL} +Inf" in scrape(ContractMetrics())
+    assert f"playhall_chain_success_age_seconds{LABEL} +Inf" in scrape(ContractReadMetrics())

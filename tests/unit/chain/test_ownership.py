@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persistence.blockchain.store import NOBODY, Change, Period
-from server.domains.compete.blockchain.rules import ownership_periods
+from persistence.blockchain.store import NOBODY, OwnerChange, OwnershipPeriod
+from server.domains.compete.blockchain.rules import build_ownership_periods
 
 ADA, BOB = "0x" + "a" * 40, "0x" + "b" * 40
 SECONDS = 12
@@ -16,8 +16,8 @@ def at(second: int) -> datetime:
     return datetime.fromtimestamp(second, UTC)
 
 
-def change(second: int, owner: str) -> Change:
-    return Change(at(second), owner)
+def change(second: int, owner: str) -> OwnerChange:
+    return OwnerChange(at(second), owner)
 
 
 changes = st.builds(change, st.integers(0, SECONDS), st.sampled_from([ADA, BOB, NOBODY]))
@@ -25,7 +25,7 @@ chains = st.lists(changes, max_size=8).map(lambda drawn: sorted(drawn, key=lambd
 corrected = st.lists(changes, max_size=4, unique_by=lambda c: c.at)
 
 
-def owner_at(history: list[Period], moment: datetime) -> str:
+def owner_at(history: list[OwnershipPeriod], moment: datetime) -> str:
     found = [p.owner for p in history if p.since <= moment and (not p.until or moment < p.until)]
     assert len(found) <= 1, "two at once"
     return found[0] if found else NOBODY
@@ -33,9 +33,9 @@ def owner_at(history: list[Period], moment: datetime) -> str:
 
 @given(chains, corrected)
 def test_history_says_at_every_second_what_was_recorded_last(
-    transfers: list[Change], corrections: list[Change]
+    transfers: list[OwnerChange], corrections: list[OwnerChange]
 ) -> None:
-    history = ownership_periods(transfers, corrections)
+    history = build_ownership_periods(transfers, corrections)
     for moment in map(at, range(SECONDS + 2)):
         expected, since = NOBODY, at(-1)
         for change in transfers:
@@ -49,9 +49,9 @@ def test_history_says_at_every_second_what_was_recorded_last(
 
 @given(chains, corrected)
 def test_history_is_what_the_tables_take(
-    transfers: list[Change], corrections: list[Change]
+    transfers: list[OwnerChange], corrections: list[OwnerChange]
 ) -> None:
-    history = ownership_periods(transfers, corrections)
+    history = build_ownership_periods(transfers, corrections)
     assert len({period.since for period in history}) == len(history)
     assert [period for period in history if period.until is None] in ([], history[-1:])
     assert all(period.until is None or period.until >= period.since for period in history)
@@ -62,23 +62,23 @@ def test_history_is_what_the_tables_take(
 
 @given(chains, corrected)
 def test_transfers_make_no_period_without_length(
-    transfers: list[Change], corrections: list[Change]
+    transfers: list[OwnerChange], corrections: list[OwnerChange]
 ) -> None:
-    found = [p for p in ownership_periods(transfers, corrections) if p.source == "onchain"]
+    found = [p for p in build_ownership_periods(transfers, corrections) if p.source == "onchain"]
     assert all(period.owner != NOBODY and period.since != period.until for period in found)
 
 
 def test_correction_wins_over_a_transfer_of_the_same_second() -> None:
-    history = ownership_periods([change(1, ADA), change(5, BOB)], [change(5, ADA)])
+    history = build_ownership_periods([change(1, ADA), change(5, BOB)], [change(5, ADA)])
     assert history == [
-        Period(ADA, "onchain", at(1), at(5)),
-        Period(ADA, "admin_correction", at(5), None),
+        OwnershipPeriod(ADA, "onchain", at(1), at(5)),
+        OwnershipPeriod(ADA, "admin_correction", at(5), None),
     ]
 
 
 def test_transfer_to_who_has_it_by_a_correction_changes_nothing() -> None:
-    history = ownership_periods([change(1, ADA), change(9, BOB)], [change(5, BOB)])
+    history = build_ownership_periods([change(1, ADA), change(9, BOB)], [change(5, BOB)])
     assert history == [
-        Period(ADA, "onchain", at(1), at(5)),
-        Period(BOB, "admin_correction", at(5), None),
+        OwnershipPeriod(ADA, "onchain", at(1), at(5)),
+        OwnershipPeriod(BOB, "admin_correction", at(5), None),
     ]

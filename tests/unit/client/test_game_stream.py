@@ -1,8 +1,8 @@
 import pytest
 
-from playhall.errors import Lost, OutOfOrder
-from playhall.game import GameStream, Moves
-from playhall.transport import Closed
+from playhall.errors import ConnectionLost, EventOutOfOrder
+from playhall.game import GameStream, MoveQueue
+from playhall.transport import WebsocketClosed
 
 
 class Harness:
@@ -10,7 +10,7 @@ class Harness:
 
     def __init__(self):
         self.taken, self.failures, self.done = [], [], []
-        self.moves = Moves(lambda *_: None, lambda _, action: action())
+        self.moves = MoveQueue(lambda *_: None, lambda _, action: action())
         self.stream = GameStream(
             "game",
             self.moves,
@@ -18,11 +18,11 @@ class Harness:
             on_failure=self.failures.append,
         )
         self.stream.seat = 1
-        self.moves.connected(0)
+        self.moves.on_connected(0)
 
     def take(self, index, kind="said", **payload):
         message = {"event_index": index, "event": kind, "payload": payload, "at": ""}
-        self.stream.take(message)
+        self.stream.handle_event(message)
 
 
 @pytest.fixture
@@ -52,15 +52,15 @@ def test_gap_or_repeat_ends_the_stream(harness, indexes, taken, word):
         harness.take(index)
 
     (failure,) = harness.failures
-    assert isinstance(failure, OutOfOrder)
+    assert isinstance(failure, EventOutOfOrder)
     assert word in str(failure)
     assert harness.taken == taken
 
 
 def test_failure_is_the_answer_to_moves_under_way(harness):
-    harness.moves.make({}, lambda reply, _: harness.done.append(reply))
-    harness.stream.fail(Lost("gone"))
-    harness.stream.fail(Lost("again"))
+    harness.moves.send_move({}, lambda reply, _: harness.done.append(reply))
+    harness.stream.fail(ConnectionLost("gone"))
+    harness.stream.fail(ConnectionLost("again"))
 
     assert [str(error) for error in harness.done + harness.failures] == ["gone", "gone"]
 
@@ -77,7 +77,7 @@ def test_paused_stream_drops_what_comes(harness):
 
 
 def test_own_command_in_the_log_is_noted_and_others_are_not(harness):
-    harness.moves.make({}, lambda *_: None)
+    harness.moves.send_move({}, lambda *_: None)
     harness.take(0, _cmd=[0, 1])
     assert harness.moves.under_way[0].logged is None
     harness.take(1, _cmd=[1, 1])
@@ -85,7 +85,7 @@ def test_own_command_in_the_log_is_noted_and_others_are_not(harness):
 
 
 def test_own_refused_move_in_the_log_is_noted_as_a_refusal(harness):
-    harness.moves.make({}, lambda *_: None)
+    harness.moves.send_move({}, lambda *_: None)
     harness.take(0, "invalid_action", _cmd=[1, 1], code="must_follow_suit", message="You hold one.")
 
     logged = harness.moves.under_way[0].logged
@@ -101,4 +101,4 @@ def test_own_refused_move_in_the_log_is_noted_as_a_refusal(harness):
     [(1006, True), (1001, True), (4000, True), (4002, False), (4099, True), (4100, False)],
 )
 def test_close_codes_say_whether_to_come_back(code, retry):
-    assert Closed(code, "").retry is retry
+    assert WebsocketClosed(code, "").retry is retry

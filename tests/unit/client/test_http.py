@@ -7,8 +7,8 @@ from itertools import chain, repeat
 
 import pytest
 
-from playhall import Refused, Unreachable, http
-from playhall.http import Http, full_jitter_s
+from playhall import RequestRefused, ServerUnreachable, http
+from playhall.http import HttpClient, full_jitter_pause_s
 
 OK = b"HTTP/1.1 200 OK\r\n"
 EMPTY = OK + b"Content-Length: 2\r\n\r\n{}"
@@ -41,12 +41,12 @@ class Server:
 
 
 @asynccontextmanager
-async def answering(*responses: bytes | None) -> AsyncIterator[tuple[Server, Http]]:
+async def answering(*responses: bytes | None) -> AsyncIterator[tuple[Server, HttpClient]]:
     server = Server(list(responses))
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     async with listening:
         server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-        async with Http(server.url) as client:
+        async with HttpClient(server.url) as client:
             yield server, client
 
 
@@ -95,7 +95,7 @@ async def test_body_without_a_length_goes_on_to_the_end_of_the_connection() -> N
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with (
         listening,
-        Http(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}") as client,
+        HttpClient(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}") as client,
     ):
         assert await client.get("/") == {"a": 1}
 
@@ -110,7 +110,7 @@ async def test_read_on_a_connection_that_was_just_closed_is_sent_again() -> None
 async def test_write_on_a_connection_that_was_just_closed_is_not_sent_again() -> None:
     async with answering(EMPTY, None, EMPTY) as (server, client):
         await client.get("/1")
-        with pytest.raises(Unreachable):
+        with pytest.raises(ServerUnreachable):
             await client.post("/2", {})
     assert len(server.requests) == 2
 
@@ -146,14 +146,14 @@ async def test_what_is_no_http_is_unreachable(
 ) -> None:
     monkeypatch.setattr(http, "TIMEOUT_S", 0.5)
     async with answering(response) as (_, client):
-        with pytest.raises(Unreachable, match=r"127\.0\.0\.1"):
+        with pytest.raises(ServerUnreachable, match=r"127\.0\.0\.1"):
             await client.get("/")
 
 
 async def test_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "TIMEOUT_S", 0.05)
     async with answering(b"HTTP/1.1 ") as (_, client):
-        with pytest.raises(Unreachable, match="in time"):
+        with pytest.raises(ServerUnreachable, match="in time"):
             await client.get("/")
 
 
@@ -170,7 +170,7 @@ async def test_error_is_raised_with_its_code_and_the_connection_stays() -> None:
     body = b'{"code":"rate_limited","message":"Slowly.","retry":true}'
     refusal = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     async with answering(refusal, EMPTY) as (server, client):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RequestRefused) as refused:
             await client.get("/")
         await client.get("/")
     assert (refused.value.code, refused.value.retry) == ("rate_limited", True)
@@ -202,7 +202,7 @@ async def test_token_cannot_begin_another_header() -> None:
 
 @pytest.mark.parametrize("prefix", ["", "/hall", "/hall/"])
 async def test_server_behind_a_prefix_is_asked_there(prefix: str) -> None:
-    async with answering(EMPTY) as (server, _), Http(server.url + prefix) as client:
+    async with answering(EMPTY) as (server, _), HttpClient(server.url + prefix) as client:
         await client.get("/v1/status")
         assert client.socket_url.endswith(prefix.rstrip("/") + "/ws")
     assert server.requests[0].startswith(f"GET {prefix.rstrip('/')}/v1/status ".encode())
@@ -210,13 +210,13 @@ async def test_server_behind_a_prefix_is_asked_there(prefix: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://a..b", "ftp://a", "http://a:0"])
 def test_address_that_no_server_can_have_is_refused(url: str) -> None:
-    with pytest.raises(Unreachable, match="not a server address"):
-        Http(url)
+    with pytest.raises(ServerUnreachable, match="not a server address"):
+        HttpClient(url)
 
 
 @pytest.mark.parametrize("attempt", [0, 3, 8, 1000])
 def test_pauses_start_at_nothing_and_have_a_cap(attempt: int) -> None:
-    pauses = [full_jitter_s(attempt, base_s=0.1, cap_s=5) for _ in range(500)]
+    pauses = [full_jitter_pause_s(attempt, base_s=0.1, cap_s=5) for _ in range(500)]
     top = min(5.0, 0.1 * 2 ** min(attempt, 30))
     assert 0 <= min(pauses) < top / 10
     assert top * 0.9 < max(pauses) <= top

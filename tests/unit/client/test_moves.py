@@ -2,8 +2,8 @@
 
 import pytest
 
-from playhall.errors import Lost, Refused
-from playhall.game import TRIES_MAX, UNDER_WAY_MAX, Moves, event_index_of
+from playhall.errors import ConnectionLost, RequestRefused
+from playhall.game import PENDING_MOVES_MAX, TRIES_MAX, MoveQueue, event_index_of
 
 OK = {"type": "ok"}
 GAP = {"type": "error", "code": "cmd_no_gap", "message": "", "retry": False}
@@ -19,14 +19,14 @@ class Harness:
         self.replies = []
         self.later = []
         self.done = []
-        self.moves = Moves(self._send, lambda _, action: self.later.append(action))
+        self.moves = MoveQueue(self._send, lambda _, action: self.later.append(action))
 
     def _send(self, fields, on_reply):
         self.sent.append((fields["cmd_no"], fields["move"]["n"]))
         self.replies.append(on_reply)
 
     def make(self, n):
-        self.moves.make({"n": n}, lambda reply, _: self.done.append((n, reply)))
+        self.moves.send_move({"n": n}, lambda reply, _: self.done.append((n, reply)))
 
     def answer(self, reply):
         self.replies.pop(0)(reply)
@@ -40,7 +40,7 @@ class Harness:
 @pytest.fixture
 def harness():
     harness = Harness()
-    harness.moves.connected(0)
+    harness.moves.on_connected(0)
     return harness
 
 
@@ -56,7 +56,7 @@ def test_moves_are_numbered_from_1_without_a_hole(harness):
 
 
 def test_numbers_go_on_from_the_log(harness):
-    harness.moves.connected(7)
+    harness.moves.on_connected(7)
     harness.make(0)
 
     assert harness.sent == [(8, 0)]
@@ -64,19 +64,19 @@ def test_numbers_go_on_from_the_log(harness):
 
 def test_unanswered_move_is_repeated_under_its_number_on_the_next_connection(harness):
     harness.make(0)
-    harness.answer(Lost("gone"))
-    harness.moves.disconnected()
-    harness.moves.connected(0)
+    harness.answer(ConnectionLost("gone"))
+    harness.moves.on_disconnected()
+    harness.moves.on_connected(0)
 
     assert harness.sent == [(1, 0), (1, 0)]
     assert harness.done == []
 
 
 def test_move_made_while_disconnected_is_sent_on_the_next_connection(harness):
-    harness.moves.disconnected()
+    harness.moves.on_disconnected()
     harness.make(0)
     assert harness.sent == []
-    harness.moves.connected(4)  # what the log has is known better where a move is under way
+    harness.moves.on_connected(4)  # what the log has is known better where a move is under way
     assert harness.sent == [(1, 0)]
 
 
@@ -121,10 +121,10 @@ def test_moves_behind_a_refused_one_move_up(harness):
 
 def test_move_that_ended_the_game_unheard_is_known_from_the_log(harness):
     harness.make(0)
-    harness.answer(Lost("gone"))
-    harness.moves.disconnected()
-    harness.moves.logged(1, 41, None)
-    harness.moves.connected(0)
+    harness.answer(ConnectionLost("gone"))
+    harness.moves.on_disconnected()
+    harness.moves.on_logged(1, 41, None)
+    harness.moves.on_connected(0)
     harness.answer(OVER)
 
     assert harness.done == [(0, {"type": "ok", "event_index": 41})]
@@ -148,23 +148,23 @@ def test_repeating_has_an_end(harness):
 
 
 def test_too_many_moves_at_once_are_refused_here(harness):
-    for n in range(UNDER_WAY_MAX):
+    for n in range(PENDING_MOVES_MAX):
         harness.make(n)
-    with pytest.raises(Lost):
-        harness.make(UNDER_WAY_MAX)
+    with pytest.raises(ConnectionLost):
+        harness.make(PENDING_MOVES_MAX)
 
 
 def test_everybody_who_waits_hears_the_end(harness):
     harness.make(0)
-    harness.moves.give_up(Lost("over"))
+    harness.moves.fail_all(ConnectionLost("over"))
 
     ((n, error),) = harness.done
     assert n == 0
-    with pytest.raises(Lost, match="over"):
+    with pytest.raises(ConnectionLost, match="over"):
         event_index_of(error)
 
 
 def test_refused_move_raises_its_code():
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         event_index_of({**OVER, "event_index": 9})
     assert (refused.value.code, refused.value.event_index) == ("game_over", 9)

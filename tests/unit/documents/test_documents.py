@@ -10,7 +10,7 @@ from protocol.asyncapi import asyncapi_document
 from protocol.catalog import COMMANDS, UPDATES, all_errors
 from protocol.envelope import WireModel
 from protocol.errors import CloseReason, Forbidden, GameNotFound
-from protocol.schemas import JsonObject, Schemas
+from protocol.schemas import JsonObject, SchemaRegistry
 from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
 from server.gateway.http.openapi import openapi_document
 
@@ -179,11 +179,11 @@ def test_answers_promise_what_is_always_written(http: JsonObject) -> None:
 
 
 def test_two_shapes_of_one_name_are_a_mistake() -> None:
-    schemas = Schemas()
-    schemas.add(Question)
+    schemas = SchemaRegistry()
+    schemas.add_model(Question)
 
     class Other(BaseModel):
         pass
 
     with pytest.raises(ValueError, match="two different schemas are called Question"):
-        schemas.add(Other, name="Question")
+        schemas.add_model(Other, name="Question")

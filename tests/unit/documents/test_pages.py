@@ -14,6 +14,7 @@ from server.core.settings import variable_names
 from server.domains.people.accounts.domain import KEY_FILE
 from server.domains.play.lobbies.settings import LobbySettings
 from server.domains.settings import included_settings
+from tests.tidy.source import trees
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -22,6 +23,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), ROOT / "clients" / "pyt
 ARCHITECTURE = (DOCS / "explanation" / "architecture.md").read_text()
 SETTINGS = (DOCS / "reference" / "settings.md").read_text()
 COMMANDS = (DOCS / "reference" / "commands.md").read_text()
+LIMITS = (DOCS / "reference" / "limits.md").read_text()
 BACKUPS = (DOCS / "operations" / "backups.md").read_text()
 DATA = (DOCS / "reference" / "data.md").read_text()
 SCHEMA = "".join(
@@ -40,6 +42,20 @@ ALL_SETTINGS = [
     for model in (Config, *included_settings())
     for variable, field in zip(variable_names(model), model.model_fields.values(), strict=True)
 ]
+
+
+def test_every_rate_limit_is_on_the_page_by_its_policy() -> None:
+    made = [
+        node.args[0].value
+        for tree in trees().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "RateLimiter"
+        and isinstance(node.args[0], ast.Constant)
+    ]
+    rows = re.findall(r"^\| `([a-z-]+)` \| [^|]+ \|$", LIMITS, re.M)
+    assert sorted(rows) == sorted(made)
 
 
 def test_every_row_of_settings_is_a_variable_of_one_class() -> None:

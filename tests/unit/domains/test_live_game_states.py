@@ -14,13 +14,13 @@ import pytest
 from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.eventlog.writer import (
-    Fenced,
+    EventLogWriter,
     IllegalTransition,
-    Log,
     LogState,
-    Lost,
-    Refused,
-    Unstorable,
+    OwnerFenced,
+    RowsLost,
+    RowsRefused,
+    ValuesUnstorable,
 )
 from persistence.games.model import NewGame, NewPlayer
 from protocol.errors import GameOver, NotCommitted, Overloaded, PlayhallError, Quarantined
@@ -50,7 +50,7 @@ class Table:
         self.calls: list[str] = []
         self.replies: list[int | PlayhallError] = []
         self.on_call: Callable[[], None] = lambda: None
-        self.log = Log(Database.unopened(), writers=1)
+        self.log = EventLogWriter(Database.unopened(), writers=1)
         players = tuple(NewPlayer(PlayerId(new_id()), None) for _ in range(2))
         new = NewGame(
             ruleset="relay",
@@ -89,11 +89,11 @@ class Table:
         cmd_no = self.game.fold.table.seats[0].cmd_no + 1
         self.game.act(0, cmd_no, dict(move), self.replies.append)
 
-    def settle(self, lost: Lost | None = None) -> None:
+    def settle(self, lost: RowsLost | None = None) -> None:
         """Let everything that was decided be committed, or lost."""
         if self.game._log.state is LogState.IDLE:
             self.act()
-        self.game._log.settle(self.game._log.take(), lost)
+        self.game._log.settle(self.game._log.take_batch(), lost)
 
     def fail(self) -> None:
         self.game.stop_for_fault("evolve", ValueError("a bug of the rules"))
@@ -146,13 +146,19 @@ MOVING, ENDED = {"ahead": MOVE}, {"ahead": END}
 HAPPENS: list[tuple[S, I, Callable[[], Table], Callable[[Table], object], list[str]]] = [
     (S.PLAYING, I.END_DECIDED, Table, lambda t: t.act(END), []),
     (S.PLAYING, I.RULES_FAILED, lambda: reach(S.PLAYING, **MOVING), Table.fail, []),
-    (S.PLAYING, I.UNSTORABLE, Table, lambda t: t.settle(Unstorable()), ["failed"]),
-    (S.PLAYING, I.ROWS_LOST, Table, lambda t: t.settle(Fenced()), ["lost"]),
+    (S.PLAYING, I.UNSTORABLE, Table, lambda t: t.settle(ValuesUnstorable()), ["failed"]),
+    (S.PLAYING, I.ROWS_LOST, Table, lambda t: t.settle(OwnerFenced()), ["lost"]),
     (S.PLAYING, I.SUSPEND, Table, lambda t: t.game.close(), []),
     (S.PLAYING, I.UNLOAD, Table, lambda t: t.game.unload(), []),
     (S.ENDING, I.END_COMMITTED, lambda: reach(S.ENDING), Table.settle, ["completed"]),
-    (S.ENDING, I.UNSTORABLE, lambda: reach(S.ENDING), lambda t: t.settle(Unstorable()), ["failed"]),
-    (S.ENDING, I.ROWS_LOST, lambda: reach(S.ENDING), lambda t: t.settle(Refused()), ["lost"]),
+    (
+        S.ENDING,
+        I.UNSTORABLE,
+        lambda: reach(S.ENDING),
+        lambda t: t.settle(ValuesUnstorable()),
+        ["failed"],
+    ),
+    (S.ENDING, I.ROWS_LOST, lambda: reach(S.ENDING), lambda t: t.settle(RowsRefused()), ["lost"]),
     (S.ENDING, I.SUSPEND, lambda: reach(S.ENDING), lambda t: t.game.close(), []),
     (S.ENDING, I.UNLOAD, lambda: reach(S.ENDING), lambda t: t.game.unload(), []),
     (
@@ -173,18 +179,24 @@ HAPPENS: list[tuple[S, I, Callable[[], Table], Callable[[Table], object], list[s
         S.SUSPENDED,
         I.UNSTORABLE,
         lambda: reach(S.SUSPENDED, **MOVING),
-        lambda t: t.settle(Unstorable()),
+        lambda t: t.settle(ValuesUnstorable()),
         ["failed"],
     ),
     (
         S.SUSPENDED,
         I.ROWS_LOST,
         lambda: reach(S.SUSPENDED, **MOVING),
-        lambda t: t.settle(Fenced()),
+        lambda t: t.settle(OwnerFenced()),
         ["lost"],
     ),
     (S.FAILING, I.ALL_COMMITTED, lambda: reach(S.FAILING), Table.settle, ["failed"]),
-    (S.FAILING, I.ROWS_LOST, lambda: reach(S.FAILING), lambda t: t.settle(Refused()), ["failed"]),
+    (
+        S.FAILING,
+        I.ROWS_LOST,
+        lambda: reach(S.FAILING),
+        lambda t: t.settle(RowsRefused()),
+        ["failed"],
+    ),
     # The log tells the registry of a loss, as its first word on it was not heard.
     (S.COMPLETED, I.ROWS_LOST, registry_raises_at_the_end, Table.settle, ["completed", "lost"]),
     (S.FAILED, I.ROWS_LOST, registry_raises_at_the_fault, Table.settle, ["failed", "failed"]),
@@ -280,7 +292,7 @@ async def test_a_failure_counts_only_where_the_game_is_played(state: LiveGameSta
 
 async def test_a_node_that_was_fenced_does_not_set_a_failing_game_aside() -> None:
     table = reach(S.FAILING)
-    table.settle(Fenced())
+    table.settle(OwnerFenced())
     assert table.calls == ["lost"]
     assert [type(reply) for reply in table.replies] == [NotCommitted]
     assert table.game.state is S.FAILED
@@ -290,7 +302,7 @@ async def test_whoever_is_sent_the_end_finds_the_game_completed() -> None:
     table = Table()
     seen: list[tuple[str, int]] = []
     table.act(END)
-    table.game.when_committed(lambda _: seen.append((table.game.status, table.game.head)))
+    table.game.call_when_committed(lambda _: seen.append((table.game.status, table.game.head)))
     assert table.game.status == "in_progress"
     table.settle()
     assert seen == [("completed", table.game.fold.next_index - 1)]
@@ -302,17 +314,17 @@ async def test_invariants_hold_whatever_happens(seed: int) -> None:
     chance, table = random.Random(seed), Table()
     game, log = table.game, table.game._log
 
-    def settle(lost: Lost | None) -> None:
+    def settle(lost: RowsLost | None) -> None:
         if log.state is LogState.QUEUED:
-            log.settle(log.take(), lost)
+            log.settle(log.take_batch(), lost)
 
     happenings: dict[Callable[[], object], float] = {
         table.act: 12,
         lambda: table.act(END): 1,
         lambda: game.record_presence("player_disconnected", 1, table.replies.append): 1,
-        lambda: game.when_committed(table.replies.append): 2,
+        lambda: game.call_when_committed(table.replies.append): 2,
         lambda: settle(None): 8,
-        lambda: settle(chance.choice([Fenced(), Refused(), Unstorable()])): 0.5,
+        lambda: settle(chance.choice([OwnerFenced(), RowsRefused(), ValuesUnstorable()])): 0.5,
         table.fail: 0.3,
         table.raise_when_called: 0.3,
         game.close: 0.3,

@@ -13,7 +13,7 @@ from protocol.errors import InvalidField
 from protocol.ids import new_id
 from protocol.lobbies import Create
 from protocol.profiles import ErasureRequest, MeChange, UsernameQuery
-from protocol.text import readable
+from protocol.text import sanitise_name
 from tests.fixtures.names import BLANK, FINE, RESERVED
 
 CREATE = {"id": 1, "type": "lobby.create", "ruleset": "relay"}
@@ -76,4 +76,4 @@ def test_any_other_name_is_kept_as_it_is_written(
     ],
 )
 def test_name_from_elsewhere_is_made_readable(written: str, read: str) -> None:
-    assert readable(written, chars_max=64) == read
+    assert sanitise_name(written, chars_max=64) == read

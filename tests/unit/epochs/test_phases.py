@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persistence.epochs.store import DayAfter, DayBefore
+from persistence.epochs.store import NextDay, PreviousDay
 from protocol.epoch_profile import Cadence
 from server.domains.compete.epochs.phases import (
     ORDER,
@@ -40,8 +40,8 @@ class Days:
         for _ in range(2):
             begun = [one for one in self.made if one.times.starts_at <= now]
             to_come = [one for one in self.made if one.times.starts_at > now]
-            before = (begun and DayBefore(begun[-1].day, begun[-1].times.ends_at, True)) or None
-            after = (to_come and DayAfter(to_come[0].day, to_come[0].times.starts_at)) or None
+            before = (begun and PreviousDay(begun[-1].day, begun[-1].times.ends_at, True)) or None
+            after = (to_come and NextDay(to_come[0].day, to_come[0].times.starts_at)) or None
             planned = next_day(now, cadence, before=before, after=after)
             if planned is None or now < planned.times.prep_at:
                 return
@@ -152,7 +152,7 @@ def test_days_tile_whatever_zones_the_profile_goes_through(
     ("zone", "hours"), [("Europe/Berlin", 23), ("America/New_York", 29), ("Pacific/Kiritimati", 10)]
 )
 def test_day_between_two_zones_is_shorter_or_longer(zone: str, hours: int) -> None:
-    before = DayBefore(date(2026, 2, 12), datetime(2026, 2, 13, tzinfo=UTC), True)
+    before = PreviousDay(date(2026, 2, 12), datetime(2026, 2, 13, tzinfo=UTC), True)
     now = datetime(2026, 2, 12, 20, tzinfo=UTC)
     planned = next_day(now, Cadence(timezone=zone), before=before, after=None)
     assert planned is not None
@@ -163,7 +163,7 @@ def test_day_between_two_zones_is_shorter_or_longer(zone: str, hours: int) -> No
 
 def test_pauses_that_a_profile_means_stay() -> None:
     cadence = Cadence(timezone="Europe/Berlin", duration_hours=12)
-    before = DayBefore(date(2026, 2, 12), datetime(2026, 2, 12, 12, tzinfo=UTC), False)
+    before = PreviousDay(date(2026, 2, 12), datetime(2026, 2, 12, 12, tzinfo=UTC), False)
     now = datetime(2026, 2, 12, 20, tzinfo=UTC)
     planned = next_day(now, cadence, before=before, after=None)
     assert planned is not None
@@ -171,17 +171,17 @@ def test_pauses_that_a_profile_means_stay() -> None:
 
 
 def test_after_a_long_outage_the_present_day_is_made_at_its_usual_times() -> None:
-    before = DayBefore(date(2026, 2, 12), datetime(2026, 2, 13, tzinfo=UTC), True)
+    before = PreviousDay(date(2026, 2, 12), datetime(2026, 2, 13, tzinfo=UTC), True)
     now = datetime(2026, 3, 1, 12, tzinfo=UTC)
     planned = next_day(now, UTC_DAY, before=before, after=None)
     assert planned == PlannedDay(date(2026, 3, 1), day_times(date(2026, 3, 1), UTC_DAY), True)
 
 
 def test_hole_before_a_day_that_was_rehearsed_is_filled_and_no_more() -> None:
-    after = DayAfter(date(2026, 2, 13), datetime(2026, 2, 12, 20, tzinfo=UTC))
+    after = NextDay(date(2026, 2, 13), datetime(2026, 2, 12, 20, tzinfo=UTC))
     now = datetime(2026, 2, 12, 1, tzinfo=UTC)
     planned = next_day(now, UTC_DAY, before=None, after=after)
     assert planned is not None
     assert (planned.day, planned.times.ends_at) == (date(2026, 2, 12), after.starts_at)
-    announced = DayAfter(date(2026, 2, 12), datetime(2026, 2, 12, 2, tzinfo=UTC))
+    announced = NextDay(date(2026, 2, 12), datetime(2026, 2, 12, 2, tzinfo=UTC))
     assert next_day(now, UTC_DAY, before=None, after=announced) is None

@@ -7,8 +7,8 @@ from server.gateway.transport.handshake import (
     HttpRefusal,
     NegotiatedHandshake,
     UpgradeRequest,
-    method_and_target,
     negotiate,
+    parse_method_and_target,
     parse_request,
 )
 
@@ -55,7 +55,7 @@ def test_refusal_is_written_as_http() -> None:
 @example(b"GET")
 @example(b"GET  HTTP/1.1")
 def test_any_bytes_are_a_request_or_refused(head: bytes) -> None:
-    method_and_target(head)
+    parse_method_and_target(head)
     request = parse_request(head, "")
     if isinstance(request, UpgradeRequest):
         negotiate(request, subprotocol=None, origins=frozenset())

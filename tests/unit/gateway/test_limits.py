@@ -47,17 +47,17 @@ def test_never_more_than_burst_and_rate_allow(pauses_s: list[float]) -> None:
 
 def test_address_with_too_many_connections_may_not_enter_until_one_leaves() -> None:
     limits = AddressLimits(2)
-    assert [limits.enter("10.0.0.1") for _ in range(3)] == [True, True, False]
-    assert limits.enter("10.0.0.2")
-    limits.leave("10.0.0.1")
-    assert limits.enter("10.0.0.1")
+    assert [limits.count_in("10.0.0.1") for _ in range(3)] == [True, True, False]
+    assert limits.count_in("10.0.0.2")
+    limits.count_out("10.0.0.1")
+    assert limits.count_in("10.0.0.1")
 
 
 def test_address_without_connections_is_forgotten() -> None:
     limits = AddressLimits(1)
     for n in range(100):
-        assert limits.enter(f"10.0.0.{n}")
-        limits.leave(f"10.0.0.{n}")
+        assert limits.count_in(f"10.0.0.{n}")
+        limits.count_out(f"10.0.0.{n}")
     assert len(limits) == 0
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from protocol.files import BadRange
-from server.gateway.http.ranges import range_in
+from server.gateway.http.ranges import parse_range
 
 
 @pytest.mark.parametrize(
@@ -22,10 +22,10 @@ from server.gateway.http.ranges import range_in
     ],
 )
 def test_range_is_read_or_ignored(header: str | None, part: tuple[int, int] | None) -> None:
-    assert range_in(header, 10) == part
+    assert parse_range(header, 10) == part
 
 
 @pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-12", "bytes=-0"])
 def test_range_beyond_the_end_is_refused(header: str) -> None:
     with pytest.raises(BadRange):
-        range_in(header, 10)
+        parse_range(header, 10)

@@ -4,7 +4,7 @@ import pytest
 
 from protocol.errors import Forbidden
 from protocol.ids import PlayerId, SessionId, UserId, new_id
-from server.gateway.session.identity import ROLES_OF, Identity, Scope, refused_by_scope
+from server.gateway.session.identity import ROLES_OF, Identity, Scope, find_scope_error
 
 
 def _with(*roles: str) -> Identity:
@@ -13,7 +13,7 @@ def _with(*roles: str) -> Identity:
 
 @pytest.mark.parametrize("scope", ROLES_OF)
 def test_scope_admits_its_role_and_admins_alone(scope: Scope) -> None:
-    assert refused_by_scope(_with(scope), scope) is None
-    assert refused_by_scope(_with("admin"), scope) is None
+    assert find_scope_error(_with(scope), scope) is None
+    assert find_scope_error(_with("admin"), scope) is None
     others = [role for role in ROLES_OF if role not in (scope, "admin")]
-    assert isinstance(refused_by_scope(_with(*others), scope), Forbidden)
+    assert isinstance(find_scope_error(_with(*others), scope), Forbidden)

@@ -18,13 +18,13 @@ from protocol.inventory import (
 )
 from protocol.limits import INT_MAX
 from server.domains.progression.inventory import rules
-from server.domains.progression.inventory.rules import Plan, Stack
+from server.domains.progression.inventory.rules import StackQuantity, TransactionPlan
 
-IRON, GOLD = Stack("item", "iron", 3), Stack("currency", "gold", 5)
+IRON, GOLD = StackQuantity("item", "iron", 3), StackQuantity("currency", "gold", 5)
 NOW = PlayTime(0, 0)
 
 
-def asset(stack: Stack, **fields: Any) -> StoredAsset:
+def asset(stack: StackQuantity, **fields: Any) -> StoredAsset:
     known: dict[str, Any] = {
         "kind": stack.kind,
         "id": stack.id,
@@ -49,17 +49,25 @@ def assets(*known: StoredAsset) -> dict[Any, StoredAsset]:
 @pytest.mark.parametrize(
     ("plan", "fields", "error"),
     [
-        (Plan("spend", "", takes=[GOLD]), {}, AssetNotFound),
-        (Plan("collect", "", gives=[GOLD]), {}, AssetNotFound),
-        (Plan("collect", "", gives=[IRON]), {"is_retired": True}, AssetRetired),
-        (Plan("collect", "", gives=[IRON]), {"is_server_owned": True}, ServerOwned),
-        (Plan("give", "", gives=[IRON]), {"is_retired": True, "is_server_owned": True}, None),
-        (Plan("grant", "", gives=[IRON]), {"is_server_owned": True}, None),
-        (Plan("spend", "", takes=[IRON]), {"is_retired": True, "is_server_owned": True}, None),
+        (TransactionPlan("spend", "", takes=[GOLD]), {}, AssetNotFound),
+        (TransactionPlan("collect", "", gives=[GOLD]), {}, AssetNotFound),
+        (TransactionPlan("collect", "", gives=[IRON]), {"is_retired": True}, AssetRetired),
+        (TransactionPlan("collect", "", gives=[IRON]), {"is_server_owned": True}, ServerOwned),
+        (
+            TransactionPlan("give", "", gives=[IRON]),
+            {"is_retired": True, "is_server_owned": True},
+            None,
+        ),
+        (TransactionPlan("grant", "", gives=[IRON]), {"is_server_owned": True}, None),
+        (
+            TransactionPlan("spend", "", takes=[IRON]),
+            {"is_retired": True, "is_server_owned": True},
+            None,
+        ),
     ],
 )
 def test_what_is_unknown_retired_or_the_servers_is_not_given(
-    plan: Plan, fields: dict[str, Any], error: type[Exception] | None
+    plan: TransactionPlan, fields: dict[str, Any], error: type[Exception] | None
 ) -> None:
     known = assets(asset(IRON, **fields))
     if error is None:
@@ -72,19 +80,23 @@ def test_what_is_unknown_retired_or_the_servers_is_not_given(
 def test_what_is_over_a_lowered_limit_may_shrink_and_not_grow() -> None:
     known = assets(asset(IRON, holding_max=10, held=50))
     stacks = {("iron", ""): 50}
-    rules.require_room(Plan("trade", "", takes=[IRON], gives=[IRON]), known, stacks)
+    rules.require_room(TransactionPlan("trade", "", takes=[IRON], gives=[IRON]), known, stacks)
     with pytest.raises(HoldingFull):
-        rules.require_room(Plan("give", "", gives=[IRON]), known, {})
+        rules.require_room(TransactionPlan("give", "", gives=[IRON]), known, {})
     with pytest.raises(HoldingFull, match="no more of it can be counted"):
-        rules.require_room(Plan("give", "", gives=[IRON]), assets(asset(IRON, gained=INT_MAX)), {})
+        rules.require_room(
+            TransactionPlan("give", "", gives=[IRON]), assets(asset(IRON, gained=INT_MAX)), {}
+        )
 
 
 def test_items_are_taken_of_their_own_stack() -> None:
     known = assets(asset(IRON, held=9))
     stacks = {("iron", ""): 2, ("iron", "ab"): 7}
-    rules.require_room(Plan("use", "", takes=[IRON._replace(stack_key="ab")]), known, stacks)
+    rules.require_room(
+        TransactionPlan("use", "", takes=[IRON._replace(stack_key="ab")]), known, stacks
+    )
     with pytest.raises(NotEnough, match="You have 2 iron and need 3"):
-        rules.require_room(Plan("use", "", takes=[IRON]), known, stacks)
+        rules.require_room(TransactionPlan("use", "", takes=[IRON]), known, stacks)
 
 
 @given(
@@ -96,14 +108,17 @@ def test_items_are_taken_of_their_own_stack() -> None:
 def test_plan_that_passes_leaves_nothing_below_zero_or_above_its_limit(
     takes: dict[str, int], gives: dict[str, int], held: dict[str, int], times: int
 ) -> None:
-    plan = Plan(
+    plan = TransactionPlan(
         "craft",
         "",
-        takes=rules.stacks_of(Components(items=takes), times=times),
-        gives=rules.stacks_of(Components(items=gives), times=times),
+        takes=rules.list_bundle_stacks(Components(items=takes), times=times),
+        gives=rules.list_bundle_stacks(Components(items=gives), times=times),
     )
     known = assets(
-        *(asset(Stack("item", each, 1), held=held.get(each, 0), holding_max=12) for each in "abc")
+        *(
+            asset(StackQuantity("item", each, 1), held=held.get(each, 0), holding_max=12)
+            for each in "abc"
+        )
     )
     stacks = {(each, ""): quantity for each, quantity in held.items()}
     try:
@@ -111,7 +126,7 @@ def test_plan_that_passes_leaves_nothing_below_zero_or_above_its_limit(
     except (NotEnough, HoldingFull):
         return
     left = {each: held.get(each, 0) for each in "abc"}
-    for move in rules.moves_of(plan, known, "slot"):
+    for move in rules.list_holding_changes(plan, known, "slot"):
         left[move.id] += move.amount
         assert left[move.id] >= 0  # also in between
     assert max(left.values()) <= 12
@@ -121,11 +136,11 @@ def test_gains_beyond_their_limits_are_suspicious_and_others_are_not() -> None:
     limits = {"per_transaction": 2, "per_hour": 10, "per_day": 20, "per_play_hour": 4}
     GainLimits(**limits)
     known = assets(asset(IRON, limits=limits, last_hour=7, last_day=18, gained=3))
-    plan = Plan("collect", "", gives=[IRON])
+    plan = TransactionPlan("collect", "", gives=[IRON])
 
     def found(play_time: PlayTime, mode: Any = "shadow", **fields: Any) -> dict[str, bool]:
         plan_ = plan._replace(**fields)
-        suspicions = rules.suspicions(plan_, known, play_time=play_time, mode=mode)
+        suspicions = rules.find_implausible_gains(plan_, known, play_time=play_time, mode=mode)
         return {each.rule: each.is_enforced for each in suspicions}
 
     assert found(NOW) == {"per_transaction": False, "per_day": False, "per_play_hour": False}
@@ -137,9 +152,9 @@ def test_gains_beyond_their_limits_are_suspicious_and_others_are_not() -> None:
 def test_currency_of_the_account_is_measured_by_all_that_was_played() -> None:
     limits = {"per_play_hour": 4, "mode": "enforce"}
     known = assets(asset(GOLD, scope="account", limits=limits))
-    plan = Plan("craft", "", gives=[GOLD])
+    plan = TransactionPlan("craft", "", gives=[GOLD])
     for play_time, rule in ((PlayTime(7200, 0), ["per_play_hour"]), (PlayTime(0, 7200), [])):
-        found = rules.suspicions(plan, known, play_time=play_time, mode="off")
+        found = rules.find_implausible_gains(plan, known, play_time=play_time, mode="off")
         assert [each.rule for each in found] == rule
     assert not rules.needs_slot(plan, known)
-    assert [move.slot_id for move in rules.moves_of(plan, known, "slot")] == [None]
+    assert [move.slot_id for move in rules.list_holding_changes(plan, known, "slot")] == [None]

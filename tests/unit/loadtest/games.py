@@ -9,8 +9,8 @@ from loadtest.players import KINDS
 from loadtest.players.kind import Behaviour
 from protocol.ids import new_id
 from server.gamekit.contract import Event, Setup
-from server.gamekit.fold import Fold, Origin
-from server.gamekit.table import Player, game_completed, game_created
+from server.gamekit.fold import GameFold, GameOrigin
+from server.gamekit.table import SeatedPlayer, game_completed_event, game_created_event
 from server.rulesets import find_rulesets
 
 AT = "2026-11-20T12:00:00.000Z"
@@ -40,12 +40,12 @@ class Hall:
         self.behaviours: list[Behaviour] = [
             self.kind.behaviour(player, Random(chance.random())) for player in self.players
         ]
-        seated = [Player(player) for player in self.players]
+        seated = [SeatedPlayer(player) for player in self.players]
         parsed = self.ruleset.config.model_validate(config)
         self._seed = f"seed {seed}"
-        self.fold = Fold(Origin(self.ruleset, tuple(seated), parsed, self._seed))
+        self.fold = GameFold(GameOrigin(self.ruleset, tuple(seated), parsed, self._seed))
         rule = self.ruleset.leavers_rank_last
-        created = game_created(name, 1, seated, config, self._seed, leavers_rank_last=rule)
+        created = game_created_event(name, 1, seated, config, self._seed, leavers_rank_last=rule)
         self.take([created])
         setup = Setup(parsed, self.players, self._seed)
         self.take(self.ruleset.setup(self.ruleset.initial(setup)))
@@ -56,7 +56,7 @@ class Hall:
             self.events.append(event)
             self.fold.apply(event, 0)
             for seat, behaviour in enumerate(self.behaviours):
-                behaviour.see(event.type, self.ruleset.redact(event, seat) or {})
+                behaviour.on_event(event.type, self.ruleset.redact(event, seat) or {})
 
     def move(self, seat: int, move: dict[str, Any]) -> None:
         """Make a move; the rules raise where they refuse it."""
@@ -64,12 +64,12 @@ class Hall:
         self.take(events)
         outcome = self.fold.outcome()
         if outcome is not None:
-            self.take([game_completed(self.fold.table, outcome, self._seed)])
+            self.take([game_completed_event(self.fold.table, outcome, self._seed)])
 
     def play_out(self) -> Played:
         """Let the players play to the end."""
         while not self.fold.table.completed:
-            moves = [(seat, each.choose()) for seat, each in enumerate(self.behaviours)]
+            moves = [(seat, each.choose_move()) for seat, each in enumerate(self.behaviours)]
             ((seat, move),) = [(seat, move) for seat, move in moves if move is not None]
             self.move(seat, move)
         frames = {

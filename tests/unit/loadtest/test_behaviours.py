@@ -29,19 +29,19 @@ def test_four_in_a_row_is_played_until_it_is_decided(seed):
     hall = Hall("four_in_a_row", seed=seed)
     while hall.fold.outcome() is None:
         seat = hall.fold.turn.seats[0]
-        assert hall.behaviours[1 - seat].choose() is None
-        hall.move(seat, hall.behaviours[seat].choose())
+        assert hall.behaviours[1 - seat].choose_move() is None
+        hall.move(seat, hall.behaviours[seat].choose_move())
 
-    assert all(behaviour.choose() is None for behaviour in hall.behaviours)
+    assert all(behaviour.choose_move() is None for behaviour in hall.behaviours)
 
 
 def test_nothing_is_dropped_between_the_last_disc_and_the_end():
     first = KINDS["four_in_a_row"].behaviour("a", Random(1))
-    first.see("game_created", {"players": [{"player_id": "a"}, {"player_id": "b"}]})
+    first.on_event("game_created", {"players": [{"player_id": "a"}, {"player_id": "b"}]})
     for number in range(42):
-        assert (first.choose() is None) == (number % 2 == 1)
-        first.see("disc_dropped", {"column": number % 7})
-    assert first.choose() is None  # `board_filled` has not come yet
+        assert (first.choose_move() is None) == (number % 2 == 1)
+        first.on_event("disc_dropped", {"column": number % 7})
+    assert first.choose_move() is None  # `board_filled` has not come yet
 
 
 @pytest.mark.parametrize("ruleset", ["el_dorado", "four_in_a_row"])
@@ -52,10 +52,10 @@ def test_every_misplay_is_refused_by_the_rules(ruleset):
         seat = hall.fold.turn.seats[0]
         with pytest.raises(IllegalMove):
             hall.ruleset.decide(
-                hall.fold.state, seat, hall.ruleset.parse(hall.behaviours[seat].illegal_move())
+                hall.fold.state, seat, hall.ruleset.parse(hall.behaviours[seat].make_illegal_move())
             )
         refused += 1
-        hall.move(seat, hall.behaviours[seat].choose())
+        hall.move(seat, hall.behaviours[seat].choose_move())
 
     assert refused > 6
 
@@ -66,10 +66,10 @@ def test_counted_score_is_the_result(ruleset, seed):
     hall = Hall(ruleset, seed=seed)
     while hall.fold.outcome() is None:
         seat = hall.fold.turn.seats[0]
-        hall.move(seat, hall.behaviours[seat].choose())
+        hall.move(seat, hall.behaviours[seat].choose_move())
     score = hall.kind.score(hall.players)
     for event in hall.events:
-        score.see(event.type, event.payload)
+        score.on_event(event.type, event.payload)
 
     assert score.totals == hall.events[-1].payload["final_scores"]
 
@@ -81,7 +81,7 @@ def test_turns_are_numbered_apart():
         seat = hall.fold.turn.seats[0]
         if seat == 0:
             turns.append(behaviour.turn)
-        hall.move(seat, hall.behaviours[seat].choose())
+        hall.move(seat, hall.behaviours[seat].choose_move())
 
     assert len(turns) == 2 + 2 + 1  # two bids, and the cards of both rounds
     assert len(set(turns)) == len(turns)
@@ -92,5 +92,5 @@ def test_relay_messages_have_the_size_that_was_asked_for():
 
     behaviour = RelayBehaviour("me", None, payload_bytes=250)
 
-    assert [len(orjson.dumps(behaviour.choose())) for _ in range(1000)][998] == 249
-    assert len(orjson.dumps(behaviour.choose())) == 250
+    assert [len(orjson.dumps(behaviour.choose_move())) for _ in range(1000)][998] == 249
+    assert len(orjson.dumps(behaviour.choose_move())) == 250

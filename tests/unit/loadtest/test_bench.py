@@ -7,21 +7,29 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from loadtest.bench import DOCS, Part, app
+from loadtest.bench import DOCS, Measurement, app
 from loadtest.benching.figures import (
     BEGIN,
     END,
+    BenchFigure,
+    BenchFigures,
     Budget,
-    Figure,
-    Figures,
-    Run,
+    RunResult,
     Verdict,
-    as_json,
-    between_markers,
-    markdown,
+    format_json,
+    format_markdown,
+    replace_between_markers,
 )
-from loadtest.benching.machine import Cores, Usage, UsageMonitor, cores, cpu_s, family, pin
-from loadtest.benching.servers import DidNotStart, Server
+from loadtest.benching.machine import (
+    CoreAssignment,
+    CpuUsage,
+    UsageMonitor,
+    assign_cores,
+    pin_process,
+    process_cpu_s,
+    process_tree,
+)
+from loadtest.benching.servers import BenchServer, ServerDidNotStart
 from loadtest.measure import Checks
 
 READY_THEN_WAIT = ["/bin/sh", "-c", "echo ready at http://127.0.0.1:1; exec sleep 60"]
@@ -29,12 +37,12 @@ READY_THEN_WAIT = ["/bin/sh", "-c", "echo ready at http://127.0.0.1:1; exec slee
 
 def run(what="relay", *, fault=None, deliveries=1000.0, usage=None):
     checks = Checks()
-    checks.note("events are in order", fault)
-    return Run(what, {"deliveries/s": deliveries}, checks, usage)
+    checks.note_check("events are in order", fault)
+    return RunResult(what, {"deliveries/s": deliveries}, checks, usage)
 
 
 def figure(budget, *values, fault=None):
-    made = Figure("key", "what", "ms", budget)
+    made = BenchFigure("key", "what", "ms", budget)
     for value in values:
         made.add(run(fault=fault), value)
     return made
@@ -60,14 +68,14 @@ def test_a_figure_whose_checks_failed_does_not_count():
 
 
 def test_a_run_that_checked_nothing_does_not_count():
-    unchecked = Figure("key", "what", "ms", Budget(3))
-    unchecked.add(Run("relay", {}, Checks()), 1.0)
+    unchecked = BenchFigure("key", "what", "ms", Budget(3))
+    unchecked.add(RunResult("relay", {}, Checks()), 1.0)
 
     assert unchecked.verdict is Verdict.FAILED
 
 
 def test_the_ratio_is_that_of_the_medians():
-    figures = Figures(games=1000)
+    figures = BenchFigures(games=1000)
     ours, theirs = (300.0, 100.0, 500.0), (100.0, 200.0, 900.0)
 
     figures.compare(
@@ -80,7 +88,7 @@ def test_the_ratio_is_that_of_the_medians():
 
 
 def test_a_ratio_with_one_bad_run_does_not_count():
-    figures = Figures(games=1000)
+    figures = BenchFigures(games=1000)
 
     figures.compare(
         "ratio 50", [(run(deliveries=300), run(deliveries=100, fault="one is missing"))]
@@ -100,7 +108,7 @@ def test_a_ratio_with_one_bad_run_does_not_count():
     ],
 )
 def test_usage_names_who_could_not_have_done_more(server, database, load, rest_core, who):
-    usage = Usage(10.0, server, database, load, server_core=server, rest_core=rest_core)
+    usage = CpuUsage(10.0, server, database, load, server_core=server, rest_core=rest_core)
 
     assert usage.saturated == who
 
@@ -110,11 +118,11 @@ def test_usage_names_who_could_not_have_done_more(server, database, load, rest_c
     [(0.5, 0.6, False), (0.58, 0.68, False), (0.7, 0.6, True), (0.5, 0.8, True)],
 )
 def test_a_run_is_disturbed_when_others_take_part_of_a_core(server_core, rest_core, disturbed):
-    usage = Usage(10.0, 0.5, 0.2, 0.4, server_core=server_core, rest_core=rest_core)
-    figures = Figures(games=1000)
+    usage = CpuUsage(10.0, 0.5, 0.2, 0.4, server_core=server_core, rest_core=rest_core)
+    figures = BenchFigures(games=1000)
     figures.record(run(usage=usage), {"relay 50": 1000.0, "idle": 8.0})
 
-    rows = markdown(figures, began_at="2026-11-21")
+    rows = format_markdown(figures, began_at="2026-11-21")
 
     assert usage.disturbed is disturbed
     assert ("| 8 KB | yes, disturbed |" in rows) is disturbed
@@ -130,7 +138,7 @@ def test_a_window_is_read_from_the_looks_around_it():
         moments.append(time.monotonic())
         time.sleep(0.01)
 
-    usage = monitor.between(moments[0], moments[1])
+    usage = monitor.usage_between(moments[0], moments[1])
 
     assert usage.server * usage.seconds == pytest.approx(1.5)
     assert usage.rest_core * usage.seconds == pytest.approx(2.0)
@@ -140,47 +148,49 @@ def test_processor_time_of_a_process_is_read_and_of_one_that_is_gone_is_0():
     burned = sum(range(2_000_000))
 
     assert burned
-    assert cpu_s(os.getpid()) == pytest.approx(time.process_time(), abs=0.5)
-    assert cpu_s(2**22 + 1) == 0.0
+    assert process_cpu_s(os.getpid()) == pytest.approx(time.process_time(), abs=0.5)
+    assert process_cpu_s(2**22 + 1) == 0.0
 
 
 def test_the_server_gets_a_core_of_its_own_where_there_are_two():
-    shared = cores()
+    shared = assign_cores()
 
     assert len(shared.server) == 1
     assert (shared.rest & shared.server == set()) == (len(os.sched_getaffinity(0)) > 1)
 
 
 def test_a_server_runs_on_its_core_until_it_is_ended(tmp_path):
-    on = cores()
-    server = Server(READY_THEN_WAIT, log=tmp_path / "log", on=on, env={})
+    on = assign_cores()
+    server = BenchServer(READY_THEN_WAIT, log=tmp_path / "log", on=on, env={})
 
     server.start()
 
     assert server.url == "http://127.0.0.1:1"
     assert os.sched_getaffinity(server.pid) == set(on.server)
-    assert server.pid in family(os.getpid())
-    pin(server.pid, on.rest)
+    assert server.pid in process_tree(os.getpid())
+    pin_process(server.pid, on.rest)
     assert os.sched_getaffinity(server.pid) == set(on.rest)
-    server.end(signal.SIGKILL)
+    server.stop_with_signal(signal.SIGKILL)
     assert not Path(f"/proc/{server.pid}").exists()
 
 
 def test_a_server_that_does_not_start_is_quoted(tmp_path):
     everywhere = frozenset(os.sched_getaffinity(0))
     command = ["/bin/sh", "-c", "echo the port is taken; exit 1"]
-    server = Server(command, log=tmp_path / "log", on=Cores(everywhere, everywhere), env={})
+    server = BenchServer(
+        command, log=tmp_path / "log", on=CoreAssignment(everywhere, everywhere), env={}
+    )
 
-    with pytest.raises(DidNotStart, match="the port is taken"):
+    with pytest.raises(ServerDidNotStart, match="the port is taken"):
         server.start()
 
 
 def test_the_table_says_what_was_reached_and_what_was_not_measured():
-    figures = Figures(games=1000)
+    figures = BenchFigures(games=1000)
     figures.record(run(), {"resume": 7.0})
     figures.record(run(fault="an event is missing"), {"idle": 8.0})
 
-    lines = markdown(figures, began_at="2026-11-21").splitlines()
+    lines = format_markdown(figures, began_at="2026-11-21").splitlines()
 
     assert "| resume of 400 events | < 20 ms | 7 ms | yes |" in lines
     assert "| an idle connection's memory | < 12 KB | 8 KB | **failed its checks** |" in lines
@@ -190,23 +200,23 @@ def test_the_table_says_what_was_reached_and_what_was_not_measured():
 def test_the_table_replaces_what_stands_between_the_markers():
     page = f"before\n{BEGIN}\nold\n{END}\nafter\n"
 
-    assert between_markers(page, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+    assert replace_between_markers(page, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
     with pytest.raises(ValueError, match="markers are missing"):
-        between_markers("a page without them", "new")
+        replace_between_markers("a page without them", "new")
 
 
 def test_the_documentation_has_a_place_for_the_table():
-    assert "| what | budget |" in between_markers(
-        DOCS.read_text("utf-8"), markdown(Figures(games=1000), began_at="2026-11-21")
+    assert "| what | budget |" in replace_between_markers(
+        DOCS.read_text("utf-8"), format_markdown(BenchFigures(games=1000), began_at="2026-11-21")
     )
 
 
 def test_json_has_the_figures_and_the_runs_behind_them():
-    figures = Figures(games=1000)
-    usage = Usage(10.0, 0.5, 0.2, 0.3, 0.5, 0.5)
+    figures = BenchFigures(games=1000)
+    usage = CpuUsage(10.0, 0.5, 0.2, 0.3, 0.5, 0.5)
     figures.record(run(usage=usage, deliveries=1500), {"relay 50": 1500.0})
 
-    result = orjson.loads(orjson.dumps(as_json(figures, began_at="2026-11-21")))
+    result = orjson.loads(orjson.dumps(format_json(figures, began_at="2026-11-21")))
 
     relay = next(each for each in result["figures"] if each["key"] == "relay 50")
     assert (relay["median"], relay["verdict"]) == (1500.0, "")
@@ -219,4 +229,4 @@ def test_the_command_knows_its_parts():
     result = CliRunner().invoke(app, ["--only", "nothing of the kind"])
 
     assert result.exit_code == 2
-    assert all(part in result.output for part in Part)
+    assert all(part in result.output for part in Measurement)

@@ -5,13 +5,25 @@ from collections import Counter
 import orjson
 import pytest
 
-from loadtest.epochs.actors import Act, claims, code_for, fault_of, votes
-from loadtest.epochs.latency import Stamp, latencies
-from loadtest.epochs.stream_check import DayStream, State, StreamCheck, difference, fold
+from loadtest.epochs.actors import (
+    ActorCommand,
+    find_event_fault,
+    generate_slot_claims,
+    generate_votes,
+    make_slot_code,
+)
+from loadtest.epochs.latency import CommandTiming, latency_quantiles
+from loadtest.epochs.stream_check import (
+    DayState,
+    DayStream,
+    StreamCheck,
+    apply_events,
+    first_difference,
+)
 from playhall.errors import ClientError
 
 SLOT = {"slot_index": 0, "code": None, "bot_id": None, "bot": None, "updated_at": None}
-DAY = State("live", ({**SLOT, "version": 0}, {**SLOT, "slot_index": 1, "version": 0}))
+DAY = DayState("live", ({**SLOT, "version": 0}, {**SLOT, "slot_index": 1, "version": 0}))
 
 
 def event(version, **changed):
@@ -36,12 +48,12 @@ class Watchers:
         self.stream = DayStream(Counter(), now=lambda: self.now)
         self.stream_checks = [StreamCheck(self.stream) for _ in range(count)]
         for stream_check in self.stream_checks:
-            stream_check.begin(DAY, 4)
+            stream_check.start_from(DAY, 4)
 
     def show(self, number, shown):
         frame = orjson.dumps(shown)
-        if not self.stream_checks[number].is_next(frame):
-            self.stream_checks[number].take(frame, shown)
+        if not self.stream_checks[number].take_if_same(frame):
+            self.stream_checks[number].take_event(frame, shown)
 
 
 def test_what_all_get_in_order_is_no_fault():
@@ -74,13 +86,13 @@ def test_right_place_but_other_words_is_a_fault():
 def test_state_is_the_picture_and_the_claims_after_it():
     voted = event(6, event="vote_cast", slot_index=None, payload={})
     frozen = event(7, event="phase_changed", slot_index=None, payload={"phase": "freeze"})
-    after = fold(DAY, [event(5), voted, frozen])
+    after = apply_events(DAY, [event(5), voted, frozen])
     assert after.phase == "freeze"
     assert after.slots[0] == DAY.slots[0]
     assert (after.slots[1]["code"], after.slots[1]["version"]) == ("code 5", 5)
-    assert difference(after, after) is None
-    assert "slot 1" in difference(DAY, after._replace(phase="live"))
-    assert "phase" in difference(DAY, after)
+    assert first_difference(after, after) is None
+    assert "slot 1" in first_difference(DAY, after._replace(phase="live"))
+    assert "phase" in first_difference(DAY, after)
 
 
 def test_latency_is_taken_over_all_watchers_of_all_processes():
@@ -89,8 +101,8 @@ def test_latency_is_taken_over_all_watchers_of_all_processes():
         watchers.now = at_s
         for number in (0, 1):
             watchers.show(number, event(5))
-    stamps = {5: Stamp(sent_s=0.9, heard_s=1.0), 99: Stamp(0.9, 1.0)}
-    rows = latencies(stamps, [near.stream.arrivals, far.stream.arrivals])
+    stamps = {5: CommandTiming(sent_s=0.9, heard_s=1.0), 99: CommandTiming(0.9, 1.0)}
+    rows = latency_quantiles(stamps, [near.stream.arrivals, far.stream.arrivals])
     assert rows["commit to watcher p50 ms"] == pytest.approx(10, rel=0.1)
     assert rows["commit to watcher max ms"] == pytest.approx(50, rel=0.1)
     assert rows["commit to last watcher p50 ms"] == pytest.approx(50, rel=0.1)
@@ -102,7 +114,7 @@ def test_no_two_claims_are_the_same():
         {"slot_index": index, "constraints_id": kind}
         for index, kind in enumerate(("drums", "notes", "chords", "text", "unheard of"))
     ]
-    script = claims(slots)
+    script = generate_slot_claims(slots)
     acts = [next(script) for _ in range(5_000)]
     assert len({act.fields["code"] for act in acts}) == len(acts)
     assert [act.fields["slot_index"] for act in acts[:6]] == [0, 1, 2, 3, 4, 0]
@@ -110,16 +122,16 @@ def test_no_two_claims_are_the_same():
 
 @pytest.mark.parametrize("number", [1, 59, 60, 61, 3_599, 3_600, 216_000])
 def test_code_is_short_whatever_its_number(number):
-    assert 0 < len(code_for("drums", number)) < 280
+    assert 0 < len(make_slot_code("drums", number)) < 280
 
 
 def test_votes_need_options():
     with pytest.raises(ClientError, match="--voters"):
-        next(votes({"targets": [{"type": "bot", "options": []}]}))
+        next(generate_votes({"targets": [{"type": "bot", "options": []}]}))
 
 
 def test_act_is_not_another_ones_event():
-    act = Act("epoch.claim", {"slot_index": 1, "code": "code 5"}, {"code": "code 5"})
-    assert fault_of(act, event(5)) is None
-    assert fault_of(act, event(6)) is not None
-    assert fault_of(act, event(5, slot_index=0)) is not None
+    act = ActorCommand("epoch.claim", {"slot_index": 1, "code": "code 5"}, {"code": "code 5"})
+    assert find_event_fault(act, event(5)) is None
+    assert find_event_fault(act, event(6)) is not None
+    assert find_event_fault(act, event(5, slot_index=0)) is not None

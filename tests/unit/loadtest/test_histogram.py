@@ -1,22 +1,22 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.measure import BUCKETS, Histogram, bucket_of, upper_us
+from loadtest.measure import BUCKETS, Histogram, bucket_index, bucket_upper_us
 
 MICROSECONDS = st.integers(0, 2**31 - 1)
 
 
 @given(MICROSECONDS)
 def test_bucket_holds_the_value_and_is_at_most_a_32nd_wide(us):
-    bucket = bucket_of(us)
+    bucket = bucket_index(us)
 
-    assert upper_us(bucket - 1) < us <= upper_us(bucket) if bucket else us == 0
-    assert upper_us(bucket) <= us + us / 32
+    assert bucket_upper_us(bucket - 1) < us <= bucket_upper_us(bucket) if bucket else us == 0
+    assert bucket_upper_us(bucket) <= us + us / 32
 
 
 def test_every_duration_has_a_bucket():
-    assert bucket_of(10**15) == BUCKETS - 1
-    assert bucket_of(-1) == 0
+    assert bucket_index(10**15) == BUCKETS - 1
+    assert bucket_index(-1) == 0
 
 
 @given(st.lists(MICROSECONDS, min_size=1, max_size=200), st.floats(0.01, 1.0))

@@ -6,12 +6,20 @@ import orjson
 import pytest
 from rich.console import Console
 
-from loadtest.measure import Checks, Counters, Measured, Sample, Scrape, Window, parse
+from loadtest.measure import (
+    Checks,
+    Counters,
+    Measurements,
+    MeasurementWindow,
+    MetricsScrape,
+    TotalsSample,
+    parse_prometheus,
+)
 from loadtest.plots import Axis, bar_plot, line_plot
-from loadtest.processes import merge
-from loadtest.report import as_json, number, report_of, show
-from loadtest.report_page import page
-from loadtest.simulation.trace import Reservoir
+from loadtest.processes import merge_measurements
+from loadtest.report import format_json, format_number, make_report, print_report
+from loadtest.report_page import render_page
+from loadtest.simulation.trace import GameSample
 
 
 def measured(*, fault=None, games=10):
@@ -21,19 +29,19 @@ def measured(*, fault=None, games=10):
     for n in range(1, 401):
         counters.latency.record(n / 1000)
     checks = Checks()
-    checks.note("events are in order", fault)
-    return Measured(
-        window=Window(10.0, counters),
+    checks.note_check("events are in order", fault)
+    return Measurements(
+        window=MeasurementWindow(10.0, counters),
         busy=0.5,
         total=counters.copy(),
-        samples=[Sample(float(n), n, 40 * n, 160 * n) for n in range(1, 11)],
+        samples=[TotalsSample(float(n), n, 40 * n, 160 * n) for n in range(1, 11)],
         checks=checks,
-        server=(Scrape(0.0, 100, 1 << 20, 1.0), Scrape(10.0, 1100, 2 << 20, 6.0)),
+        server=(MetricsScrape(0.0, 100, 1 << 20, 1.0), MetricsScrape(10.0, 1100, 2 << 20, 6.0)),
     )
 
 
 def report(**kwargs):
-    return report_of("matches", measured(**kwargs), began_at="now", settings={"games": 10})
+    return make_report("matches", measured(**kwargs), began_at="now", settings={"games": 10})
 
 
 def test_report_has_rates_of_the_window_and_numbers_of_the_server():
@@ -50,8 +58,8 @@ def test_report_has_rates_of_the_window_and_numbers_of_the_server():
 
 def test_server_that_was_started_again_has_no_rates():
     restarted = measured()
-    restarted.server = (Scrape(0.0, 100, 1 << 20, 9.0), Scrape(10.0, 5, 2 << 20, 1.0))
-    rows = report_of("matches", restarted, began_at="now", settings={}).rows
+    restarted.server = (MetricsScrape(0.0, 100, 1 << 20, 9.0), MetricsScrape(10.0, 5, 2 << 20, 1.0))
+    rows = make_report("matches", restarted, began_at="now", settings={}).rows
 
     assert [name for name in rows if name.startswith("server")] == [
         "server: memory before MiB",
@@ -68,7 +76,7 @@ def test_report_is_ok_only_if_something_was_checked_and_held():
 
 
 def test_json_report_can_be_read_back():
-    read = orjson.loads(orjson.dumps(as_json(report(fault="broken"))))
+    read = orjson.loads(orjson.dumps(format_json(report(fault="broken"))))
 
     assert read["ok"] is False
     assert read["checks"]["events are in order"]["examples"] == ["broken"]
@@ -77,7 +85,7 @@ def test_json_report_can_be_read_back():
 
 
 def test_page_needs_nothing_from_elsewhere_and_escapes_what_it_shows():
-    html = page(report(fault="<script>alert(1)</script>"))
+    html = render_page(report(fault="<script>alert(1)</script>"))
 
     assert "All checks passed" not in html
     assert "<script" not in html
@@ -104,7 +112,7 @@ def test_tallest_bar_fills_the_plot():
 
 def test_failed_checks_are_said_loudly():
     console = Console(width=100, file=StringIO())
-    show(report(fault="event 3 is missing"), console)
+    print_report(report(fault="event 3 is missing"), console)
 
     text = console.file.getvalue()
     assert "CHECKS FAILED" in text
@@ -112,7 +120,7 @@ def test_failed_checks_are_said_loudly():
 
 
 def test_processes_add_up():
-    whole = merge([measured(games=10), measured(games=5, fault="broken")])
+    whole = merge_measurements([measured(games=10), measured(games=5, fault="broken")])
 
     assert whole.window.per_s("games") == 1.5
     assert whole.total.counts["moves"] == 800
@@ -124,7 +132,7 @@ def test_processes_add_up():
 def test_process_that_ends_early_keeps_its_totals():
     short, long = measured(), measured()
     short.samples = short.samples[:3]
-    whole = merge([short, long])
+    whole = merge_measurements([short, long])
 
     assert [sample.games for sample in whole.samples] == [2, 4, 6, 7, 8, 9, 10, 11, 12, 13]
 
@@ -132,15 +140,15 @@ def test_process_that_ends_early_keeps_its_totals():
 def test_metrics_text_is_read():
     text = '# HELP a b\na_total 3.0\nb{code="x y"} 4e2\n'
 
-    assert parse(text) == {"a_total": 3.0, 'b{code="x y"}': 400.0}
+    assert parse_prometheus(text) == {"a_total": 3.0, 'b{code="x y"}': 400.0}
 
 
 def test_sample_is_fair():
     hits = [0] * 20
     for seed in range(2000):
-        sample = Reservoir(5, Random(seed))
+        sample = GameSample(5, Random(seed))
         for game in range(20):
-            sample.offer(game)
+            sample.offer_game(game)
         for game in sample.kept:
             hits[game] += 1
 
@@ -164,4 +172,4 @@ def test_tally_since_counts_only_what_came_later():
     [(3, "3"), (1234567.8, "1,234,568"), (12.34, "12.3"), (0.1234, "0.12"), (99.0, "99")],
 )
 def test_numbers_have_as_many_digits_as_one_reads(value, text):
-    assert number(value) == text
+    assert format_number(value) == text

@@ -5,8 +5,8 @@ import pytest
 from rich.console import Console
 
 from loadtest.players import KINDS
-from loadtest.terminal import SCREENS, screen_of
-from loadtest.terminal.screens import Unclear, in_order, read_card, short
+from loadtest.terminal import SCREENS, make_screen
+from loadtest.terminal.screens import UnclearInput, card_text, read_card, sort_hand
 from tests.unit.loadtest.games import Hall
 
 HAND = ["d0:spades:A", "d0:hearts:10", "d1:hearts:10", "d0:clubs:2"]
@@ -30,12 +30,12 @@ def test_card_is_read_by_place_or_name(line, card):
 
 @pytest.mark.parametrize("line", ["", "0", "5", "KS", "ace", "٣", "1.0"])
 def test_line_that_names_no_card_is_answered_with_what_does(line):
-    with pytest.raises(Unclear, match=r"number|name"):
+    with pytest.raises(UnclearInput, match=r"number|name"):
         read_card(line, HAND)
 
 
 def test_cards_are_shown_by_suit_high_ones_first():
-    assert [short(card) for card in in_order(HAND[::-1])] == ["A♠", "10♥", "10♥²", "2♣"]
+    assert [card_text(card) for card in sort_hand(HAND[::-1])] == ["A♠", "10♥", "10♥²", "2♣"]
 
 
 @pytest.mark.parametrize("ruleset", sorted(SCREENS))
@@ -48,11 +48,11 @@ def test_whole_game_can_be_described_shown_and_played_by_what_is_typed(ruleset):
     while not hall.fold.table.completed:
         shown = show_new(hall, screen, console, shown)
         seat = hall.fold.turn.seats[0]
-        move = hall.behaviours[seat].choose()
+        move = hall.behaviours[seat].choose_move()
         if seat == 0:
             view = hall.ruleset.view(hall.fold.state, 0)
-            console.print(screen.show(view))
-            move = screen.read(typed(view, move), view)
+            console.print(screen.show_view(view))
+            move = screen.read_move(typed(view, move), view)
         hall.move(seat, move)
     show_new(hall, screen, console, shown)
 
@@ -65,21 +65,23 @@ def test_whole_game_can_be_described_shown_and_played_by_what_is_typed(ruleset):
 def test_game_that_is_not_known_is_shown_as_it_is_and_played_by_numbers_or_json():
     hall = Hall("four_in_a_row", seed=5)
     me, other = hall.players
-    screen = screen_of("my_game", me, {me: "Ann", other: "Bob"})
+    screen = make_screen("my_game", me, {me: "Ann", other: "Bob"})
     console = Console(width=100, file=StringIO())
     shown = 0
     while not hall.fold.table.completed:
         shown = show_new(hall, screen, console, shown)
         seat = hall.fold.turn.seats[0]
-        move = hall.behaviours[seat].choose()
+        move = hall.behaviours[seat].choose_move()
         if seat == 0:
             view = hall.ruleset.view(hall.fold.state, 0)
-            console.print(screen.show(view))
+            console.print(screen.show_view(view))
             number = view["legal_moves"].index(move) + 1
-            assert screen.read(f"{number}", view) == screen.read(dumps(move), view) == move
+            assert (
+                screen.read_move(f"{number}", view) == screen.read_move(dumps(move), view) == move
+            )
             for line in ("0", "true", "take two", str(len(view["legal_moves"]) + 1)):
-                with pytest.raises(Unclear, match="its number, from 1 to"):
-                    screen.read(line, view)
+                with pytest.raises(UnclearInput, match="its number, from 1 to"):
+                    screen.read_move(line, view)
         hall.move(seat, move)
     show_new(hall, screen, console, shown)
 
@@ -101,7 +103,7 @@ def show_new(hall, screen, console, shown):
 def typed(view, move):
     """Write a move as somebody would type it."""
     if move["type"] == "play_card":
-        return str(in_order(view["hand"]).index(move["card"]) + 1)
+        return str(sort_hand(view["hand"]).index(move["card"]) + 1)
     if move["type"] == "choose":
         return str([*view["options"]].index(move["choice"]) + 1)
     return str(move["bid"] if move["type"] == "bid" else move["column"] + 1)
@@ -112,8 +114,8 @@ def test_bid_out_of_bounds_is_answered_with_the_bounds():
     screen = SCREENS["el_dorado"](hall.players[0], {})
     view = hall.ruleset.view(hall.fold.state, 0)
 
-    with pytest.raises(Unclear, match="0 to 10"):
-        screen.read("11", view)
+    with pytest.raises(UnclearInput, match="0 to 10"):
+        screen.read_move("11", view)
 
 
 def test_every_ruleset_with_bots_has_a_screen():

@@ -7,10 +7,10 @@ import pytest
 
 from loadtest.measure import Checks, Counters
 from loadtest.players import KINDS
-from loadtest.simulation.player import Habits, Player, Seat
+from loadtest.simulation.player import PlayerHabits, SimulatedPlayer, SimulatedSeat
 from loadtest.simulation.trace import AGREE, HIDDEN, ORDER, SCORE, GameTrace
 from playhall.account import Account
-from playhall.http import Http
+from playhall.http import HttpClient
 from tests.unit.loadtest.games import Hall
 
 VICTIM = 1  # the seat whose stream is spoilt
@@ -43,11 +43,11 @@ class Watchers:
         return {name for name, each in self.checks.by_name.items() if each.failed}
 
     def _player(self, player_id):
-        account = Account(Http("http://nowhere"), "no token")
-        player = Player("ws://nowhere", account, counters=self.counters, chance=Random(1))
+        account = Account(HttpClient("http://nowhere"), "no token")
+        player = SimulatedPlayer("ws://nowhere", account, counters=self.counters, chance=Random(1))
         player.connection.welcome = {"player_id": player_id}
         behaviour = KINDS["el_dorado"].behaviour(player_id, Random(1))
-        player.seat = Seat(player, self.record, behaviour, Habits())
+        player.seat = SimulatedSeat(player, self.record, behaviour, PlayerHabits())
         player.connection.streams[self.played.game_id] = player.seat.stream
         return player
 
@@ -169,8 +169,8 @@ async def test_events_that_everybody_has_are_let_go(played):
     for index in range(10 * TRIM_EVENTS):
         message = {"event_index": index, "event": "relayed", "payload": {"n": index}, "at": ""}
         for player in ("a", "b"):
-            record.take(player, message, b"%d" % index)
-            record.reached(player, index)
+            record.take_event(player, message, b"%d" % index)
+            record.note_progress(player, index)
 
     assert len(record.events) <= 2 * TRIM_EVENTS + 1
     assert record.head == 10 * TRIM_EVENTS - 1

@@ -10,12 +10,12 @@ from persistence.packages.store import StoredPackage
 from protocol.errors import InvalidField
 from protocol.packages import ManifestQuery
 from server.domains.progression.packages.rules import (
-    Catalog,
-    above,
-    asked,
-    in_rollout,
+    PackageCatalog,
+    find_newest,
+    is_in_rollout,
+    list_released_above,
     locale_chain,
-    newest,
+    parse_manifest_query,
 )
 
 AT = datetime(2026, 11, 29, tzinfo=UTC)
@@ -53,13 +53,13 @@ def package(version: str, **fields: object) -> StoredPackage:
 
 @pytest.mark.parametrize("percent", [1, 10, 50, 90, 99])
 def test_share_is_what_was_asked_for(percent: int) -> None:
-    share = sum(in_rollout("p1", percent, person) for person in PEOPLE) / len(PEOPLE)
+    share = sum(is_in_rollout("p1", percent, person) for person in PEOPLE) / len(PEOPLE)
     assert share == pytest.approx(percent / 100, abs=0.015)
 
 
 def test_hash_stays_the_same_for_ever() -> None:
     """Another hash would take content back from some, and is not to be changed by mistake."""
-    early = [number for number in range(40) if in_rollout("p1", 20, PEOPLE[number])]
+    early = [number for number in range(40) if is_in_rollout("p1", 20, PEOPLE[number])]
     assert early == [3, 4, 9, 12, 20, 27, 31]
 
 
@@ -67,22 +67,22 @@ def test_hash_stays_the_same_for_ever() -> None:
 def test_whoever_is_in_stays_in_while_the_share_grows(
     subject: str, package_id: str, percent: int
 ) -> None:
-    if in_rollout(package_id, percent, subject):
-        assert in_rollout(package_id, percent + 1, subject)
-    assert not in_rollout(package_id, 0, subject)
-    assert in_rollout(package_id, 100, subject)
+    if is_in_rollout(package_id, percent, subject):
+        assert is_in_rollout(package_id, percent + 1, subject)
+    assert not is_in_rollout(package_id, 0, subject)
+    assert is_in_rollout(package_id, 100, subject)
 
 
 def test_each_package_is_tried_by_others_first() -> None:
     first, second = (
-        {person for person in PEOPLE if in_rollout(package_id, 10, person)}
+        {person for person in PEOPLE if is_in_rollout(package_id, 10, person)}
         for package_id in ("p1", "p2")
     )
     assert len(first & second) == pytest.approx(len(PEOPLE) / 100, rel=0.4)
 
 
 def test_nobody_in_particular_comes_last() -> None:
-    assert not in_rollout("p1", 99, "")
+    assert not is_in_rollout("p1", 99, "")
 
 
 # ------------------------------------------------------------------ versions and locales
@@ -90,12 +90,12 @@ def test_nobody_in_particular_comes_last() -> None:
 
 def test_versions_compare_by_precedence() -> None:
     versions = ["1.9.0", "1.10.0-rc.2", "1.10.0-rc.10", "1.10.0", "1.2.0"]
-    found = newest(map(package, versions))
+    found = find_newest(map(package, versions))
     assert found is not None
     assert found.version == "1.10.0"
-    higher = above([package(version) for version in versions], "1.9.0")
+    higher = list_released_above([package(version) for version in versions], "1.9.0")
     assert [each.version for each in higher] == ["1.10.0", "1.10.0-rc.10", "1.10.0-rc.2"]
-    assert newest([package("1.0.0", status="withdrawn")]) is None
+    assert find_newest([package("1.0.0", status="withdrawn")]) is None
 
 
 @pytest.mark.parametrize(
@@ -114,18 +114,18 @@ def test_locale_falls_back(locale: str, chain: tuple[str, ...]) -> None:
     ("typed", "first"), [("de_at", "de-AT"), ("ZH-hant-tw", "zh-Hant-TW"), ("es-419", "es-419")]
 )
 def test_locale_is_read_as_systems_write_it(typed: str, first: str) -> None:
-    assert asked(ManifestQuery(client="1.0.0", locale=typed)).locales[0] == first
+    assert parse_manifest_query(ManifestQuery(client="1.0.0", locale=typed)).locales[0] == first
 
 
 @pytest.mark.parametrize("locale", ["", "-", "de--at", "dé", "de at"])
 def test_what_is_no_locale_is_refused(locale: str) -> None:
     with pytest.raises(InvalidField):
-        asked(ManifestQuery(client="1.0.0", locale=locale))
+        parse_manifest_query(ManifestQuery(client="1.0.0", locale=locale))
 
 
 def test_build_metadata_of_a_client_counts_for_nothing() -> None:
     """A plus sign arrives as a space."""
-    assert asked(ManifestQuery(client="1.4.0 build.7")).client == "1.4.0"
+    assert parse_manifest_query(ManifestQuery(client="1.4.0 build.7")).client == "1.4.0"
 
 
 @given(
@@ -146,7 +146,7 @@ def test_build_metadata_of_a_client_counts_for_nothing() -> None:
 def test_what_is_fetched_is_usable_and_settles(
     made: list[tuple[str, str, str, str, str]], client: str, locale: str
 ) -> None:
-    catalog = Catalog(
+    catalog = PackageCatalog(
         [
             package(
                 version, channel=channel, locale=its, status=status, required_client_version=needs
@@ -155,8 +155,8 @@ def test_what_is_fetched_is_usable_and_settles(
         ],
         [],
     )
-    query = asked(ManifestQuery(client=client, locale=locale, channel="beta,stable"))
-    chosen = catalog.choose(query, frozenset())
+    query = parse_manifest_query(ManifestQuery(client=client, locale=locale, channel="beta,stable"))
+    chosen = catalog.choose_packages(query, frozenset())
     for choice in chosen.fetch:
         found = choice.package
         assert found.status == "released"
@@ -164,5 +164,5 @@ def test_what_is_fetched_is_usable_and_settles(
         assert client == "3.0.0" or found.required_client_version == "0.0.0"
     # Having fetched it, there is nothing more to do.
     have = frozenset(choice.package.package_id for choice in chosen.fetch)
-    again = catalog.choose(query._replace(have=have), frozenset())
+    again = catalog.choose_packages(query._replace(have=have), frozenset())
     assert (again.fetch, again.remove, set(again.current)) == ([], [], have)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.dsn import EXAMPLE_URL, UNREADABLE, BadDsn, normalised, problem_of
+from persistence.dsn import EXAMPLE_URL, UNREADABLE, InvalidDsn, find_dsn_problem, normalise_dsn
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from persistence.dsn import EXAMPLE_URL, UNREADABLE, BadDsn, normalised, problem
     ],
 )
 def test_what_is_no_data_source_name_is_said(dsn: str, problem: str) -> None:
-    assert problem_of(dsn) == problem
+    assert find_dsn_problem(dsn) == problem
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ def test_what_is_no_data_source_name_is_said(dsn: str, problem: str) -> None:
     ],
 )
 def test_data_source_name_is_taken(dsn: str) -> None:
-    assert problem_of(dsn) is None
+    assert find_dsn_problem(dsn) is None
 
 
 def test_password_is_not_repeated() -> None:
-    assert "secret" not in (problem_of("mysql://me:secret@host/db") or "")
+    assert "secret" not in (find_dsn_problem("mysql://me:secret@host/db") or "")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_password_is_not_repeated() -> None:
     ],
 )
 def test_parameters_of_hosters_come_out_as_both_drivers_know_them(given: str, normal: str) -> None:
-    assert normalised(f"postgresql://u:p%40@h:1,i:2/db?{given}") == (
+    assert normalise_dsn(f"postgresql://u:p%40@h:1,i:2/db?{given}") == (
         f"postgresql://u:p%40@h:1,i:2/db{normal}"
     )
 
@@ -77,7 +77,7 @@ def test_demands_that_need_a_checked_certificate_have_it_checked(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("persistence.dsn._BUNDLES", (str(bundle),))
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    said = normalised(f"postgresql://u@h/db?{given}")
+    said = normalise_dsn(f"postgresql://u@h/db?{given}")
     assert "sslmode=verify-full" in said
     assert f"sslrootcert={str(bundle).replace('/', '%2F')}" in said
     assert "channel_binding" not in said
@@ -106,13 +106,13 @@ def test_parameters_that_cannot_be_followed_are_named(
     given: str, named: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(BadDsn, match=re.escape(named)) as refused:
-        normalised(f"postgresql://u:secret@h/db?{given}")
+    with pytest.raises(InvalidDsn, match=re.escape(named)) as refused:
+        normalise_dsn(f"postgresql://u:secret@h/db?{given}")
     assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("password", ["a@b", "a#b", "a/b"])
 def test_passwords_that_are_not_encoded_are_asked_to_be(password: str) -> None:
-    with pytest.raises(BadDsn, match="write @ as %40") as refused:
-        normalised(f"postgresql://u:{password}@h/db")
+    with pytest.raises(InvalidDsn, match="write @ as %40") as refused:
+        normalise_dsn(f"postgresql://u:{password}@h/db")
     assert password not in str(refused.value)

@@ -13,36 +13,36 @@ import pytest
 from persistence.database import Database
 from persistence.eventlog.writer import (
     TRANSITIONS,
-    Batch,
-    Fenced,
+    EventLogWriter,
+    EventRow,
+    GameBatch,
     GameLog,
     IllegalTransition,
-    Log,
     LogInput,
     LogState,
-    Lost,
-    Refused,
-    Row,
+    OwnerFenced,
+    RowsLost,
+    RowsRefused,
 )
 from protocol.ids import GameId, new_id
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
-ROW = Row(0, "moved", b"{}", AT, b"hash")
+ROW = EventRow(0, "moved", b"{}", AT, b"hash")
 
 
 class Place:
     """One game's place in an idle log, and how its owner was called."""
 
     def __init__(self) -> None:
-        self.log = Log(Database.unopened(), writers=1)
+        self.log = EventLogWriter(Database.unopened(), writers=1)
         self.calls: list[object] = []
         self.on_committed: Callable[[], None] = lambda: None
-        self.game: GameLog = self.log.open(
+        self.game: GameLog = self.log.open_game(
             GameId(new_id()), 1, committed=self._committed, failed=self.calls.append
         )
-        self.batch: Batch | None = None
+        self.batch: GameBatch | None = None
 
-    def _committed(self, rows: list[Row]) -> None:
+    def _committed(self, rows: list[EventRow]) -> None:
         self.calls.append(len(rows))
         self.on_committed()
 
@@ -51,11 +51,11 @@ class Place:
 
     def take(self) -> None:
         """Take as the writer does: whoever stands in line, and once for each time."""
-        self.batch = self.game.take()
+        self.batch = self.game.take_batch()
         self.game.writer._waiting.remove(self.game)
 
-    def settle(self, lost: Lost | None = None) -> None:
-        self.game.settle(self.batch or Batch(self.game, [ROW], None), lost)
+    def settle(self, lost: RowsLost | None = None) -> None:
+        self.game.settle(self.batch or GameBatch(self.game, [ROW], None), lost)
 
     @property
     def times_in_line(self) -> int:
@@ -66,13 +66,13 @@ def reach(state: LogState) -> Place:
     """Bring a game into a state by what its owner and its writer do."""
     place = Place()
     if state is LogState.DEAD:
-        place.game.forget()
+        place.game.detach_owner()
     if state in (LogState.QUEUED, LogState.WRITING, LogState.SOLO):
         place.append()
     if state in (LogState.WRITING, LogState.SOLO):
         place.take()
     if state is LogState.SOLO:
-        place.game.set_aside()
+        place.game.move_to_solo()
     assert place.game.state is state
     return place
 
@@ -84,10 +84,10 @@ def commit(place: Place) -> None:
 INPUTS: dict[LogInput, Callable[[Place], Any]] = {
     LogInput.APPEND: Place.append,
     LogInput.TAKE: Place.take,
-    LogInput.SET_ASIDE: lambda place: place.game.set_aside(),
+    LogInput.SET_ASIDE: lambda place: place.game.move_to_solo(),
     LogInput.COMMIT: commit,
-    LogInput.LOSE: lambda place: place.settle(Fenced()),
-    LogInput.FORGET: lambda place: place.game.forget(),
+    LogInput.LOSE: lambda place: place.settle(OwnerFenced()),
+    LogInput.FORGET: lambda place: place.game.detach_owner(),
 }
 
 # These happen inside of a commit, and change the state that it began in: they have tests below.
@@ -146,7 +146,7 @@ async def test_owner_that_raises_when_called_has_nothing_more_written(meanwhile:
     place.on_committed = raising
     place.settle()
     assert place.game.state is LogState.DEAD
-    assert isinstance(place.calls[-1], Refused)
+    assert isinstance(place.calls[-1], RowsRefused)
     assert (place.times_in_line, place.log.queued) == (0, 0)
 
 
@@ -154,7 +154,7 @@ async def test_owner_that_goes_and_raises_when_called_is_not_called_again() -> N
     place = reach(LogState.WRITING)
 
     def going() -> None:
-        place.game.forget()
+        place.game.detach_owner()
         raise RuntimeError("an owner's bug")
 
     place.on_committed = going
@@ -183,7 +183,7 @@ async def test_what_happens_during_a_commit_is_refused_elsewhere(
 async def test_owner_that_goes_when_called_has_nothing_more_written() -> None:
     place = reach(LogState.SOLO)
     place.append()
-    place.on_committed = place.game.forget
+    place.on_committed = place.game.detach_owner
     place.settle()
     assert place.game.state is LogState.DEAD
     assert (place.times_in_line, place.log.queued) == (0, 0)
@@ -208,16 +208,16 @@ async def test_rows_that_die_while_they_wait_are_not_waited_for(
 
 async def test_writer_passes_over_a_game_that_died_in_line() -> None:
     place, other = reach(LogState.QUEUED), Place()
-    place.game.forget()
-    other.game = place.log.open(GameId(new_id()), 1, committed=print, failed=print)
+    place.game.detach_owner()
+    other.game = place.log.open_game(GameId(new_id()), 1, committed=print, failed=print)
     other.append()
     taken = await place.game.writer._take()
     assert [batch.game for batch in taken] == [other.game]
 
 
 async def test_forgotten_owner_is_not_called_when_its_last_batch_ends() -> None:
-    for lost in (None, Fenced()):
+    for lost in (None, OwnerFenced()):
         place = reach(LogState.WRITING)
-        place.game.forget()
+        place.game.detach_owner()
         place.settle(lost)
         assert place.calls == []

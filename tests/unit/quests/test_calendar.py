@@ -8,11 +8,11 @@ import pytest
 
 from server.domains.progression.quests.calendar import (
     BadSchedule,
-    Opening,
+    OpeningTimes,
     Schedule,
-    check,
-    opening,
-    opening_within,
+    find_opening,
+    find_opening_within_season,
+    require_valid_schedule,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -38,7 +38,7 @@ def schedule(starts_at: str, recurrence: str | None = None, hours: int = 1) -> S
     ],
 )
 def test_times_that_clocks_skip_or_repeat_mean_one_moment(local: str, utc: str) -> None:
-    assert opening(schedule(local), NOW).next_opens_at == at(utc)
+    assert find_opening(schedule(local), NOW).next_opens_at == at(utc)
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_times_that_clocks_skip_or_repeat_mean_one_moment(local: str, utc: str) 
 )
 def test_daily_event_stays_at_its_local_time_and_lasts_as_long(day: str, opens: str) -> None:
     daily = schedule("2026-01-01T02:30", "FREQ=DAILY", hours=2)
-    opened = opening(daily, at(opens))
+    opened = find_opening(daily, at(opens))
     assert opened.is_open
     assert (opened.opened_at, opened.closes_at) == (at(opens), at(opens) + timedelta(hours=2))
-    assert not opening(daily, at(opens) - timedelta(seconds=1)).is_open
-    assert not opening(daily, at(opens) + timedelta(hours=2)).is_open
+    assert not find_opening(daily, at(opens) - timedelta(seconds=1)).is_open
+    assert not find_opening(daily, at(opens) + timedelta(hours=2)).is_open
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
@@ -66,7 +66,7 @@ def test_each_day_of_a_year_has_one_opening_wherever_it_is(zone: str) -> None:
     daily = Schedule(datetime(2026, 1, 1, 2, 30), zone, 60, "FREQ=DAILY")  # noqa: DTZ001
     moment, seen = datetime(2026, 1, 3, tzinfo=UTC), []
     while moment.year == 2026:
-        following = opening(daily, moment).next_opens_at
+        following = find_opening(daily, moment).next_opens_at
         assert following is not None
         seen.append(following.astimezone(ZoneInfo(zone)).date())
         moment = following
@@ -75,25 +75,25 @@ def test_each_day_of_a_year_has_one_opening_wherever_it_is(zone: str) -> None:
 
 def test_rule_ends_and_an_event_that_was_once_does_not_come_again() -> None:
     weekly = schedule("2026-10-02T18:00", "FREQ=WEEKLY;UNTIL=20261010T000000")
-    assert opening(weekly, at("2026-10-03T00:00")).next_opens_at == at("2026-10-09T16:00")
-    assert opening(weekly, at("2026-10-09T18:00")) == Opening(False, None, None, None)
+    assert find_opening(weekly, at("2026-10-03T00:00")).next_opens_at == at("2026-10-09T16:00")
+    assert find_opening(weekly, at("2026-10-09T18:00")) == OpeningTimes(False, None, None, None)
     once = schedule("2026-10-02T18:00")
-    assert opening(once, at("2026-10-02T16:00")).is_open
-    assert opening(once, at("2026-10-02T17:00")) == Opening(False, None, None, None)
+    assert find_opening(once, at("2026-10-02T16:00")).is_open
+    assert find_opening(once, at("2026-10-02T17:00")) == OpeningTimes(False, None, None, None)
 
 
 def test_event_is_narrowed_to_its_season() -> None:
     season = schedule("2026-06-01T12:00", hours=24)
     daily = schedule("2026-05-01T08:00", "FREQ=DAILY", hours=8)
-    before = opening_within(daily, season, at("2026-05-20T07:00"))
+    before = find_opening_within_season(daily, season, at("2026-05-20T07:00"))
     assert (before.is_open, before.next_opens_at) == (False, at("2026-06-01T10:00"))
-    during = opening_within(daily, season, at("2026-06-01T11:00"))
-    assert during == Opening(
+    during = find_opening_within_season(daily, season, at("2026-06-01T11:00"))
+    assert during == OpeningTimes(
         True, at("2026-06-01T10:00"), at("2026-06-01T14:00"), at("2026-06-02T06:00")
     )
-    last = opening_within(daily, season, at("2026-06-02T07:00"))
-    assert last == Opening(True, at("2026-06-02T06:00"), at("2026-06-02T10:00"), None)
-    assert not opening_within(daily, season, at("2026-06-03T07:00")).is_open
+    last = find_opening_within_season(daily, season, at("2026-06-02T07:00"))
+    assert last == OpeningTimes(True, at("2026-06-02T06:00"), at("2026-06-02T10:00"), None)
+    assert not find_opening_within_season(daily, season, at("2026-06-03T07:00")).is_open
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_event_is_narrowed_to_its_season() -> None:
 )
 def test_rule_that_never_comes_true_or_takes_long_is_refused(rule: str) -> None:
     with pytest.raises(BadSchedule) as refused:
-        check(schedule("2026-01-01T02:30", rule), NOW)
+        require_valid_schedule(schedule("2026-01-01T02:30", rule), NOW)
     assert refused.value.field == "recurrence"
 
 
@@ -127,5 +127,5 @@ def test_rule_that_never_comes_true_or_takes_long_is_refused(rule: str) -> None:
 )
 def test_rule_that_is_let_through_has_openings_for_years(rule: str) -> None:
     starts = schedule("2024-02-29T02:30", rule)
-    check(starts, NOW)
-    assert opening(starts, at("2033-01-01T00:00")).next_opens_at is not None
+    require_valid_schedule(starts, NOW)
+    assert find_opening(starts, at("2033-01-01T00:00")).next_opens_at is not None

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from server.domains.progression.quests.expressions import (
     DEFAULTS,
     BadCondition,
-    Facts,
+    ConditionFacts,
     compile_condition,
 )
 
-FACTS = Facts(
+FACTS = ConditionFacts(
     {
         "flags": {"met": True, "count": 5, "large": 10**30, "list": [1], "name": "x" * 10_000},
         "counters": {"gold": 12, "half": 0.5},

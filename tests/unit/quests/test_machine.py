@@ -6,31 +6,31 @@ import pytest
 
 from server.domains.progression.quests.machine import (
     TRANSITIONS,
-    Circumstances,
-    Input,
     NotPossible,
-    Status,
-    moved,
-    settled,
+    QuestCircumstances,
+    QuestInput,
+    QuestStatus,
+    list_automatic_states,
+    transition,
 )
 
 
 def test_every_input_moves_as_the_table_says_or_is_refused() -> None:
-    for status, by in product(Status, Input):
+    for status, by in product(QuestStatus, QuestInput):
         if by in TRANSITIONS[status]:
-            assert moved(status, by) is TRANSITIONS[status][by]
+            assert transition(status, by) is TRANSITIONS[status][by]
         else:
             with pytest.raises(NotPossible):
-                moved(status, by)
+                transition(status, by)
 
 
 def test_whatever_the_circumstances_a_quest_comes_to_rest() -> None:
-    for status, truths in product(Status, product((False, True), repeat=5)):
-        now = Circumstances(*truths)
-        path = settled(status, now)
+    for status, truths in product(QuestStatus, product((False, True), repeat=5)):
+        now = QuestCircumstances(*truths)
+        path = list_automatic_states(status, now)
         assert len(set(path)) == len(path)
-        if status in (Status.COMPLETED, Status.CLAIMED, Status.FAILED):
+        if status in (QuestStatus.COMPLETED, QuestStatus.CLAIMED, QuestStatus.FAILED):
             assert path == [status]
-        if path[-1] is Status.AVAILABLE:
+        if path[-1] is QuestStatus.AVAILABLE:
             assert now.is_met
             assert now.is_open

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from persistence.history.store import Entry, Position, StoredMatch
+from persistence.history.store import HistoryPosition, LeaderboardEntry, StoredMatch
 from protocol.errors import InvalidField
 from protocol.ids import MatchId, PlayerId, new_id
 from protocol.limits import CURSOR_CHARS_MAX
@@ -18,8 +18,8 @@ def _match(at: datetime = AT) -> StoredMatch:
     return StoredMatch(MatchId(new_id()), None, "peer", None, None, at, None, None, [], None)
 
 
-def _entry(value: float) -> Entry:
-    return Entry(PlayerId(new_id()), "", is_bot=False, value=value, games_played=1)
+def _entry(value: float) -> LeaderboardEntry:
+    return LeaderboardEntry(PlayerId(new_id()), "", is_bot=False, value=value, games_played=1)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def _entry(value: float) -> Entry:
     [AT, AT + timedelta(microseconds=1), datetime(1969, 7, 20, tzinfo=UTC), START.ended_at],
 )
 def test_cursor_comes_back_as_it_was(ended_at: datetime) -> None:
-    position = Position(ended_at, MatchId(new_id()))
+    position = HistoryPosition(ended_at, MatchId(new_id()))
     cursor = CURSOR.write(position)
     assert read_cursor(cursor) == position
     assert len(cursor) <= CURSOR_CHARS_MAX
@@ -48,7 +48,7 @@ def test_full_page_names_its_last_match() -> None:
     found = [_match(AT - timedelta(seconds=n)) for n in range(3)]
     page = views.page(found, 2)
     assert [one.match_id for one in page.matches] == [one.match_id for one in found[:2]]
-    assert page.next == CURSOR.write(Position(AT - timedelta(seconds=1), found[1].match_id))
+    assert page.next == CURSOR.write(HistoryPosition(AT - timedelta(seconds=1), found[1].match_id))
 
 
 def test_last_page_names_no_next() -> None:

@@ -1,6 +1,6 @@
 """El Dorado: hands stay hidden, whoever looks."""
 
-from server.gamekit.chance import derive
+from server.gamekit.chance import derive_seed
 from server.gamekit.contract import Viewer
 from server.rulesets.el_dorado import RULESET
 from tests.contract.playout import Playout, canonical
@@ -73,7 +73,7 @@ def test_command_number_of_an_event_survives_redaction() -> None:
 
 def test_round_seeds_are_in_no_event_and_no_view() -> None:
     playout = new_game(2, rounds=3).play()
-    secrets = [derive("seed", "round", number).encode() for number in (1, 2, 3)]
+    secrets = [derive_seed("seed", "round", number).encode() for number in (1, 2, 3)]
     sent = b"".join(part for viewer in playout.viewers for part in stream(playout, viewer))
     assert [secret for secret in secrets if secret in sent] == []
 

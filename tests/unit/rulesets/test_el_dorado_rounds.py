@@ -6,11 +6,11 @@ import pytest
 
 from protocol.ids import PlayerId
 from server.gamekit.cards import shuffled_pack
-from server.gamekit.chance import derive
+from server.gamekit.chance import derive_seed
 from server.gamekit.contract import Standing
 from server.rulesets.el_dorado import RULESET, events
 from server.rulesets.el_dorado.moves import raw_bid
-from server.rulesets.el_dorado.scoring import delta
+from server.rulesets.el_dorado.scoring import round_points
 from server.rulesets.el_dorado.state import Config
 from tests.contract.playout import Playout
 from tests.unit.rulesets.eldorado_table import (
@@ -29,7 +29,7 @@ from tests.unit.rulesets.eldorado_table import (
 
 def test_cards_go_round_from_seat_0_and_the_next_one_is_trump() -> None:
     playout = new_game(3, rounds=4)
-    order = [card.id for card in shuffled_pack(1, derive("seed", "round", 1))]
+    order = [card.id for card in shuffled_pack(1, derive_seed("seed", "round", 1))]
     hands = last(playout, "cards_dealt")["hands"]
     assert hands["player-0"] == [order[0], order[3], order[6], order[9]]
     assert hands["player-2"] == [order[2], order[5], order[8], order[11]]
@@ -144,7 +144,7 @@ def test_four_players_and_ten_rounds_make_422_events_and_one_a_broken_trump(seed
 def test_points_are_won_for_exactly_the_bid_and_lost_otherwise(
     promised: int, tricks: int, points: int
 ) -> None:
-    assert delta(promised, tricks) == points
+    assert round_points(promised, tricks) == points
 
 
 def test_round_is_scored_for_everybody() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from server.gamekit.contract import IllegalMove
 from server.rulesets import find_rulesets
-from server.rulesets.lamplighter.story import SCENES, Choice, check
+from server.rulesets.lamplighter.story import SCENES, Choice, check_story
 from tests.contract.playout import Playout
 
 GOOD_NIGHT = (
@@ -81,4 +81,4 @@ def test_hesitating_in_the_alley_ends_the_night() -> None:
 def test_story_that_cannot_be_played_is_refused(choice: Choice, problem: str) -> None:
     scene = replace(SCENES["sands"], choices={"x": choice})
     with pytest.raises(ValueError, match=problem):
-        check({**SCENES, "sands": scene})
+        check_story({**SCENES, "sands": scene})

@@ -8,7 +8,13 @@ import pytest
 
 from server.domains.play.games.results import build_completion, build_game_summary
 from server.gamekit.contract import Outcome, Standing
-from server.gamekit.table import Player, Table, game_created, presence_event, rank_absent_last
+from server.gamekit.table import (
+    SeatedPlayer,
+    SeatTable,
+    game_created_event,
+    presence_event,
+    rank_absent_last,
+)
 from server.rulesets import find_rulesets
 from tests.contract.playout import Playout
 from tests.unit.audit.forgery import chained, findings
@@ -17,17 +23,19 @@ AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 EL_DORADO = find_rulesets()["el_dorado"]
 
 
-def table_of(seats: int, gone: Collection[int], *, rule: bool | None = True) -> Table:
+def table_of(seats: int, gone: Collection[int], *, rule: bool | None = True) -> SeatTable:
     """A table that some have left."""
-    players = [Player(f"player-{seat}") for seat in range(seats)]  # type: ignore[arg-type]
-    table = Table(players)
-    table.evolve(0, game_created("game", 1, players, {}, "seed", leavers_rank_last=rule))
+    players = [SeatedPlayer(f"player-{seat}") for seat in range(seats)]  # type: ignore[arg-type]
+    table = SeatTable(players)
+    table.evolve(0, game_created_event("game", 1, players, {}, "seed", leavers_rank_last=rule))
     for index, seat in enumerate(gone, start=1):
         table.evolve(index, presence_event("player_left", table, seat))
     return table
 
 
-def result(scores: Sequence[int], winners: Collection[int], table: Table) -> list[tuple[int, ...]]:
+def result(
+    scores: Sequence[int], winners: Collection[int], table: SeatTable
+) -> list[tuple[int, ...]]:
     """Give the winners and who forfeited."""
     standings = [Standing(n, score, n in winners) for n, score in enumerate(scores)]
     found = rank_absent_last(table, Outcome(tuple(standings))).standings

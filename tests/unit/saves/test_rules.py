@@ -11,17 +11,17 @@ from protocol.errors import InvalidField
 from protocol.limits import INT_MAX
 from server.domains.progression.saves.rules import (
     KeptRevision,
-    Merged,
-    Retention,
+    MergeResult,
+    RevisionRetention,
+    json_equal,
+    list_prunable,
     merge,
     merge_base,
     merge_rules,
-    prunable,
-    same,
     with_fields,
     with_server_fields,
 )
-from server.domains.progression.saves.states import keep_mods, written
+from server.domains.progression.saves.states import canonicalise_state, keep_mods
 
 NOTHING = merge_rules({})
 LEAVES = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "b"])
@@ -87,40 +87,39 @@ def test_sets_merge_the_same_in_either_order(base: Any, one: Any, other: Any) ->
 @pytest.mark.parametrize(
     ("fields", "base", "ours", "theirs", "expected"),
     [
-        ({}, {"a": 1}, {"a": 2}, {"a": 3}, Merged({"a": 2}, ["/a"])),
-        ({}, {"a": 1}, {"a": 2}, {"a": 2}, Merged({"a": 2}, [])),
-        ({}, {"a": 1}, {"a": 2}, {}, Merged({"a": 2}, ["/a"])),
-        ({}, {"a": 1}, {}, {"a": 3}, Merged({}, ["/a"])),
-        ({}, {}, {"a": 1}, {"b": 1}, Merged({"a": 1, "b": 1}, [])),
-        ({}, {"a": {"x": 1}}, {"a": {"x": 2}}, {"a": 1}, Merged({"a": {"x": 2}}, ["/a"])),
-        ({}, {"a": 0}, {"a": 0}, {"a": False}, Merged({"a": False}, [])),
-        ({}, {"a/b": {"~": 1}}, {"a/b": {"~": 2}}, {"a/b": {"~": 3}}, Merged(
+        ({}, {"a": 1}, {"a": 2}, {"a": 3}, MergeResult({"a": 2}, ["/a"])),
+        ({}, {"a": 1}, {"a": 2}, {"a": 2}, MergeResult({"a": 2}, [])),
+        ({}, {"a": 1}, {"a": 2}, {}, MergeResult({"a": 2}, ["/a"])),
+        ({}, {"a": 1}, {}, {"a": 3}, MergeResult({}, ["/a"])),
+        ({}, {}, {"a": 1}, {"b": 1}, MergeResult({"a": 1, "b": 1}, [])),
+        ({}, {"a": {"x": 1}}, {"a": {"x": 2}}, {"a": 1}, MergeResult({"a": {"x": 2}}, ["/a"])),
+        ({}, {"a": 0}, {"a": 0}, {"a": False}, MergeResult({"a": False}, [])),
+        ({}, {"a/b": {"~": 1}}, {"a/b": {"~": 2}}, {"a/b": {"~": 3}}, MergeResult(
             {"a/b": {"~": 2}}, ["/a~1b/~0"]
         )),
-        ({}, None, {"a": 1, "b": 1}, {"a": 1, "b": 2, "c": 3}, Merged(
+        ({}, None, {"a": 1, "b": 1}, {"a": 1, "b": 2, "c": 3}, MergeResult(
             {"a": 1, "b": 1, "c": 3}, ["/b"]
         )),
-        ({"/a": "sum"}, {"a": 1}, {"a": 5}, {"a": 3}, Merged({"a": 7}, [])),
-        ({"/a": "sum"}, {"a": 1}, {"a": 5}, {"a": 5}, Merged({"a": 9}, [])),
-        ({"/x/*": "sum"}, {}, {"x": {"a": 2}}, {"x": {"a": 2}}, Merged({"x": {"a": 4}}, [])),
-        ({"/a": "sum"}, {"a": 1}, {"a": INT_MAX}, {"a": 3}, Merged({"a": INT_MAX}, ["/a"])),
-        ({"/a": "sum"}, {"a": 1}, {"a": True}, {"a": 3}, Merged({"a": True}, ["/a"])),
-        ({"/a": "max"}, {"a": 1}, {"a": "x"}, {"a": 3}, Merged({"a": "x"}, ["/a"])),
-        ({"/a": "max"}, {"a": 1}, {}, {"a": 3}, Merged({"a": 3}, [])),
-        ({"/a": "union"}, {}, {"a": [1, {"b": 1}]}, {"a": [{"b": 1}, "x"]}, Merged(
+        ({"/a": "sum"}, {"a": 1}, {"a": 5}, {"a": 3}, MergeResult({"a": 7}, [])),
+        ({"/a": "sum"}, {"a": 1}, {"a": 5}, {"a": 5}, MergeResult({"a": 9}, [])),
+        ({"/x/*": "sum"}, {}, {"x": {"a": 2}}, {"x": {"a": 2}}, MergeResult({"x": {"a": 4}}, [])),
+        ({"/a": "sum"}, {"a": 1}, {"a": INT_MAX}, {"a": 3}, MergeResult({"a": INT_MAX}, ["/a"])),
+        ({"/a": "sum"}, {"a": 1}, {"a": True}, {"a": 3}, MergeResult({"a": True}, ["/a"])),
+        ({"/a": "max"}, {"a": 1}, {"a": "x"}, {"a": 3}, MergeResult({"a": "x"}, ["/a"])),
+        ({"/a": "max"}, {"a": 1}, {}, {"a": 3}, MergeResult({"a": 3}, [])),
+        ({"/a": "union"}, {}, {"a": [1, {"b": 1}]}, {"a": [{"b": 1}, "x"]}, MergeResult(
             {"a": [1, {"b": 1}, "x"]}, []
         )),
-        ({"/a": "union"}, {"a": [1]}, {"a": 5}, {"a": [1, 2]}, Merged({"a": 5}, ["/a"])),
-        ({"/a": "newest"}, {"a": 1}, {"a": 2}, {}, Merged({}, [])),
-        ({"/a": "server"}, {"a": 1}, {"a": 2}, {"a": 3}, Merged({"a": 2}, [])),
+        ({"/a": "union"}, {"a": [1]}, {"a": 5}, {"a": [1, 2]}, MergeResult({"a": 5}, ["/a"])),
+        ({"/a": "newest"}, {"a": 1}, {"a": 2}, {}, MergeResult({}, [])),
+        ({"/a": "server"}, {"a": 1}, {"a": 2}, {"a": 3}, MergeResult({"a": 2}, [])),
         ({"/a/*": "newest", "/a/b": "ask"}, {"a": {}}, {"a": {"b": 1, "c": 1}},
-         {"a": {"b": 2, "c": 2}}, Merged({"a": {"b": 1, "c": 2}}, ["/a/b"])),
-        ({}, {"mods": {"m": 1, "n": 1}}, {"mods": {"m": 2, "n": 1}}, {"mods": {"m": 3}}, Merged(
-            {"mods": {"m": 3}}, []
-        )),
+         {"a": {"b": 2, "c": 2}}, MergeResult({"a": {"b": 1, "c": 2}}, ["/a/b"])),
+        ({}, {"mods": {"m": 1, "n": 1}}, {"mods": {"m": 2, "n": 1}}, {"mods": {"m": 3}},
+         MergeResult({"mods": {"m": 3}}, [])),
     ],
 )  # fmt: skip
-def test_merge(fields: Any, base: Any, ours: Any, theirs: Any, expected: Merged) -> None:
+def test_merge(fields: Any, base: Any, ours: Any, theirs: Any, expected: MergeResult) -> None:
     merged = merge(base, ours, theirs, merge_rules(fields))
     assert canonical(merged.state) == canonical(expected.state)
     assert merged.paths == expected.paths
@@ -129,17 +128,17 @@ def test_merge(fields: Any, base: Any, ours: Any, theirs: Any, expected: Merged)
 def test_everything_else_may_be_newest() -> None:
     rules = merge_rules({"/a": "ask"}, "newest")
     merged = merge({}, {"a": 1, "b": 1}, {"a": 2, "b": 2}, rules)
-    assert merged == Merged({"a": 1, "b": 2}, ["/a"])
+    assert merged == MergeResult({"a": 1, "b": 2}, ["/a"])
     first = merge({}, {"b": 1}, {"b": 2}, rules, newest="ours")
-    assert first == Merged({"b": 1}, [])
+    assert first == MergeResult({"b": 1}, [])
 
 
 def test_true_is_not_one() -> None:
-    assert not same(1, True)
-    assert not same([0], [False])
-    assert not same({"a": {"b": 1}}, {"a": {"b": True}})
-    assert same({"a": 1, "b": 2}, {"b": 2, "a": 1})
-    assert same(1, 1.0)
+    assert not json_equal(1, True)
+    assert not json_equal([0], [False])
+    assert not json_equal({"a": {"b": 1}}, {"a": {"b": True}})
+    assert json_equal({"a": 1, "b": 2}, {"b": 2, "a": 1})
+    assert json_equal(1, 1.0)
 
 
 def test_fields_of_the_server_are_put_back() -> None:
@@ -169,18 +168,18 @@ def test_newest_common_ancestor_is_found_across_merges() -> None:
 def test_what_is_needed_is_kept_and_of_the_rest_the_newest() -> None:
     kept = [KeptRevision(n, 10, "phone", n == 2) for n in range(1, 11)]
     kept.append(KeptRevision(0, 10, "tablet", is_pinned=False))
-    few = Retention(revisions=3, bytes_max=10**6)
-    assert prunable(kept, needed=[10, 4], retention=few) == [1, 3, 5, 6]
-    small = Retention(revisions=100, bytes_max=60)
-    assert prunable(kept, needed=[10, 4], retention=small) == [1, 3, 5, 6, 7]
-    nothing = Retention(revisions=0, bytes_max=0, devices=0)
-    assert prunable(kept, needed=[10], retention=nothing) == [0, 1, *range(3, 10)]
+    few = RevisionRetention(revisions=3, bytes_max=10**6)
+    assert list_prunable(kept, needed=[10, 4], retention=few) == [1, 3, 5, 6]
+    small = RevisionRetention(revisions=100, bytes_max=60)
+    assert list_prunable(kept, needed=[10, 4], retention=small) == [1, 3, 5, 6, 7]
+    nothing = RevisionRetention(revisions=0, bytes_max=0, devices=0)
+    assert list_prunable(kept, needed=[10], retention=nothing) == [0, 1, *range(3, 10)]
 
 
 @given(STATES)
 def test_canonical_form_is_the_same_again(state: Any) -> None:
-    first = written(state)
-    assert written(orjson.loads(first.json)).json == first.json
+    first = canonicalise_state(state)
+    assert canonicalise_state(orjson.loads(first.json)).json == first.json
 
 
 @pytest.mark.parametrize(
@@ -192,12 +191,12 @@ def test_canonical_form_is_the_same_again(state: Any) -> None:
     ],
 )
 def test_numbers_have_one_form(sent: Any, json: bytes) -> None:
-    assert written(sent).json == json
+    assert canonicalise_state(sent).json == json
 
 
 def test_number_too_large_for_json_is_refused() -> None:
     with pytest.raises(InvalidField, match="written as JSON"):
-        written({"a": 2**64})
+        canonicalise_state({"a": 2**64})
 
 
 def test_mods_that_were_left_out_are_kept() -> None:

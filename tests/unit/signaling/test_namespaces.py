@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 
 from protocol import signaling as wire
-from protocol.signaling import Admission
-from server.domains.play.signaling.registry import Namespaces, PeerPlace
+from protocol.signaling import PeerAdmission
+from server.domains.play.signaling.registry import PeerNamespaces, PeerPlace
 
 
 class Wire:
@@ -24,10 +24,15 @@ class Wire:
 
 
 def enter(
-    namespaces: Namespaces, peer_id: str, *, circle: str = "x", person: str = "", session: str = "s"
+    namespaces: PeerNamespaces,
+    peer_id: str,
+    *,
+    circle: str = "x",
+    person: str = "",
+    session: str = "s",
 ) -> tuple[Any, Wire]:
     link = Wire()
-    admission = Admission(circle, person or f"person of {peer_id}", session)
+    admission = PeerAdmission(circle, person or f"person of {peer_id}", session)
     return namespaces.enter(peer_id, admission, link, 0), link
 
 
@@ -36,7 +41,7 @@ def offer(place: PeerPlace, dst: str) -> None:
 
 
 def test_message_stays_within_its_circle() -> None:
-    namespaces = Namespaces()
+    namespaces = PeerNamespaces()
     ann, _ = enter(namespaces, "ann")
     _, near = enter(namespaces, "bob")
     _, far = enter(namespaces, "bob", circle="y")
@@ -46,7 +51,7 @@ def test_message_stays_within_its_circle() -> None:
 
 
 def test_what_waits_is_not_given_to_another_circle() -> None:
-    namespaces = Namespaces()
+    namespaces = PeerNamespaces()
     ann, _ = enter(namespaces, "ann")
     offer(ann, "bob")
     _, far = enter(namespaces, "bob", circle="y")
@@ -54,7 +59,7 @@ def test_what_waits_is_not_given_to_another_circle() -> None:
 
 
 def test_person_takes_their_id_up_again_by_another_session() -> None:
-    namespaces = Namespaces()
+    namespaces = PeerNamespaces()
     _, first = enter(namespaces, "ann", person="ann")
     again, _ = enter(namespaces, "ann", person="ann", session="another")
     assert isinstance(again, PeerPlace)
@@ -63,7 +68,7 @@ def test_person_takes_their_id_up_again_by_another_session() -> None:
 
 
 def test_person_has_few_peers_in_a_circle() -> None:
-    namespaces = Namespaces()
+    namespaces = PeerNamespaces()
     for number in range(wire.PEERS_PER_PERSON_MAX):
         enter(namespaces, f"ann-{number}", person="ann")
     assert enter(namespaces, "ann-more", person="ann")[0] == wire.TOO_MANY_OF_YOURS
@@ -72,7 +77,7 @@ def test_person_has_few_peers_in_a_circle() -> None:
 
 
 def test_bound_on_peers_holds_for_all_circles_together() -> None:
-    namespaces = Namespaces()
+    namespaces = PeerNamespaces()
     namespaces.load.peers_max = 2
     enter(namespaces, "ann")
     enter(namespaces, "bob", circle="y")
@@ -81,7 +86,7 @@ def test_bound_on_peers_holds_for_all_circles_together() -> None:
 
 
 def test_circle_that_is_left_and_has_nothing_waiting_is_forgotten() -> None:
-    namespaces = Namespaces()
+    namespaces = PeerNamespaces()
     ann, _ = enter(namespaces, "ann")
     enter(namespaces, "bob", circle="y")
     offer(ann, "nobody")

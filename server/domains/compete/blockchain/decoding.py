@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from pydantic import JsonValue
 
-from persistence.blockchain.store import Block, Contract, Header
+from persistence.blockchain.store import Block, BlockHeader, Contract
 from server.domains.compete.blockchain.errors import InvalidAnswer, NotErc721
 
 TRANSFER: Final = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
@@ -42,7 +42,7 @@ def parse_quantity(value: Answer, name: str, *, most: int = QUANTITY_MAX) -> int
     return number
 
 
-def parse_header(value: Answer) -> Header:
+def parse_header(value: Answer) -> BlockHeader:
     """Read a block's number, hash and time."""
     fields = _fields(value, "the block")
     seconds = parse_quantity(fields.get("timestamp"), "the block's timestamp")
@@ -51,7 +51,7 @@ def parse_header(value: Answer) -> Header:
     except (OverflowError, ValueError, OSError):
         raise InvalidAnswer("the block's timestamp is not a valid time") from None
     number = parse_quantity(fields.get("number"), "the block's number")
-    return Header(Block(number, _word(fields.get("hash"), "the block's hash")), at)
+    return BlockHeader(Block(number, _word(fields.get("hash"), "the block's hash")), at)
 
 
 def parse_transfer(value: Answer, contract: Contract) -> TransferLog:

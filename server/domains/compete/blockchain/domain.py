@@ -18,10 +18,10 @@ from server.core.extras import BLOCKCHAIN
 from server.domains.compete.blockchain.contracts import InvalidContracts, parse_contracts
 from server.domains.compete.blockchain.errors import ChainError, WrongChain
 from server.domains.compete.blockchain.indexer import Indexer, IndexerOptions
-from server.domains.compete.blockchain.metrics import ChainCollector, ContractMetrics
+from server.domains.compete.blockchain.metrics import ChainCollector, ContractReadMetrics
 from server.domains.compete.blockchain.reconciliation import OwnerReconciliation
 from server.domains.compete.blockchain.rpc import RpcClient
-from server.domains.compete.blockchain.rules import ownership_periods
+from server.domains.compete.blockchain.rules import build_ownership_periods
 from server.domains.compete.blockchain.settings import BlockchainSettings
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import ChainProgress
@@ -59,7 +59,7 @@ class ChainFollower:
         self._intervals = intervals
         self._clock = clock
         self._is_checked = False
-        self.metrics = {contract: ContractMetrics() for contract in contracts}
+        self.metrics = {contract: ContractReadMetrics() for contract in contracts}
         self._indexers = {
             contract: Indexer(contract, node=node, store=store, options=options, metrics=metrics)
             for contract, metrics in self.metrics.items()
@@ -101,7 +101,7 @@ class ChainFollower:
 
     async def knows_owners_at(self, at: datetime) -> bool:
         """Say whether every contract was read beyond a time, by whichever node."""
-        cursors = [await self._store.cursor(contract) for contract in self.metrics]
+        cursors = [await self._store.read_position(contract) for contract in self.metrics]
         return all(cursor is not None and cursor.at > at for cursor in cursors)
 
     def status(self) -> ChainStatus:
@@ -152,7 +152,7 @@ class ChainFollower:
         await self._reconcile(contract)
 
     async def _reconcile(self, contract: Contract) -> None:
-        cursor, now = await self._store.cursor(contract), self._clock.now()
+        cursor, now = await self._store.read_position(contract), self._clock.now()
         every = timedelta(seconds=self._intervals.reconcile_s)
         if cursor is None or (cursor.reconciled_at and now - cursor.reconciled_at < every):
             return
@@ -195,7 +195,7 @@ def build_chain_follower(
     return ChainFollower(
         _contracts(settings.chain_contracts),
         node=RpcClient(url),
-        store=TransferStore(database, ownership_periods),
+        store=TransferStore(database, build_ownership_periods),
         options=IndexerOptions(settings.chain_confirmations, settings.chain_start_block),
         intervals=PollIntervals(settings.chain_poll_s, settings.chain_reconcile_s),
         clock=clock,

@@ -4,7 +4,14 @@ import logging
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from persistence.blockchain.store import Block, Contract, Cursor, Header, Transfer, TransferStore
+from persistence.blockchain.store import (
+    Block,
+    BlockHeader,
+    Contract,
+    ReadPosition,
+    Transfer,
+    TransferStore,
+)
 from server.domains.compete.blockchain.decoding import TransferLog
 from server.domains.compete.blockchain.errors import (
     AnswerTooLarge,
@@ -12,7 +19,7 @@ from server.domains.compete.blockchain.errors import (
     ChainReorganised,
     RpcRefused,
 )
-from server.domains.compete.blockchain.metrics import ContractMetrics
+from server.domains.compete.blockchain.metrics import ContractReadMetrics
 from server.domains.compete.blockchain.rpc import RpcClient, gather_all
 
 log = logging.getLogger(__name__)
@@ -35,7 +42,7 @@ GROW_AFTER: Final = 8  # stretches without a refusal
 class BlockRange(NamedTuple):
     """What happened in the blocks until one."""
 
-    until: Header
+    until: BlockHeader
     transfers: list[Transfer]
 
 
@@ -79,10 +86,10 @@ class BlockRangeReader:
         times = await self._times(kept)
         if (await self.header(last)).block != end.block:
             raise ChainReorganised(f"block {last} was replaced")
-        until = Header(kept[-1].block, times[kept[-1].block]) if cut else end
+        until = BlockHeader(kept[-1].block, times[kept[-1].block]) if cut else end
         return BlockRange(until, [Transfer(*each, at=times[each.block]) for each in kept])
 
-    async def header(self, number: int) -> Header:
+    async def header(self, number: int) -> BlockHeader:
         """Read a block's head; raise `ChainReorganised` where there is none."""
         found = await self._node.read_block(number)
         if found is None:
@@ -129,7 +136,7 @@ class Indexer:
         node: RpcClient,
         store: TransferStore,
         options: IndexerOptions,
-        metrics: ContractMetrics,
+        metrics: ContractReadMetrics,
     ) -> None:
         self._contract = contract
         self._node = node
@@ -156,25 +163,25 @@ class Indexer:
         more = confirmed > cursor.block.number
         if more:
             await self._advance(cursor.block, confirmed)
-        await self._store.derive_late(self._contract)
+        await self._store.derive_late_owners(self._contract)
         return more
 
-    async def _cursor(self, confirmed: int) -> Cursor | None:
+    async def _cursor(self, confirmed: int) -> ReadPosition | None:
         """Find where to go on; begin where that has been confirmed."""
-        cursor = await self._store.cursor(self._contract)
+        cursor = await self._store.read_position(self._contract)
         begin = max(self._options.start_block - 1, 0)
         if cursor is None and begin <= confirmed:
-            await self._store.begin(self._contract, await self._ranges.header(begin))
-            cursor = await self._store.cursor(self._contract)
+            await self._store.begin_reading(self._contract, await self._ranges.header(begin))
+            cursor = await self._store.read_position(self._contract)
         return cursor
 
-    async def _left_behind(self, head: int) -> Header | None:
+    async def _left_behind(self, head: int) -> BlockHeader | None:
         """Find the last block kept that is still on the chain, if not all are.
 
         Where the chain is shorter than what was read but the same so far, all are: a node behind
         a balancer lags now and then, and nothing was taken back.
         """
-        kept = await self._store.kept_blocks(self._contract)
+        kept = await self._store.list_recent_blocks(self._contract)
         reached = [block for block in kept if block.number <= head]
         for block in reached:
             found = await self._node.read_block(block.number)
@@ -186,7 +193,7 @@ class Indexer:
             "contract anew, delete its row in chain_cursors."
         )
 
-    async def _roll_back(self, since: Block, common: Header) -> None:
+    async def _roll_back(self, since: Block, common: BlockHeader) -> None:
         gone = await self._store.roll_back(self._contract, since=since, common=common)
         self._metrics.reorganisations += 1
         self._metrics.taken_back += gone
@@ -197,14 +204,14 @@ class Indexer:
 
     async def _advance(self, since: Block, confirmed: int) -> None:
         block_range = await self._ranges.read(since, confirmed=confirmed)
-        await self._store.advance(
+        await self._store.store_blocks(
             self._contract, since=since, until=block_range.until, transfers=block_range.transfers
         )
         self._metrics.transfers += len(block_range.transfers)
         self._metrics.block = block_range.until.block.number
         self._metrics.blocks_behind = confirmed - block_range.until.block.number
 
-    def _measure(self, cursor: Cursor | None, head: int) -> None:
+    def _measure(self, cursor: ReadPosition | None, head: int) -> None:
         confirmed = head - self._options.confirmations
         self._metrics.head = head
         self._metrics.block = None if cursor is None else cursor.block.number

@@ -10,7 +10,7 @@ from persistence.blockchain.store import Contract
 
 
 @dataclass(slots=True)
-class ContractMetrics:
+class ContractReadMetrics:
     """Totals of this node since the start; `succeeded_at` is on the monotonic clock."""
 
     head: int | None = None
@@ -43,7 +43,7 @@ class ChainCollector(Collector):
     """Turns the numbers of each contract into metrics at the moment of a scrape."""
 
     def __init__(
-        self, contracts: Mapping[Contract, ContractMetrics], monotonic: Callable[[], float]
+        self, contracts: Mapping[Contract, ContractReadMetrics], monotonic: Callable[[], float]
     ) -> None:
         self._contracts = contracts
         self._monotonic = monotonic

@@ -11,7 +11,7 @@ import aiohttp
 import orjson
 from pydantic import JsonValue
 
-from persistence.blockchain.store import Contract, Header
+from persistence.blockchain.store import BlockHeader, Contract
 from server.domains.compete.blockchain.decoding import (
     TRANSFER,
     TransferLog,
@@ -70,7 +70,7 @@ class RpcClient:
         """Give the number of its newest block."""
         return parse_quantity(await self._call("eth_blockNumber"), "the newest block's number")
 
-    async def read_block(self, number: int) -> Header | None:
+    async def read_block(self, number: int) -> BlockHeader | None:
         """Read a block's head, if there is such a block."""
         found = await self._call("eth_getBlockByNumber", hex(number), False)
         if found is None:

@@ -5,10 +5,12 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import TypeAlias
 
-from persistence.blockchain.store import NOBODY, Change, Period, Source
+from persistence.blockchain.store import NOBODY, OwnerChange, OwnershipPeriod, Source
 
 
-def ownership_periods(transfers: Sequence[Change], corrections: Sequence[Change]) -> list[Period]:
+def build_ownership_periods(
+    transfers: Sequence[OwnerChange], corrections: Sequence[OwnerChange]
+) -> list[OwnershipPeriod]:
     """Give the history, oldest first, without overlaps.
 
     `transfers` are in the chain's order: of several at one time the last counts. A correction
@@ -37,10 +39,10 @@ def _changes(points: list[_Point]) -> list[_Point]:
     return changes
 
 
-def _spans(points: list[_Point]) -> list[Period]:
+def _spans(points: list[_Point]) -> list[OwnershipPeriod]:
     ends = [at for at, _, _ in points]
     return [
-        Period(owner, source, at, at if owner == NOBODY else end)
+        OwnershipPeriod(owner, source, at, at if owner == NOBODY else end)
         for (at, owner, source), end in zip_longest(points, ends[1:])
         if owner != NOBODY or source == "admin_correction"
     ]

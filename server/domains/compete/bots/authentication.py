@@ -6,7 +6,7 @@ from typing import Final
 from persistence.bots.tokens import BotTokenStore, TokenStatus
 from protocol.errors import BadToken, TokenExpired
 from protocol.ids import SessionId, UserId
-from server.core.events import LocalEvents, SessionRevoked
+from server.core.events import LocalEventBus, SessionRevoked
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.domains.compete.bots.rules import is_bot_token, token_hash
 from server.domains.interfaces import AccountAuthenticator
@@ -21,7 +21,7 @@ ENDED: Final = (
 )
 
 
-class BotAuthenticator:
+class TokenAuthenticator:
     """Says whose a token is, a bot's or a person's, and publishes which are good no more.
 
     `connections` are those of this node, whose tokens are looked at.
@@ -34,7 +34,7 @@ class BotAuthenticator:
         subscriptions: Subscriptions,
         people: AccountAuthenticator,
         connections: Iterable[Session],
-        events: LocalEvents,
+        events: LocalEventBus,
     ) -> None:
         self._store = store
         self._people = people
@@ -61,7 +61,7 @@ class BotAuthenticator:
 
     async def enforce(self) -> None:
         """Publish which tokens have just become bad, here and on other nodes."""
-        self._changed.announce()
+        self._changed.announce_sweep()
         await self.poll()
 
     async def poll(self) -> None:
@@ -69,7 +69,7 @@ class BotAuthenticator:
         of_bots = [session for session in self._connections if _is_open_bots(session)]
         if not of_bots:
             return
-        good = await self._store.still_good({session.who.session_id for session in of_bots})
+        good = await self._store.find_valid({session.who.session_id for session in of_bots})
         for token_id in {session.who.session_id for session in of_bots} - good:
             self._events.publish(SessionRevoked(token_id, ENDED))
 

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from persistence.bots.avatars import AvatarDraft, AvatarStore
+from persistence.bots.avatars import AvatarDraft, BotAvatarStore
 from persistence.bots.store import BotStore
 from protocol.bots import (
     Avatar,
@@ -11,6 +11,7 @@ from protocol.bots import (
     AvatarNotApproved,
     AvatarNotFound,
     AvatarPath,
+    AvatarReviewQuery,
     Avatars,
     Bot,
     BotNotActive,
@@ -18,7 +19,6 @@ from protocol.bots import (
     ModerationRequest,
     NewAvatar,
     NotTheOwner,
-    QueueQuery,
     SnapshotsQuery,
     StatsSnapshots,
     TooManyAvatars,
@@ -37,7 +37,7 @@ AVATARS: Final = "/v1/bots/{bot}/avatars"
 class AvatarRoutes:
     """The addresses of avatars and snapshots."""
 
-    def __init__(self, *, bots: BotStore, avatars: AvatarStore) -> None:
+    def __init__(self, *, bots: BotStore, avatars: BotAvatarStore) -> None:
         self._bots = bots
         self._avatars = avatars
 
@@ -95,7 +95,7 @@ class AvatarRoutes:
                 "/v1/admin/avatars",
                 "List avatars awaiting moderation, oldest first.",
                 self._queue,
-                query=QueueQuery,
+                query=AvatarReviewQuery,
                 answer=Avatars,
                 errors=(Forbidden,),
             ),
@@ -113,14 +113,16 @@ class AvatarRoutes:
     async def _list(self, request: HttpRequest) -> Avatars:
         bot = await read_addressed_bot(self._bots, request)
         sees_all = request.identity is not None and bool(MODERATORS & set(request.identity.roles))
-        found = await self._avatars.of_bot(requester_of(request), bot.bot_id, sees_all=sees_all)
+        found = await self._avatars.list_bot_avatars(
+            requester_of(request), bot.bot_id, sees_all=sees_all
+        )
         return views.avatars(found)
 
     async def _stats(self, request: HttpRequest) -> StatsSnapshots:
         query: SnapshotsQuery = request.query
         after = views.read_snapshot_cursor(query.cursor)
         bot = await read_addressed_bot(self._bots, request)
-        found = await self._bots.snapshots(
+        found = await self._bots.list_snapshots(
             requester_of(request), bot.bot_id, after=after, limit=query.limit
         )
         return views.snapshots(found, query.limit)
@@ -138,19 +140,19 @@ class AvatarRoutes:
         body: AvatarChoice = request.body
         bot = await read_addressed_bot(self._bots, request)
         who = request.who.user_id
-        await self._avatars.select(who, bot.bot_id, body.avatar_id, rules.require_owner)
+        await self._avatars.select_avatar(who, bot.bot_id, body.avatar_id, rules.require_owner)
         return views.bot(await read_addressed_bot(self._bots, request))
 
     async def _queue(self, request: HttpRequest) -> Avatars:
-        query: QueueQuery = request.query
-        found = await self._avatars.queue(query.moderation_status, limit=query.limit)
+        query: AvatarReviewQuery = request.query
+        found = await self._avatars.list_by_moderation(query.moderation_status, limit=query.limit)
         return views.avatars(found)
 
     async def _moderate(self, request: HttpRequest) -> Avatar:
         avatar_id = validate(AvatarPath, dict(request.path)).avatar_id
         body: ModerationRequest = request.body
         return views.avatar(
-            await self._avatars.moderate(
+            await self._avatars.moderate_avatar(
                 avatar_id, body.moderation_status, actor=request.who.user_id, reason=body.reason
             )
         )

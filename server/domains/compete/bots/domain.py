@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from persistence.bots.avatars import AvatarStore
+from persistence.bots.avatars import BotAvatarStore
 from persistence.bots.store import BotStore
 from persistence.bots.tokens import BotTokenStore
 from persistence.bots.wallets import WalletStore
+from server.core.retention import RetentionSweep
 from server.core.settings import split_names
-from server.domains.compete.bots.authentication import BotAuthenticator
+from server.domains.compete.bots.authentication import TokenAuthenticator
 from server.domains.compete.bots.avatar_http import AvatarRoutes
 from server.domains.compete.bots.http import BotAdminRoutes, BotRoutes
 from server.domains.compete.bots.siwe import Origin
@@ -22,7 +23,7 @@ def build(services: Services) -> Domain:
     """Put the domain together."""
     database, rls, clock = services.database, services.rls, services.clock
     bots, tokens = BotStore(database, rls), BotTokenStore(database)
-    authenticator = BotAuthenticator(
+    authenticator = TokenAuthenticator(
         store=tokens,
         subscriptions=services.subscriptions,
         people=services.interfaces.get(AccountAuthenticator),
@@ -35,8 +36,9 @@ def build(services: Services) -> Domain:
         """List whose messages are taken: this server's own pages', and those of allowed origins."""
         return [Origin.from_url(url) for url in (services.address(), *pages)]
 
+    stored_wallets = WalletStore(database, rls)
     wallets = WalletRoutes(
-        store=WalletStore(database, rls), authenticator=authenticator, origins=origins, clock=clock
+        store=stored_wallets, authenticator=authenticator, origins=origins, clock=clock
     )
     return Domain(
         name="bots",
@@ -44,9 +46,10 @@ def build(services: Services) -> Domain:
             *BotRoutes(
                 bots=bots, tokens=tokens, authenticator=authenticator, clock=clock
             ).endpoints(),
-            *AvatarRoutes(bots=bots, avatars=AvatarStore(database, rls)).endpoints(),
+            *AvatarRoutes(bots=bots, avatars=BotAvatarStore(database, rls)).endpoints(),
             *BotAdminRoutes(bots=bots, authenticator=authenticator).endpoints(),
             *wallets.endpoints(),
         ],
         provides=(provide(Authenticator, authenticator), provide(BotOwners, bots)),
+        retention=[RetentionSweep("wallet_nonces", stored_wallets.forget_nonces)],
     )

@@ -33,7 +33,7 @@ from protocol.errors import Forbidden, InvalidField
 from protocol.ids import BotId
 from server.core.clock import Clock
 from server.domains.compete.bots import rules, views
-from server.domains.compete.bots.authentication import BotAuthenticator
+from server.domains.compete.bots.authentication import TokenAuthenticator
 from server.domains.compete.bots.drafts import draft_bot, draft_token
 from server.domains.compete.bots.rules import is_bot_id
 from server.gateway.http.endpoints import Endpoint, HttpRequest
@@ -65,7 +65,7 @@ class BotRoutes:
         *,
         bots: BotStore,
         tokens: BotTokenStore,
-        authenticator: BotAuthenticator,
+        authenticator: TokenAuthenticator,
         clock: Clock,
     ) -> None:
         self._bots = bots
@@ -143,7 +143,7 @@ class BotRoutes:
     async def _find(self, request: HttpRequest) -> Bots:
         query: BotsQuery = request.query
         after = views.read_cursor(query.cursor)
-        found = await self._bots.find(
+        found = await self._bots.search(
             requester_of(request), text=query.text.lower(), after=after, limit=query.limit
         )
         return views.bots(found, query.limit)
@@ -151,7 +151,7 @@ class BotRoutes:
     async def _own(self, request: HttpRequest) -> Bots:
         query: BotsQuery = request.query
         after = views.read_cursor(query.cursor)
-        found = await self._bots.own(
+        found = await self._bots.list_own(
             request.who.user_id, text=query.text.lower(), after=after, limit=query.limit
         )
         return views.bots(found, query.limit)
@@ -190,7 +190,7 @@ ADMIN_ONE: Final = "/v1/admin/bots/{bot}"
 class BotAdminRoutes:
     """The addresses of those who look after bots."""
 
-    def __init__(self, *, bots: BotStore, authenticator: BotAuthenticator) -> None:
+    def __init__(self, *, bots: BotStore, authenticator: TokenAuthenticator) -> None:
         self._bots = bots
         self._authenticator = authenticator
 
@@ -232,7 +232,7 @@ class BotAdminRoutes:
 
     async def _owners(self, request: HttpRequest) -> BotOwners:
         bot = await read_addressed_bot(self._bots, request)
-        return views.owners(await self._bots.owners(bot.bot_id))
+        return views.owners(await self._bots.list_owners(bot.bot_id))
 
     async def _set_owner(self, request: HttpRequest) -> BotOwners:
         body: OwnerRequest = request.body

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-from persistence.bots.store import BotStanding
+from persistence.bots.store import BotAccess
 from protocol.bots import BotNotActive, BotNotFound, NotTheOwner, TooManyWallets, WalletTaken
 from protocol.errors import InvalidField, RateLimited
 from protocol.ids import UUID_PATTERN, UserId
+from server.core.rate_limits import whole_seconds
 
 TOKEN_PREFIX: Final = "pb_"  # noqa: S105 - says what kind of token it is; a secret follows it
 TOKEN_LIFE_MAX: Final = timedelta(days=3660)
@@ -22,7 +23,7 @@ NONCES_MAX: Final = 20  # of one account within their lives; each allows one sig
 _ID: Final = re.compile(UUID_PATTERN)
 
 
-def require_owner(standing: BotStanding | None) -> None:
+def require_owner(standing: BotAccess | None) -> None:
     """Refuse to act for a bot that is not there, not one's own, or not active."""
     if standing is None:
         raise BotNotFound
@@ -40,11 +41,14 @@ def require_linked(holder: UserId | None, user_id: UserId) -> None:
         raise WalletTaken
 
 
-def nonce_expiry(nonce_expires_at: datetime | None) -> datetime:
-    """Say when a nonce expires; refuse if there were too many already."""
-    if nonce_expires_at is None:
-        raise RateLimited("You have requested too many nonces; use one, or wait ten minutes.")
-    return nonce_expires_at
+def compute_nonce_expiry(added: datetime | float) -> datetime:
+    """Say when a nonce expires; refuse if there is a time to wait instead."""
+    if isinstance(added, datetime):
+        return added
+    raise RateLimited(
+        f"You have requested too many nonces; try again in {whole_seconds(added)} s.",
+        retry_after_s=added,
+    )
 
 
 def require_valid_expiry(expires_at: datetime | None, *, now: datetime) -> None:

@@ -6,7 +6,13 @@ from typing import Final
 from uuid import UUID
 
 from persistence.bots.avatars import StoredAvatar
-from persistence.bots.store import NEWEST, Ownership, Place, Snapshot, StoredBot
+from persistence.bots.store import (
+    NEWEST,
+    BotOwnership,
+    BotStatsSnapshot,
+    SnapshotPosition,
+    StoredBot,
+)
 from persistence.bots.tokens import StoredToken
 from protocol.bots import (
     Avatar,
@@ -25,7 +31,7 @@ from server.core.clock import wire_fields, wire_time
 from server.core.cursors import CursorCodec
 
 _BOTS: Final = CursorCodec("bots", str, str)
-_SNAPSHOTS: Final = CursorCodec("snapshots", Place, datetime, UUID)
+_SNAPSHOTS: Final = CursorCodec("snapshots", SnapshotPosition, datetime, UUID)
 
 
 def bot(stored: StoredBot) -> Bot:
@@ -59,7 +65,7 @@ def tokens(stored: Sequence[StoredToken]) -> BotTokens:
     return BotTokens(tokens=[token(each) for each in stored])
 
 
-def owners(history: Sequence[Ownership]) -> BotOwners:
+def owners(history: Sequence[BotOwnership]) -> BotOwners:
     """Write who owned a bot when."""
     return BotOwners(owners=[BotOwner(**wire_fields(each)) for each in history])
 
@@ -74,18 +80,20 @@ def avatars(stored: Sequence[StoredAvatar]) -> Avatars:
     return Avatars(avatars=[avatar(each) for each in stored])
 
 
-def snapshots(page: Sequence[Snapshot], limit: int) -> StatsSnapshots:
+def snapshots(page: Sequence[BotStatsSnapshot], limit: int) -> StatsSnapshots:
     """Write a page of snapshots; where it is full, another may follow."""
-    older = _SNAPSHOTS.after_page(page, limit, lambda last: Place(last.created_at, last.id))
+    older = _SNAPSHOTS.after_page(
+        page, limit, lambda last: SnapshotPosition(last.created_at, last.id)
+    )
     return StatsSnapshots(snapshots=[_snapshot(each) for each in page], next=older)
 
 
-def read_snapshot_cursor(cursor: str | None) -> Place:
+def read_snapshot_cursor(cursor: str | None) -> SnapshotPosition:
     """Read where a list of snapshots goes on; None is the start."""
     return NEWEST if cursor is None else _SNAPSHOTS.read(cursor)
 
 
-def _snapshot(stored: Snapshot) -> StatsSnapshot:
+def _snapshot(stored: BotStatsSnapshot) -> StatsSnapshot:
     return StatsSnapshot(
         epoch_id=stored.epoch_id,
         snapshot_uri=stored.uri,

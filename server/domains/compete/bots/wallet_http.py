@@ -24,7 +24,7 @@ from protocol.errors import InvalidField, NotSetUp, RateLimited
 from server.core.clock import Clock, wire_time
 from server.core.extras import BLOCKCHAIN
 from server.domains.compete.bots import rules
-from server.domains.compete.bots.authentication import BotAuthenticator
+from server.domains.compete.bots.authentication import TokenAuthenticator
 from server.domains.compete.bots.siwe import Origin, parse_message, require_meant_for
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
@@ -40,7 +40,7 @@ class WalletRoutes:
         self,
         *,
         store: WalletStore,
-        authenticator: BotAuthenticator,
+        authenticator: TokenAuthenticator,
         origins: Callable[[], Sequence[Origin]],
         clock: Clock,
     ) -> None:
@@ -84,7 +84,7 @@ class WalletRoutes:
     async def _nonce(self, request: HttpRequest) -> WalletNonce:
         _require_set_up()
         nonce = secrets.token_hex(NONCE_BYTES)
-        expires_at = rules.nonce_expiry(
+        expires_at = rules.compute_nonce_expiry(
             await self._store.add_nonce(
                 request.who.user_id, nonce, life_s=rules.NONCE_S, at_most=rules.NONCES_MAX
             )

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from persistence.epochs.steps import StepStore
+from persistence.epochs.steps import SettlementStore
 from persistence.epochs.store import EpochStore
 from protocol import epochs as wire
 from protocol.codec import validate
@@ -35,7 +35,7 @@ class EpochAdminRoutes:
         self,
         *,
         days: EpochStore,
-        store: StepStore,
+        store: SettlementStore,
         steps: EpochSteps,
         scheduler: Scheduler,
         mirroring: DayMirror,
@@ -110,7 +110,7 @@ class EpochAdminRoutes:
     async def _roll_over(self, request: HttpRequest) -> wire.RolledOver:
         actor = request.who.user_id
         steps = await self._scheduler.tick()
-        await self._store.note_rollover(actor, steps=steps)
+        await self._store.record_rollover(actor, steps=steps)
         return wire.RolledOver(steps=steps)
 
     async def _recompute(self, request: HttpRequest) -> wire.Recomputed:

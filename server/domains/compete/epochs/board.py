@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from persistence.epochs.store import Day, StoredEvent, StoredSlot
+from persistence.epochs.store import EpochDay, StoredEpochEvent, StoredSlot
 from protocol.epoch_profile import Phase
 from server.core.clock import wire_time
 from server.domains.compete.epochs.results import format_exact_time
@@ -31,14 +31,14 @@ class EventGap(Exception):
 class LiveEpochState:
     """A day at `version`. `recent` holds the last events as they are sent, the oldest first."""
 
-    day: Day
+    day: EpochDay
     phase: Phase
     version: int
     slots: list[StoredSlot]
     recent: deque[tuple[int, bytes]] = field(default_factory=deque)
     _recent_bytes: int = 0
 
-    def apply(self, event: StoredEvent) -> bytes:
+    def apply(self, event: StoredEpochEvent) -> bytes:
         """Take the next event; gives it as JSON. Raises `Gap` for any other."""
         if event.version != self.version + 1:
             raise EventGap(f"version {event.version} after {self.version}")
@@ -80,7 +80,7 @@ class LiveEpochState:
             ],
         }
 
-    def _claim(self, event: StoredEvent) -> None:
+    def _claim(self, event: StoredEpochEvent) -> None:
         assert event.slot_index is not None
         self.slots[event.slot_index] = replace_slot(self.slots[event.slot_index], event)
 
@@ -91,7 +91,7 @@ class LiveEpochState:
             self._recent_bytes -= len(self.recent.popleft()[1])
 
 
-def replace_slot(slot: StoredSlot, event: StoredEvent) -> StoredSlot:
+def replace_slot(slot: StoredSlot, event: StoredEpochEvent) -> StoredSlot:
     """Give a slot as a claim leaves it."""
     return slot._replace(
         code=orjson.loads(event.payload)["code"],
@@ -117,7 +117,7 @@ def slot_view(slot: StoredSlot, constraints_id: str) -> dict[str, object]:
     }
 
 
-def event_view(epoch_id: str, event: StoredEvent) -> dict[str, object]:
+def event_view(epoch_id: str, event: StoredEpochEvent) -> dict[str, object]:
     """Show an event, as `protocol.epochs.Event` has it; its time is exact, as in the digest."""
     return {
         "epoch_id": epoch_id,
@@ -131,12 +131,14 @@ def event_view(epoch_id: str, event: StoredEvent) -> dict[str, object]:
     }
 
 
-def event_json(epoch_id: str, event: StoredEvent) -> bytes:
+def event_json(epoch_id: str, event: StoredEpochEvent) -> bytes:
     """Write an event as JSON."""
     return orjson.dumps(event_view(epoch_id, event))
 
 
-def first_that_fit(events: Sequence[StoredEvent], bytes_max: int) -> Sequence[StoredEvent]:
+def take_first_that_fit(
+    events: Sequence[StoredEpochEvent], bytes_max: int
+) -> Sequence[StoredEpochEvent]:
     """Give as many of the first events as fit, at least one."""
     total = 0
     for count, event in enumerate(events):

@@ -115,7 +115,7 @@ class EpochStreams:
         """Have the day read; its notices only say how far it is."""
         return False
 
-    async def catch_up(self, topics: Sequence[Topic[Session]]) -> None:
+    async def deliver_missed(self, topics: Sequence[Topic[Session]]) -> None:
         """Wake the tasks that keep these boards; of past days not each time that it is polled."""
         before = self._clock.monotonic() - LOOK_AGAIN_S
         for topic in topics:

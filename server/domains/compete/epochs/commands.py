@@ -4,25 +4,25 @@ from functools import partial
 from typing import Any, Final
 
 from persistence.epochs.claims import ClaimStore, NewClaim
-from persistence.epochs.store import Day, EpochStore
-from persistence.epochs.votes import BallotStore, Counted, NewVote
+from persistence.epochs.store import EpochDay, EpochStore
+from persistence.epochs.votes import CountedVote, NewVote, VoteStore
 from protocol import epochs as wire
 from protocol.ids import EpochId
-from server.domains.compete.epochs.board import event_view, first_that_fit
+from server.domains.compete.epochs.board import event_view, take_first_that_fit
 from server.domains.compete.epochs.board_streams import EpochStreams
 from server.domains.compete.epochs.rules import (
+    bot_not_found_error,
     choose_voting_wallet,
     explain_vote_refusal,
-    no_such_bot,
     require_bot,
-    require_bot_may_vote,
     require_claim_allowed,
     require_live_epoch,
+    validate_bot_vote_score,
     validate_slot_code,
-    validated_vote_score,
+    validate_vote_score,
 )
 from server.gateway.session.identity import Identity
-from server.gateway.session.sessions import Route, Routes, Session
+from server.gateway.session.sessions import CommandRoute, Routes, Session
 
 # A page of events fits into an outbox, whatever their code is.
 PAGE_BYTES_MAX: Final = 256 * 1024
@@ -36,7 +36,7 @@ class EpochCommands:
         *,
         days: EpochStore,
         claims: ClaimStore,
-        ballots: BallotStore,
+        ballots: VoteStore,
         following: EpochStreams,
     ) -> None:
         self._days = days
@@ -47,11 +47,11 @@ class EpochCommands:
     def routes(self) -> Routes:
         """Say how each command is carried out."""
         return {
-            wire.Watch: Route(awaited=self._watch, scope="bot"),
-            wire.Unwatch: Route(immediate=self._unwatch, scope="bot"),
-            wire.ReadEvents: Route(awaited=self._read_events, cost=5.0, scope="bot"),
-            wire.Claim: Route(awaited=self._claim, scope="bot"),
-            wire.Vote: Route(awaited=self._vote, scope="bot"),
+            wire.Watch: CommandRoute(awaited=self._watch, scope="bot"),
+            wire.Unwatch: CommandRoute(immediate=self._unwatch, scope="bot"),
+            wire.ReadEvents: CommandRoute(awaited=self._read_events, cost=5.0, scope="bot"),
+            wire.Claim: CommandRoute(awaited=self._claim, scope="bot"),
+            wire.Vote: CommandRoute(awaited=self._vote, scope="bot"),
         }
 
     async def _watch(self, session: "Session", command: wire.Watch) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class EpochCommands:
             day.epoch_id, after=command.after, limit=command.limit
         )
         shown = [
-            event_view(day.epoch_id, event) for event in first_that_fit(events, PAGE_BYTES_MAX)
+            event_view(day.epoch_id, event) for event in take_first_that_fit(events, PAGE_BYTES_MAX)
         ]
         return {"epoch_id": day.epoch_id, "head": day.version, "events": shown}
 
@@ -89,21 +89,21 @@ class EpochCommands:
         weight = format(counted.weight.normalize(), "f")
         return {"epoch_id": day.epoch_id, "version": counted.version, "weight": weight}
 
-    async def _cast(self, who: Identity, day: Day, command: wire.Vote) -> Counted:
+    async def _cast(self, who: Identity, day: EpochDay, command: wire.Vote) -> CountedVote:
         if who.bot is None:
-            score = validated_vote_score(day.profile, command)
+            score = validate_vote_score(day.profile, command)
         else:
-            score = require_bot_may_vote(day.profile, command, require_bot(who, "vote"))
+            score = validate_bot_vote_score(day.profile, command, require_bot(who, "vote"))
         if command.target_type == "bot" and not await self._ballots.is_bot(command.target_id):
-            raise no_such_bot()
+            raise bot_not_found_error()
         vote = NewVote(day.epoch_id, who.session_id, command.target_type, command.target_id, score)
         with explain_vote_refusal():
             if who.bot is None:
                 choose = partial(choose_voting_wallet, wallet=command.wallet)
-                return await self._ballots.cast(who.requester, vote, choose)
-            return await self._ballots.cast_as_bot(who.bot.bot_id, vote)
+                return await self._ballots.cast_vote(who.requester, vote, choose)
+            return await self._ballots.cast_bot_vote(who.bot.bot_id, vote)
 
-    async def _open_day(self, epoch_id: EpochId | None) -> Day:
+    async def _open_day(self, epoch_id: EpochId | None) -> EpochDay:
         """Read the day, so that what can be refused is refused without holding it."""
         day = await self._days.read_day(epoch_id)
         require_live_epoch(day)

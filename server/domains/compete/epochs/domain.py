@@ -5,10 +5,10 @@ from functools import partial
 from persistence.database import Database
 from persistence.epochs.claims import ClaimStore
 from persistence.epochs.mirror import MirrorStore
-from persistence.epochs.steps import StepStore
+from persistence.epochs.steps import SettlementStore
 from persistence.epochs.store import EpochStore
-from persistence.epochs.votes import BallotStore
-from persistence.objects import ObjectMissing, Objects
+from persistence.epochs.votes import VoteStore
+from persistence.objects import ObjectMissing, ObjectStorage
 from persistence.rls import RlsDatabase
 from protocol.errors import NotFound
 from server.core.clock import Clock
@@ -45,7 +45,7 @@ def build(services: Services) -> Domain:
         clock=services.clock,
         tasks=services.tasks,
         node=services.node,
-        owners_at=services.interfaces.get(BotOwners).owner_at,
+        owners_at=services.interfaces.get(BotOwners).find_owners_at,
         owners_known=services.interfaces.get(ChainProgress).knows_owners_at,
         put=services.objects.put,
         get=partial(_read_object, services.objects),
@@ -90,7 +90,7 @@ def _numbers(following: EpochStreams, scheduler: Scheduler) -> MetricsCollector:
     )
 
 
-async def _read_object(objects: Objects, key: str) -> bytes:
+async def _read_object(objects: ObjectStorage, key: str) -> bytes:
     try:
         return await objects.read_whole(key)
     except ObjectMissing:
@@ -114,9 +114,9 @@ class Epochs:
         put: Put,
         get: Get,
     ) -> None:
-        self._steps_stored = StepStore(database)
+        self._steps_stored = SettlementStore(database)
         self.days = EpochStore(database)
-        self._public = EpochStore(rls.anybody)
+        self._public = EpochStore(rls.anonymous)
         self.following = EpochStreams(self._public, subscriptions, tasks=tasks, clock=clock)
         self.steps = EpochSteps(
             self._steps_stored,
@@ -131,7 +131,7 @@ class Epochs:
         self._commands = EpochCommands(
             days=self._public,
             claims=ClaimStore(database),
-            ballots=BallotStore(database, rls),
+            ballots=VoteStore(database, rls),
             following=self.following,
         )
         self._mirroring = DayMirror(MirrorStore(database), self.following)

@@ -8,8 +8,8 @@ from datetime import date, datetime
 from functools import partial
 from typing import Final
 
-from persistence.epochs.steps import StepStore
-from persistence.epochs.store import Day, DayKey, EpochStore
+from persistence.epochs.steps import SettlementStore
+from persistence.epochs.store import DayKey, EpochDay, EpochStore
 from protocol import epochs as wire
 from protocol.codec import validate
 from protocol.epochs import EpochNotFound, EpochNotSettled
@@ -17,7 +17,7 @@ from protocol.errors import InvalidField
 from protocol.ids import UUID_PATTERN, EpochId
 from server.core.clock import wire_time
 from server.domains.compete.epochs import views
-from server.domains.compete.epochs.board import first_that_fit
+from server.domains.compete.epochs.board import take_first_that_fit
 from server.domains.compete.epochs.results import bot_key, settle_contributions, summary_key
 from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
 
@@ -36,7 +36,7 @@ Get = Callable[[str], Awaitable[bytes]]
 class EpochRoutes:
     """The addresses of days. `days` reads as nobody in particular; `get` reads an object."""
 
-    def __init__(self, *, days: EpochStore, steps: StepStore, get: Get) -> None:
+    def __init__(self, *, days: EpochStore, steps: SettlementStore, get: Get) -> None:
         self._days = days
         self._steps = steps
         self._get = get
@@ -122,7 +122,8 @@ class EpochRoutes:
         day = await self._day(request)
         events = await self._days.read_events(day.epoch_id, after=query.after, limit=query.limit)
         shown = [
-            views.event(day.epoch_id, event) for event in first_that_fit(events, PAGE_BYTES_MAX)
+            views.event(day.epoch_id, event)
+            for event in take_first_that_fit(events, PAGE_BYTES_MAX)
         ]
         return wire.EpochEvents(epoch_id=day.epoch_id, head=day.version, events=shown)
 
@@ -139,11 +140,11 @@ class EpochRoutes:
                 self._boards[key] = counted
             return self._boards[key]
 
-    async def _count(self, day: Day, now: datetime) -> wire.Scoreboard:
+    async def _count(self, day: EpochDay, now: datetime) -> wire.Scoreboard:
         """Settle what has happened so far; after the freeze that is what was, or will be, paid."""
-        events = await self._steps.frozen_events(day.epoch_id)
+        events = await self._steps.read_frozen_events(day.epoch_id)
         settled = await asyncio.to_thread(settle_contributions, day, events, now=now)
-        names = await self._steps.slugs([one.bot_id for one in settled])
+        names = await self._steps.read_bot_slugs([one.bot_id for one in settled])
         return wire.Scoreboard(
             epoch_id=day.epoch_id,
             version=day.version,
@@ -154,8 +155,8 @@ class EpochRoutes:
 
     async def _payouts(self, request: HttpRequest) -> wire.Payouts:
         day = await self._day(request)
-        paid = await self._steps.payouts(day.epoch_id)
-        return views.payouts(day.epoch_id, paid, await self._steps.settlements(day.epoch_id))
+        paid = await self._steps.list_payouts(day.epoch_id)
+        return views.payouts(day.epoch_id, paid, await self._steps.list_settlements(day.epoch_id))
 
     async def _edition(self, request: HttpRequest) -> wire.Edition:
         day = await self._day(request)
@@ -179,15 +180,15 @@ class EpochRoutes:
         key = bot_key(day, bot_id, min(query.result or newest, newest))
         return RawResponse(await self._get(key), "application/json")
 
-    async def _newest(self, day: Day) -> int:
+    async def _newest(self, day: EpochDay) -> int:
         """Give the number of the result in force; raise `EpochNotSettled`."""
         if day.summary_uri is None:
             raise EpochNotSettled(
                 "The epoch has no summary yet; one is created when it is archived."
             )
-        return (await self._steps.settlements(day.epoch_id))[0].number
+        return (await self._steps.list_settlements(day.epoch_id))[0].number
 
-    async def _day(self, request: HttpRequest) -> Day:
+    async def _day(self, request: HttpRequest) -> EpochDay:
         return await self._days.read_day(parse_day_key(request))
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from persistence.epochs.imports import BadLine, ImportedClaim, ImportedNote, ImportedVote, Line
+from persistence.epochs.imports import ImportedClaim, ImportedNote, ImportedVote, InvalidLine, Line
 from protocol.codec import validate
 from protocol.epoch_profile import CODE_CHARS_MAX, SLOTS_MAX, EpochProfile, TargetType
 from protocol.errors import InvalidField
@@ -73,7 +73,7 @@ class ImportedDay(NamedTuple):
 def parse_days(
     text: Iterable[str], profile: EpochProfile, bots: Mapping[str, BotId], *, now: datetime
 ) -> Iterator[ImportedDay]:
-    """Read lines into days; raise `BadLine`."""
+    """Read lines into days; raise `InvalidLine`."""
     lines = (
         _line(number, raw, bots) for number, raw in enumerate(text, 1) if raw and not raw.isspace()
     )
@@ -95,7 +95,7 @@ def _line(number: int, raw: str, bots: Mapping[str, BotId]) -> Line:
 
 
 def parse_line(number: int, data: object, bots: Mapping[str, BotId]) -> Line:
-    """Read one line that was parsed; raise `BadLine`."""
+    """Read one line that was parsed; raise `InvalidLine`."""
     with errors_at_line(number):
         read = _read(data)
         if read.at.tzinfo is None:
@@ -118,11 +118,11 @@ def parse_line(number: int, data: object, bots: Mapping[str, BotId]) -> Line:
 
 @contextmanager
 def errors_at_line(number: int) -> Iterator[None]:
-    """Say at which line a field is wrong: an `InvalidField` becomes a `BadLine`."""
+    """Say at which line a field is wrong: an `InvalidField` becomes a `InvalidLine`."""
     try:
         yield
     except InvalidField as error:
-        raise BadLine(number, error.message, field=error.field) from None
+        raise InvalidLine(number, error.message, field=error.field) from None
 
 
 def _read(data: object) -> SlotUpdateLine | VoteLine | ActivityLine:

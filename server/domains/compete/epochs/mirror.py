@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from persistence.epochs.imports import BadLine, Line
-from persistence.epochs.mirror import Applied, MirrorStanding, MirrorState, MirrorStore
-from persistence.epochs.store import Day
+from persistence.epochs.imports import InvalidLine, Line
+from persistence.epochs.mirror import AppliedBatch, MirrorConditions, MirrorState, MirrorStore
+from persistence.epochs.store import EpochDay
 from protocol.codec import validate
 from protocol.envelope import WireModel
 from protocol.epochs import (
@@ -50,9 +50,9 @@ class DayMirror:
         `EpochMirrored` for another source.
         """
         seqs = [_seq(index, line) for index, line in enumerate(batch.lines)]
-        bots = await self._store.bots(collect_bot_slugs(batch.lines))
+        bots = await self._store.find_bots(collect_bot_slugs(batch.lines))
 
-        def decide(standing: MirrorStanding) -> Sequence[Line]:
+        def decide(standing: MirrorConditions) -> Sequence[Line]:
             state = require_mirror_source(standing, batch.source)
             day, now = standing.day, standing.now
             new = parse_new_lines(batch.lines, seqs, day=day, state=state, now=now, bots=bots)
@@ -61,15 +61,15 @@ class DayMirror:
             return new
 
         try:
-            applied = await self._store.apply(epoch_id, batch.source, decide, actor=actor)
-        except BadLine as bad:
+            applied = await self._store.apply_batch(epoch_id, batch.source, decide, actor=actor)
+        except InvalidLine as bad:
             raise _placed(bad, seqs) from None
         if applied.lines and self._following is not None:
             self._following.publish_committed(epoch_id, applied.version)
         return _answer(epoch_id, batch, applied)
 
 
-def require_mirror_source(standing: MirrorStanding, source: str) -> MirrorState:
+def require_mirror_source(standing: MirrorConditions, source: str) -> MirrorState:
     """Say how far a source has come that may write the day; refuse any other. Pure."""
     if standing.state is None:
         if standing.day.phase not in ("prep", "live"):
@@ -88,14 +88,14 @@ def parse_new_lines(
     lines: Sequence[Mapping[str, Any]],
     seqs: Sequence[int],
     *,
-    day: Day,
+    day: EpochDay,
     state: MirrorState,
     now: datetime,
     bots: Mapping[str, BotId],
 ) -> list[Line]:
     """Read the lines that come after the last one applied. Pure.
 
-    Raises `MirrorGap`, or `BadLine`, whose number is the line's `seq`.
+    Raises `MirrorGap`, or `InvalidLine`, whose number is the line's `seq`.
     """
     new: list[Line] = []
     after, last_at = state.last_seq, state.last_at
@@ -118,7 +118,7 @@ def parse_new_lines(
     return new
 
 
-def _check_time(at: datetime, *, day: Day, last_at: datetime | None, now: datetime) -> None:
+def _check_time(at: datetime, *, day: EpochDay, last_at: datetime | None, now: datetime) -> None:
     """Refuse a time that is not the day's, or breaks the order of the lines."""
     if last_at is not None and at < last_at:
         raise InvalidField("at: is earlier than the line above; send lines in order.", field="at")
@@ -160,13 +160,13 @@ def _seq(index: int, line: Mapping[str, Any]) -> int:
         raise InvalidField(problem, field=field) from None
 
 
-def _placed(bad: BadLine, seqs: Sequence[int]) -> InvalidField:
+def _placed(bad: InvalidLine, seqs: Sequence[int]) -> InvalidField:
     """Name the field by its place in the batch; the message names the line by its `seq`."""
     place = f"lines.{seqs.index(bad.number)}"
     return InvalidField(bad.message, field=f"{place}.{bad.field}" if bad.field else place)
 
 
-def _answer(epoch_id: EpochId, batch: MirrorBatch, applied: Applied) -> Mirrored:
+def _answer(epoch_id: EpochId, batch: MirrorBatch, applied: AppliedBatch) -> Mirrored:
     return Mirrored(
         epoch_id=epoch_id,
         source=batch.source,

@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from persistence.epochs.store import DayAfter, DayBefore
+from persistence.epochs.store import NextDay, PreviousDay
 from protocol.epoch_profile import Cadence, Phase
 
 ORDER: Final[tuple[Phase, ...]] = ("prep", "live", "freeze", "snapshot", "settle", "archive")
@@ -69,7 +69,7 @@ def day_at(now: datetime, cadence: Cadence) -> date:
 
 
 def next_day(
-    now: datetime, cadence: Cadence, *, before: DayBefore | None, after: DayAfter | None
+    now: datetime, cadence: Cadence, *, before: PreviousDay | None, after: NextDay | None
 ) -> PlannedDay | None:
     """Plan the day that comes next, or that should be on already; None if it is there.
 
@@ -100,7 +100,7 @@ def due_phase(phase: Phase, times: DayTimes, now: datetime) -> Phase | None:
     return following if now >= begins_at else None
 
 
-def _following(now: datetime, cadence: Cadence, before: DayBefore | None) -> PlannedDay | None:
+def _following(now: datetime, cadence: Cadence, before: PreviousDay | None) -> PlannedDay | None:
     """Plan the day right after `before`; after an outage longer than that, the present one."""
     if before is not None:
         planned = _right_after(before, cadence)
@@ -119,7 +119,7 @@ def _following(now: datetime, cadence: Cadence, before: DayBefore | None) -> Pla
     return None
 
 
-def _right_after(before: DayBefore, cadence: Cadence) -> PlannedDay | None:
+def _right_after(before: PreviousDay, cadence: Cadence) -> PlannedDay | None:
     """Plan the first day after another that has time enough; whole days leave no pause."""
     leaves_no_pause = before.is_whole and cadence.duration_hours == WHOLE_DAY_H
     for ahead in range(1, DATES_SKIPPED_MAX + 1):

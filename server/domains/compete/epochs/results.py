@@ -15,13 +15,13 @@ from typing import Any, Final
 
 import orjson
 
-from persistence.epochs.steps import NewPayout, Share
-from persistence.epochs.store import Day, StoredEvent, StoredSlot
+from persistence.epochs.steps import BotShare, NewPayout
+from persistence.epochs.store import EpochDay, StoredEpochEvent, StoredSlot
 from protocol.ids import BotId
 from server.domains.compete.epochs.settlement import VOTE_CAST, Contribution, EpochEvent, settle_day
 
 
-def events_digest(events: Iterable[StoredEvent]) -> bytes:
+def events_digest(events: Iterable[StoredEpochEvent]) -> bytes:
     """Give the digest of events, in whatever order they come."""
     summed = sha256()
     for event in sorted(events, key=lambda event: event.version):
@@ -30,7 +30,7 @@ def events_digest(events: Iterable[StoredEvent]) -> bytes:
     return summed.digest()
 
 
-def to_epoch_event(event: StoredEvent) -> EpochEvent:
+def to_epoch_event(event: StoredEpochEvent) -> EpochEvent:
     """Read an event as settlement needs it; a voter is known by the ballot."""
     # Of a claim nothing more is needed, and all the code of a day would be read for nothing.
     payload: dict[str, object] = orjson.loads(event.payload) if event.type == VOTE_CAST else {}
@@ -45,7 +45,7 @@ def to_epoch_event(event: StoredEvent) -> EpochEvent:
     )
 
 
-def _line(event: StoredEvent) -> dict[str, object]:
+def _line(event: StoredEpochEvent) -> dict[str, object]:
     return {
         "version": event.version,
         "event": event.type,
@@ -62,7 +62,7 @@ def format_exact_time(at: datetime) -> str:
 
 
 def settle_contributions(
-    day: Day, events: Sequence[StoredEvent], *, now: datetime | None = None
+    day: EpochDay, events: Sequence[StoredEpochEvent], *, now: datetime | None = None
 ) -> list[Contribution]:
     """Settle a day by its profile; one that is not frozen, as if it ended now."""
     frozen_at = day.frozen_at or min(now or day.freeze_at, day.freeze_at)
@@ -71,7 +71,9 @@ def settle_contributions(
     return settle_day(counted, frozen_at=frozen_at, rules=rules, pool_wei=day.pool_wei)
 
 
-def compute_result(day: Day, events: Sequence[StoredEvent]) -> tuple[bytes, list[Contribution]]:
+def compute_result(
+    day: EpochDay, events: Sequence[StoredEpochEvent]
+) -> tuple[bytes, list[Contribution]]:
     """Give the digest of a day's events and what they come to.
 
     50,000 events take a second, so whoever has an event loop calls it in a thread.
@@ -87,7 +89,7 @@ def payout_recipient(owner: str | None) -> str:
     return owner or NOBODY
 
 
-def plan_payouts(shares: Iterable[Share]) -> list[NewPayout]:
+def plan_payouts(shares: Iterable[BotShare]) -> list[NewPayout]:
     """Draw up what is paid; a payout whose owner is not known has failed before it began."""
     return [
         NewPayout(
@@ -104,10 +106,10 @@ def plan_payouts(shares: Iterable[Share]) -> list[NewPayout]:
 
 def contributions_with_owners(
     settled: Sequence[Contribution], owners: Mapping[BotId, str]
-) -> list[Share]:
+) -> list[BotShare]:
     """Join what bots did with who owned them at the freeze."""
     return [
-        Share(
+        BotShare(
             bot_id=BotId(one.bot_id),
             occupied_seconds=one.occupied_seconds,
             successful_claims=one.successful_claims,
@@ -123,7 +125,7 @@ def contributions_with_owners(
     ]
 
 
-def result_to_json(day: Day, digest: bytes, published: Sequence[Share]) -> dict[str, Any]:
+def result_to_json(day: EpochDay, digest: bytes, published: Sequence[BotShare]) -> dict[str, Any]:
     """Write a result as it is kept: plain data, numbers that are not whole as text."""
     return {
         "day": day.day.isoformat(),
@@ -157,7 +159,7 @@ def format_decimal(number: Decimal) -> str:
     return format(number, "f")
 
 
-def _bot(share: Share) -> dict[str, Any]:
+def _bot(share: BotShare) -> dict[str, Any]:
     return {
         "bot_id": share.bot_id,
         "occupied_seconds": share.occupied_seconds,
@@ -172,28 +174,28 @@ def _bot(share: Share) -> dict[str, Any]:
     }
 
 
-def summary_key(day: Day, number: int) -> str:
+def summary_key(day: EpochDay, number: int) -> str:
     """Say where the summary of a day's result is kept."""
     return f"epochs/{day.epoch_id}/summary-{number}.json"
 
 
-def bot_key(day: Day, bot_id: str, number: int) -> str:
+def bot_key(day: EpochDay, bot_id: str, number: int) -> str:
     """Say where a bot's figures of a day are kept."""
     return f"epochs/{day.epoch_id}/bots/{bot_id}-{number}.json"
 
 
-def summary_uri(day: Day) -> str:
+def summary_uri(day: EpochDay) -> str:
     """Say at which address the summary of a day is read."""
     return f"/v1/epochs/{day.epoch_id}/summary"
 
 
-def bot_uri(day: Day, bot_id: str, number: int) -> str:
+def bot_uri(day: EpochDay, bot_id: str, number: int) -> str:
     """Say at which address a bot's figures of a day's result are read."""
     return f"/v1/epochs/{day.epoch_id}/bots/{bot_id}?result={number}"
 
 
 def build_summary(
-    day: Day,
+    day: EpochDay,
     *,
     slots: Sequence[StoredSlot],
     number: int,
@@ -218,7 +220,7 @@ def build_summary(
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
 
 
-def build_bot_stats(day: Day, bot: Mapping[str, Any]) -> bytes:
+def build_bot_stats(day: EpochDay, bot: Mapping[str, Any]) -> bytes:
     """Write what one bot did in a day."""
     document = {"epoch_id": day.epoch_id, "day": day.day.isoformat(), **bot}
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)

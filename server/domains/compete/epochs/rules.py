@@ -6,9 +6,9 @@ from decimal import Decimal
 from math import inf
 from typing import Final
 
-from persistence.epochs.claims import ClaimStanding
-from persistence.epochs.store import Day
-from persistence.epochs.votes import VoteRefused, WhyNot
+from persistence.epochs.claims import ClaimConditions
+from persistence.epochs.store import EpochDay
+from persistence.epochs.votes import VoteRefusalReason, VoteRefused
 from protocol.bots import WalletRequired
 from protocol.epoch_profile import EpochProfile, Slot
 from protocol.epochs import (
@@ -38,7 +38,7 @@ def require_bot(who: Identity, scope: str) -> BotGrant:
     return who.bot
 
 
-def require_live_epoch(day: Day) -> None:
+def require_live_epoch(day: EpochDay) -> None:
     """Refuse a day that takes nothing; raise `EpochNotLive`, which says when."""
     if day.phase == "prep":
         raise EpochNotLive(f"The epoch begins at {wire_time(day.starts_at)}.")
@@ -48,7 +48,7 @@ def require_live_epoch(day: Day) -> None:
         )
 
 
-def require_claim_allowed(standing: ClaimStanding) -> None:
+def require_claim_allowed(standing: ClaimConditions) -> None:
     """Refuse a claim that comes too late or too early, or that its token no longer allows."""
     now, cooldowns = standing.now, standing.cooldowns
     if standing.phase != "live" or now >= standing.freeze_at:
@@ -93,25 +93,25 @@ def explain_vote_refusal() -> Iterator[None]:
 
 def _explanation(refused: VoteRefused) -> PlayhallError:
     match refused.why:
-        case WhyNot.TOO_LATE:
+        case VoteRefusalReason.TOO_LATE:
             return EpochNotLive()
-        case WhyNot.MIRRORED:
+        case VoteRefusalReason.MIRRORED:
             return EpochMirrored()
-        case WhyNot.NOT_TAKEN:
+        case VoteRefusalReason.NOT_TAKEN:
             return VotingClosed()
-        case WhyNot.NOT_ITS_BOT:
+        case VoteRefusalReason.NOT_ITS_BOT:
             return BotRequired("This token cannot vote for the bot.")
-        case WhyNot.OUT_OF_RANGE:
+        case VoteRefusalReason.OUT_OF_RANGE:
             problem = "score: the epoch's profile does not allow this score for this target."
             return InvalidField(problem, field="score")
-        case WhyNot.NO_BOT:
-            return no_such_bot()
-        case WhyNot.TOO_EARLY:
+        case VoteRefusalReason.NO_BOT:
+            return bot_not_found_error()
+        case VoteRefusalReason.TOO_EARLY:
             problem = f"Too early for another vote: wait {refused.wait_s:.1f} s."
             return Cooldown(problem, retry_after_s=refused.wait_s)
 
 
-def no_such_bot() -> InvalidField:
+def bot_not_found_error() -> InvalidField:
     """Refuse a vote on a bot that there is not."""
     problem = "target_id: there is no such bot; send a bot_id, not its slug."
     return InvalidField(problem, field="target_id")
@@ -142,14 +142,14 @@ def validate_slot_code(profile: EpochProfile, slot_index: int, code: str) -> Non
         raise CodeRefused(f"The slot {slot.label!r} does not accept this code: {problem}.")
 
 
-def validated_vote_score(profile: EpochProfile, vote: Vote) -> Decimal:
+def validate_vote_score(profile: EpochProfile, vote: Vote) -> Decimal:
     """Check a vote of a person; gives its exact score. Raises `VotingClosed`, `InvalidField`."""
     if not profile.governance.human_voting:
         raise VotingClosed("Only bots can vote in this epoch.")
     return _score(profile, vote)
 
 
-def require_bot_may_vote(profile: EpochProfile, vote: Vote, bot: BotGrant) -> Decimal:
+def validate_bot_vote_score(profile: EpochProfile, vote: Vote, bot: BotGrant) -> Decimal:
     """Check a vote of a bot; none votes for itself."""
     if not profile.governance.bot_voting:
         raise VotingClosed("Bots cannot vote in this epoch.")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
-from persistence.epochs.steps import StepStore
+from persistence.epochs.steps import SettlementStore
 from persistence.epochs.store import EpochStore, NewDay
 from protocol.epochs import EpochsOverlap
 from protocol.errors import PlayhallError
@@ -32,7 +32,9 @@ MADE_AT_ONCE: Final = 2  # the present day, and the one after it
 class Scheduler:
     """Makes the days that are announced, and takes every step that is due."""
 
-    def __init__(self, days: EpochStore, store: StepStore, steps: EpochSteps, *, node: str) -> None:
+    def __init__(
+        self, days: EpochStore, store: SettlementStore, steps: EpochSteps, *, node: str
+    ) -> None:
         self._days = days
         self._store = store
         self._steps = steps
@@ -57,14 +59,14 @@ class Scheduler:
         """Make today's day and take every step that is due; says how many were taken."""
         with self._noting(NEXT):
             await self._make_days()
-        taken, unfinished = 0, await self._store.unfinished()
+        taken, unfinished = 0, await self._store.list_unfinished()
         self._keep_trouble_of(unfinished)
         for epoch_id in unfinished:
             taken += await self._advance(epoch_id)
         return taken
 
     async def _tick_if_leading(self) -> None:
-        self.leads = await self._store.lead(self._node, lease_s=LEASE_S)
+        self.leads = await self._store.take_lead(self._node, lease_s=LEASE_S)
         if self.leads:
             await self.tick()
         else:
@@ -74,18 +76,18 @@ class Scheduler:
         leads, self.leads = self.leads, False
         try:
             if leads:
-                await self._store.resign(self._node)
+                await self._store.resign_lead(self._node)
         except PlayhallError as error:
             log.warning("another node becomes leader only after %d s: %s", LEASE_S, error.message)
 
     async def _make_days(self) -> None:
         """Make the day that should be on, and the next one once it is announced."""
-        kept = await self._days.active_profile()
+        kept = await self._days.read_active_profile()
         if kept is None:
             return
         now, profile = await self._days.now(), kept.profile
         for _ in range(MADE_AT_ONCE):
-            before, after = await self._days.neighbours(now)
+            before, after = await self._days.read_neighbour_days(now)
             planned = next_day(now, profile.cadence, before=before, after=after)
             if planned is None or now < planned.times.prep_at:
                 return
@@ -94,7 +96,7 @@ class Scheduler:
                 day, kept.profile_id, times.starts_at, times.freeze_at, times.ends_at, profile
             )
             try:
-                if await self._days.make_day(new) is None:
+                if await self._days.create_day(new) is None:
                     return  # there is one of this date, from a rehearsal or an import
             except EpochsOverlap:
                 return  # another leader made a day meanwhile: the next tick plans from that

@@ -83,7 +83,7 @@ class SlotHold:
         return int((self.until - self.since).total_seconds())
 
 
-def slot_holds(
+def list_slot_holds(
     events: Iterable[EpochEvent], *, frozen_at: datetime, rules: SettlementRules
 ) -> Iterator[SlotHold]:
     """Give every hold of a day, also those too short to count; the freeze ends the last ones."""
@@ -159,7 +159,7 @@ def settle_day(
 ) -> list[Contribution]:
     """Settle a day; one entry for each bot that claimed a slot or was voted on, by id."""
     frozen = list(events)
-    deeds = _deeds(slot_holds(frozen, frozen_at=frozen_at, rules=rules), rules)
+    deeds = _deeds(list_slot_holds(frozen, frozen_at=frozen_at, rules=rules), rules)
     qualities = vote_qualities(frozen)
     bots = sorted(deeds.keys() | qualities.keys())
     quality = {bot: qualities.get(bot, Decimal(0)) for bot in bots}

@@ -36,10 +36,10 @@ def free_text(code: str, *, chars_max: int) -> str | None:
         return f"it takes more than {CODE_BYTES_MAX} bytes of UTF-8"
     if bad := next((c for c in code if not (c.isprintable() or c in "\n\t")), None):
         return f"it contains an unprintable character (U+{ord(bad):04X})"
-    return balanced(code)
+    return check_brackets(code)
 
 
-def pattern(code: str, *, chars_max: int, allowed: frozenset[str]) -> str | None:
+def check_pattern(code: str, *, chars_max: int, allowed: frozenset[str]) -> str | None:
     """Take a pattern in the notation, made of allowed words."""
     if problem := free_text(code, chars_max=chars_max):
         return problem
@@ -52,7 +52,7 @@ def pattern(code: str, *, chars_max: int, allowed: frozenset[str]) -> str | None
     return None
 
 
-def balanced(code: str) -> str | None:
+def check_brackets(code: str) -> str | None:
     """Check that every bracket has its partner."""
     waiting: list[str] = []
     for place, char in enumerate(code, 1):
@@ -65,7 +65,7 @@ def balanced(code: str) -> str | None:
 
 VALIDATORS: Final[Mapping[str, Validator]] = {
     "text": partial(free_text, chars_max=CODE_CHARS_MAX),
-    "drums": partial(pattern, chars_max=280, allowed=DRUMS),
-    "notes": partial(pattern, chars_max=280, allowed=NOTES),
-    "chords": partial(pattern, chars_max=280, allowed=CHORDS),
+    "drums": partial(check_pattern, chars_max=280, allowed=DRUMS),
+    "notes": partial(check_pattern, chars_max=280, allowed=NOTES),
+    "chords": partial(check_pattern, chars_max=280, allowed=CHORDS),
 }

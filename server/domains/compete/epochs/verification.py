@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from persistence.epochs.steps import Payout, StepStore
-from persistence.epochs.store import Day, EpochStore, StoredEvent, StoredSlot
+from persistence.epochs.steps import SettlementStore, StoredPayout
+from persistence.epochs.store import EpochDay, EpochStore, StoredEpochEvent, StoredSlot
 from protocol.ids import EpochId
 from server.domains.compete.epochs.board import replace_slot
 from server.domains.compete.epochs.results import events_digest, payout_recipient
@@ -17,7 +17,7 @@ from server.domains.compete.epochs.steps import EpochSteps
 class DayVerification:
     """Checks days against their events."""
 
-    def __init__(self, days: EpochStore, store: StepStore, steps: EpochSteps) -> None:
+    def __init__(self, days: EpochStore, store: SettlementStore, steps: EpochSteps) -> None:
         self._days = days
         self._store = store
         self._steps = steps
@@ -27,19 +27,19 @@ class DayVerification:
         day = await self._days.read_day(epoch_id)
         head, _, slots = await self._days.read_slots(epoch_id)
         events = [
-            event async for event in self._days.every_event(epoch_id) if event.version <= head
+            event async for event in self._days.iterate_events(epoch_id) if event.version <= head
         ]
-        found = [*wrong_versions(events, head), *wrong_slots(events, slots)]
+        found = [*find_version_faults(events, head), *find_slot_faults(events, slots)]
         if day.events_digest is not None:
-            found += wrong_digest(day, await self._store.frozen_events(epoch_id))
+            found += find_digest_faults(day, await self._store.read_frozen_events(epoch_id))
         if day.phase in ("settle", "archive"):
             found += await self._steps.verify(epoch_id)
-            kept = orjson.loads((await self._store.settlements(epoch_id))[0].result)
-            found += wrong_payouts(kept["bots"], await self._store.payouts(epoch_id))
+            kept = orjson.loads((await self._store.list_settlements(epoch_id))[0].result)
+            found += find_payout_faults(kept["bots"], await self._store.list_payouts(epoch_id))
         return found
 
 
-def wrong_versions(events: Sequence[StoredEvent], head: int) -> Iterator[str]:
+def find_version_faults(events: Sequence[StoredEpochEvent], head: int) -> Iterator[str]:
     """Find holes: the versions of a day are 1 to its version."""
     there = {event.version for event in events}
     missing = sorted(set(range(1, head + 1)) - there)
@@ -47,7 +47,9 @@ def wrong_versions(events: Sequence[StoredEvent], head: int) -> Iterator[str]:
         yield f"versions: {len(missing)} of {head} events are missing, the first is {missing[0]}"
 
 
-def wrong_slots(events: Sequence[StoredEvent], slots: Sequence[StoredSlot]) -> Iterator[str]:
+def find_slot_faults(
+    events: Sequence[StoredEpochEvent], slots: Sequence[StoredSlot]
+) -> Iterator[str]:
     """Fold the claims, and compare with what the slots are said to hold."""
     folded = {
         slot.slot_index: slot._replace(code=None, bot_id=None, bot=None, updated_at=None, version=0)
@@ -62,13 +64,15 @@ def wrong_slots(events: Sequence[StoredEvent], slots: Sequence[StoredSlot]) -> I
             yield f"slot {slot.slot_index}: holds {held}, not as its events say"
 
 
-def wrong_digest(day: Day, frozen: Sequence[StoredEvent]) -> Iterator[str]:
+def find_digest_faults(day: EpochDay, frozen: Sequence[StoredEpochEvent]) -> Iterator[str]:
     """Compare the digest with the events that it was made of."""
     if events_digest(frozen) != day.events_digest:
         yield "events_digest: the events before the freeze are not those that were frozen"
 
 
-def wrong_payouts(bots: Sequence[dict[str, Any]], payouts: Sequence[Payout]) -> Iterator[str]:
+def find_payout_faults(
+    bots: Sequence[dict[str, Any]], payouts: Sequence[StoredPayout]
+) -> Iterator[str]:
     """Compare who is paid what, and to which address, with the result in force."""
     due = {str(bot["bot_id"]): _due(bot) for bot in bots if bot["bps"]}
     paid = {str(one.bot_id): (one.bps, one.amount_wei, one.recipient_address) for one in payouts}

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import asyncpg
 import orjson
 
-from persistence.epochs.steps import Payout, Settled
-from persistence.epochs.store import Day, StoredEvent, StoredSlot
+from persistence.epochs.steps import StoredPayout, StoredSettlement
+from persistence.epochs.store import EpochDay, StoredEpochEvent, StoredSlot
 from protocol import epochs as wire
 from protocol.epoch_profile import Phase
 from protocol.epochs import Event
@@ -16,7 +16,7 @@ from server.domains.compete.epochs.results import format_decimal, format_exact_t
 from server.domains.compete.epochs.settlement import Contribution
 
 
-def epoch(day: Day) -> wire.Epoch:
+def epoch(day: EpochDay) -> wire.Epoch:
     """Show a day."""
     return wire.Epoch(
         epoch_id=day.epoch_id,
@@ -35,7 +35,7 @@ def epoch(day: Day) -> wire.Epoch:
     )
 
 
-def slots(day: Day, version: int, phase: Phase, held: Sequence[StoredSlot]) -> wire.Slots:
+def slots(day: EpochDay, version: int, phase: Phase, held: Sequence[StoredSlot]) -> wire.Slots:
     """Show what the slots hold."""
     rules = day.profile.slots.map
     shown = [slot_view(slot, rules[slot.slot_index].constraints_id) for slot in held]
@@ -44,7 +44,7 @@ def slots(day: Day, version: int, phase: Phase, held: Sequence[StoredSlot]) -> w
     )
 
 
-def event(epoch_id: str, stored: StoredEvent) -> Event:
+def event(epoch_id: str, stored: StoredEpochEvent) -> Event:
     """Show an event."""
     return Event(
         epoch_id=epoch_id,
@@ -78,7 +78,9 @@ def standings(settled: Iterable[Contribution], names: Mapping[str, str]) -> list
     ]
 
 
-def payouts(epoch_id: str, paid: Iterable[Payout], results: Iterable[Settled]) -> wire.Payouts:
+def payouts(
+    epoch_id: str, paid: Iterable[StoredPayout], results: Iterable[StoredSettlement]
+) -> wire.Payouts:
     """Show who is paid what, and how it was computed."""
     return wire.Payouts(
         epoch_id=epoch_id,

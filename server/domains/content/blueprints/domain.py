@@ -1,6 +1,6 @@
 """Blueprints: everything that the domain offers."""
 
-from persistence.blueprints.store import BadPattern, BlueprintRuleStore, BlueprintStore
+from persistence.blueprints.store import BlueprintRuleStore, BlueprintStore, InvalidNamePattern
 from persistence.errors import StartRefused
 from server.domains.content.blueprints.http import BlueprintRoutes
 from server.domains.content.blueprints.model import NameRule, example_from_help
@@ -16,7 +16,7 @@ def build(services: Services) -> Domain:
     files = services.interfaces.get(StoredFiles)
     routes = BlueprintRoutes(
         store=BlueprintStore(services.rls),
-        missing=files.missing,
+        missing=files.find_missing,
         naming=NameRule(settings.blueprint_name_help, settings.blueprint_capacity_per_version),
     )
 
@@ -32,8 +32,8 @@ async def store_name_rule(store: BlueprintRuleStore, settings: BlueprintSettings
     """Have the database hold new names to the settings; raise `StartRefused`."""
     example = example_from_help(settings.blueprint_name_help)
     try:
-        await store.put_name_pattern(settings.blueprint_name_pattern, example=example)
-    except BadPattern as error:
+        await store.set_name_pattern(settings.blueprint_name_pattern, example=example)
+    except InvalidNamePattern as error:
         raise StartRefused(
             f"PLAYHALL_BLUEPRINT_NAME_PATTERN {error}; correct it. It must accept the example at "
             "the end of PLAYHALL_BLUEPRINT_NAME_HELP."

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
-from persistence.blueprints.store import BlueprintStore, Draft, NameRefused
+from persistence.blueprints.store import BlueprintDraft, BlueprintStore, NamePatternMismatch
 from persistence.rls import Requester
 from protocol.blueprints import (
     Blueprint,
@@ -122,7 +122,7 @@ class BlueprintRoutes:
 
     async def _market(self, request: HttpRequest) -> Blueprints:
         query: MarketQuery = request.query
-        found = await self._store.market(
+        found = await self._store.list_market(
             _asker(request),
             sort=query.sort,
             words=rules.search_words(query.text),
@@ -134,14 +134,14 @@ class BlueprintRoutes:
     async def _own(self, request: HttpRequest) -> Blueprints:
         query: PageQuery = request.query
         after = views.read_cursor(query.cursor, "newest")
-        found = await self._store.own(request.who.requester, after=after, limit=query.limit)
+        found = await self._store.list_own(request.who.requester, after=after, limit=query.limit)
         return views.page(found, "newest")
 
     async def _read(self, request: HttpRequest) -> Blueprint:
         return views.blueprint(await self._store.read(_asker(request), _id(request)))
 
     async def _make(self, request: HttpRequest) -> Blueprint:
-        draft = rules.new_blueprint(request.body, request.who.user_id, self._naming)
+        draft = rules.draft_blueprint(request.body, request.who.user_id, self._naming)
         return await self._keep(request.who.requester, draft, links=draft.assets.values())
 
     async def _fork(self, request: HttpRequest) -> Blueprint:
@@ -151,19 +151,21 @@ class BlueprintRoutes:
         links = set(draft.assets.values()) - set(parent.assets.values())
         return await self._keep(who, draft, links=links)
 
-    async def _keep(self, who: Requester, draft: Draft, *, links: Collection[str]) -> Blueprint:
+    async def _keep(
+        self, who: Requester, draft: BlueprintDraft, *, links: Collection[str]
+    ) -> Blueprint:
         if missing := await self._missing(links):
             problem = f"assets: {missing[0]} is not stored; upload it first."
             raise InvalidField(problem, field="assets")
         try:
             added = await self._store.add(who, draft, at_most=rules.BLUEPRINTS_MAX)
-        except NameRefused:
+        except NamePatternMismatch:
             raise rules.invalid_name_error(self._naming) from None
         return views.blueprint(added)
 
     async def _show(self, request: HttpRequest, *, is_public: bool) -> Blueprint:
         who = request.who.requester
-        return views.blueprint(await self._store.show(who, _id(request), is_public=is_public))
+        return views.blueprint(await self._store.set_public(who, _id(request), is_public=is_public))
 
     async def _delete(self, request: HttpRequest) -> BlueprintDeleted:
         blueprint_id = _id(request)

@@ -6,7 +6,7 @@ from typing import Final
 import orjson
 from pydantic import JsonValue
 
-from persistence.blueprints.store import Draft, StoredBlueprint, Word
+from persistence.blueprints.store import BlueprintDraft, SearchWord, StoredBlueprint
 from protocol.blueprints import DATA_BYTES_MAX, Fork, NewBlueprint
 from protocol.errors import InvalidField
 from protocol.ids import BlueprintId, UserId, new_id
@@ -22,14 +22,14 @@ _LINK: Final = re.compile(r"user-assets/[0-9a-f-]{36}(/[A-Za-z0-9_-][A-Za-z0-9._
 _WORD: Final = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 
 
-def new_blueprint(new: NewBlueprint, owner: UserId, naming: NameRule) -> Draft:
+def draft_blueprint(new: NewBlueprint, owner: UserId, naming: NameRule) -> BlueprintDraft:
     """Turn what somebody sent into a blueprint to be kept; raise `InvalidField`."""
     version = _version(new.name, naming)
     if new.version not in (None, version):
         raise _wrong("version", f"the name says {version}; send that, or leave it out")
     _check_data(new.data, version, naming)
     _check_assets(new.assets, owner, inherited={})
-    return Draft(
+    return BlueprintDraft(
         blueprint_id=new.blueprint_id or BlueprintId(new_id()),
         owner_id=owner,
         name=new.name,
@@ -40,7 +40,9 @@ def new_blueprint(new: NewBlueprint, owner: UserId, naming: NameRule) -> Draft:
     )
 
 
-def fork_blueprint(fork: Fork, parent: StoredBlueprint, owner: UserId, naming: NameRule) -> Draft:
+def fork_blueprint(
+    fork: Fork, parent: StoredBlueprint, owner: UserId, naming: NameRule
+) -> BlueprintDraft:
     """Derive a blueprint from another one; raise `InvalidField`.
 
     It may keep links into the folder of the parent's owner, and add none.
@@ -50,7 +52,7 @@ def fork_blueprint(fork: Fork, parent: StoredBlueprint, owner: UserId, naming: N
     _check_data(data, version, naming)
     assets = parent.assets if fork.assets is None else fork.assets
     _check_assets(assets, owner, inherited=parent.assets)
-    return Draft(
+    return BlueprintDraft(
         blueprint_id=fork.blueprint_id or BlueprintId(new_id()),
         owner_id=owner,
         name=fork.name,
@@ -67,7 +69,7 @@ def invalid_name_error(naming: NameRule) -> InvalidField:
     return _wrong("name", naming.help)
 
 
-def search_words(text: str) -> list[Word] | None:
+def search_words(text: str) -> list[SearchWord] | None:
     """Take what somebody looks for apart into words; None where nothing is looked for.
 
     A name may be typed with a dash between its syllables, which are words of their own otherwise.
@@ -77,9 +79,9 @@ def search_words(text: str) -> list[Word] | None:
     return [_word(typed) for typed in _WORD.findall(text.lower())[:WORDS_MAX]]
 
 
-def _word(typed: str) -> Word:
+def _word(typed: str) -> SearchWord:
     parts = typed.split("-")
-    return Word("".join(parts), tuple(parts[:WORDS_MAX]) if len(parts) > 1 else ())
+    return SearchWord("".join(parts), tuple(parts[:WORDS_MAX]) if len(parts) > 1 else ())
 
 
 def _version(name: str, naming: NameRule) -> int:

@@ -7,7 +7,13 @@ from uuid import UUID
 
 import orjson
 
-from persistence.blueprints.store import NUMBER_MAX, STARTS, Listed, Place, StoredBlueprint
+from persistence.blueprints.store import (
+    NUMBER_MAX,
+    STARTS,
+    BlueprintPage,
+    PagePosition,
+    StoredBlueprint,
+)
 from protocol.blueprints import Blueprint, BlueprintCard, Blueprints, Sort
 from server.core.clock import wire_fields
 from server.core.cursors import CursorCodec
@@ -18,8 +24,8 @@ _KINDS: Final[Mapping[Sort, type]] = {
     "version": int,
     "forks": int,
 }
-_CURSORS: Final[Mapping[Sort, CursorCodec[Place]]] = {
-    sort: CursorCodec(f"blueprints by {sort}", Place, kind, UUID, int_max=NUMBER_MAX)
+_CURSORS: Final[Mapping[Sort, CursorCodec[PagePosition]]] = {
+    sort: CursorCodec(f"blueprints by {sort}", PagePosition, kind, UUID, int_max=NUMBER_MAX)
     for sort, kind in _KINDS.items()
 }
 
@@ -29,14 +35,14 @@ def blueprint(stored: StoredBlueprint) -> Blueprint:
     return Blueprint(**_fields(stored), data=orjson.loads(stored.data))
 
 
-def page(listed: Listed, sort: Sort) -> Blueprints:
+def page(listed: BlueprintPage, sort: Sort) -> Blueprints:
     """Write a page of cards."""
     cards = [BlueprintCard(**_fields(stored)) for stored in listed.blueprints]
     last = listed.last
     return Blueprints(blueprints=cards, next=last and _CURSORS[sort].write(last))
 
 
-def read_cursor(cursor: str | None, sort: Sort) -> Place:
+def read_cursor(cursor: str | None, sort: Sort) -> PagePosition:
     """Read where a list sorted like this goes on; None is the start."""
     return STARTS[sort] if cursor is None else _CURSORS[sort].read(cursor)
 

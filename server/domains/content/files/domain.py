@@ -8,9 +8,10 @@ from aiohttp import web
 from persistence.database import Database
 from persistence.files.replays import ReplayStore
 from persistence.files.store import FileStore
-from persistence.objects import Objects
+from persistence.objects import ObjectStorage
 from persistence.rls import RlsDatabase
 from server.core.clock import Clock
+from server.core.retention import RetentionSweep
 from server.domains.content.files.http import FileRoutes, FileServing, MayReport
 from server.domains.content.files.jobs import FileMaintenance
 from server.domains.content.files.model import Buckets, parse_buckets
@@ -57,6 +58,7 @@ def build(services: Services) -> Domain:
         provides=[provide(StoredFiles, files)],
         start=[start],
         jobs=[Job("files", files.maintenance.run)],
+        retention=[RetentionSweep("file_uploads", files.store.expire_uploads)],
     )
 
 
@@ -68,7 +70,7 @@ class Files:
         *,
         database: Database,
         rls: RlsDatabase,
-        objects: Objects,
+        objects: ObjectStorage,
         tokens: TokenScope,
         clock: Clock,
         folder: Path,
@@ -113,6 +115,6 @@ class Files:
             buckets=self._buckets,
         ).add_to(app)
 
-    async def missing(self, links: Collection[str]) -> list[str]:
+    async def find_missing(self, links: Collection[str]) -> list[str]:
         """Say which of these (bucket/path) are not stored."""
-        return await self.store.missing(links)
+        return await self.store.find_missing(links)

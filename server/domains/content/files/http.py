@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from persistence.files.store import FileStore, StoredFile
-from persistence.objects import ObjectMissing, Objects
+from persistence.objects import ObjectMissing, ObjectStorage
 from protocol.codec import validate
 from protocol.errors import BadToken, Forbidden, TooLarge
 from protocol.files import (
@@ -68,7 +68,7 @@ class FileServing:
         self,
         *,
         store: FileStore,
-        objects: Objects,
+        objects: ObjectStorage,
         uploads: Uploads,
         authenticate: Authenticate,
         buckets: Buckets,
@@ -132,7 +132,7 @@ class FileServing:
         return await self._authenticate(token)
 
     async def _require(self, file: StoredFile) -> None:
-        if await self._objects.missing([file.key]):
+        if await self._objects.find_missing([file.key]):
             raise FileMissing(LOST)
 
     async def _open(self, file: StoredFile, start: int, end: int) -> AsyncIterator[bytes]:

@@ -5,7 +5,7 @@ import logging
 from typing import Final
 
 from persistence.files.store import FileStore
-from persistence.objects import Objects
+from persistence.objects import ObjectStorage
 from server.core.periodic import repeat_every
 from server.domains.content.files.replays import Replays
 
@@ -14,7 +14,6 @@ log = logging.getLogger(__name__)
 BUILD_EVERY_S: Final = 2.0
 CLEAR_EVERY_S: Final = 30.0
 CHECK_EVERY_S: Final = 60.0
-EXPIRED_AT_ONCE: Final = 500
 CLEARED_AT_ONCE: Final = 50
 CHECKED_AT_ONCE: Final = 100
 CHECKED_AGAIN_S: Final = 7 * 86_400.0
@@ -23,7 +22,7 @@ CHECKED_AGAIN_S: Final = 7 * 86_400.0
 class FileMaintenance:
     """The sweeps over files. Any number of nodes may sweep at once."""
 
-    def __init__(self, *, store: FileStore, objects: Objects, replays: Replays) -> None:
+    def __init__(self, *, store: FileStore, objects: ObjectStorage, replays: Replays) -> None:
         self._store = store
         self._objects = objects
         self._replays = replays
@@ -40,9 +39,8 @@ class FileMaintenance:
             )
 
     async def clear(self) -> int:
-        """Forget uploads that did not come, and delete objects whose row is gone."""
-        await self._store.expire(EXPIRED_AT_ONCE)
-        async with self._store.trash(CLEARED_AT_ONCE) as trash:
+        """Delete objects whose row is gone."""
+        async with self._store.take_trash(CLEARED_AT_ONCE) as trash:
             done = await asyncio.gather(
                 *map(self._objects.delete, trash.keys), return_exceptions=True
             )
@@ -56,9 +54,9 @@ class FileMaintenance:
 
     async def find_lost(self) -> list[str]:
         """Look whether some objects are still there; rows of lost ones are marked, and kept."""
-        keys = await self._store.unchecked(CHECKED_AGAIN_S, CHECKED_AT_ONCE)
-        lost = await self._objects.missing(keys)
-        newly = await self._store.mark(keys, lost=lost)
+        keys = await self._store.take_unchecked(CHECKED_AGAIN_S, CHECKED_AT_ONCE)
+        lost = await self._objects.find_missing(keys)
+        newly = await self._store.mark_checked(keys, lost=lost)
         for link in newly:
             log.error("the object of the file %s is missing in the store", link)
         return newly

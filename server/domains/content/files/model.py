@@ -33,7 +33,7 @@ class FileType(NamedTuple):
     magic_at: int = 0
 
 
-class Bucket(NamedTuple):
+class BucketRules(NamedTuple):
     """What a bucket may contain. `path` shows what paths look like, `pattern` checks them.
 
     `is_settled`: a path never gets other content, so it may be cached for ever.
@@ -47,7 +47,7 @@ class Bucket(NamedTuple):
     is_settled: bool = True
 
 
-Buckets: TypeAlias = Mapping[str, Bucket]
+Buckets: TypeAlias = Mapping[str, BucketRules]
 
 PNG: Final = FileType("image/png", "png", b"\x89PNG\r\n\x1a\n")
 JPEG: Final = FileType("image/jpeg", "jpg", b"\xff\xd8\xff")
@@ -69,33 +69,33 @@ _KINDS: Final = {kind.ending: kind for kind in KINDS}
 
 # What there is if nothing is set.
 BUCKETS: Final[Buckets] = {
-    "user-assets": Bucket(
+    "user-assets": BucketRules(
         "<user id>/<blueprint id>/model.glb",
         re.compile(rf"{_UUID}/{_UUID}/{_NAME}\.[a-z]+"),
         32 * MIB,
         (GLB, PNG),
     ),
-    REPLAYS: Bucket(
+    REPLAYS: BucketRules(
         f"<match id>/{REPLAY_NAME}",
         re.compile(rf"{_UUID}/full_session\.json\.gz"),
         4 * MIB,
         (GZIP,),
     ),
-    "avatars": Bucket(
+    "avatars": BucketRules(
         "<user id>/avatar.png",
         re.compile(rf"{_UUID}/avatar\.[a-z]+"),
         5 * MIB,
         (PNG, JPEG, WEBP, GIF),
         is_settled=False,
     ),
-    "creations": Bucket(
+    "creations": BucketRules(
         "<user id>/<type>/<creation id>.png",
         re.compile(rf"{_UUID}/[a-z]{{1,32}}/{_UUID}\.[a-z0-9]+"),
         100 * MIB,
         (PNG, JPEG, WEBP, GIF, MP4, WEBM, OGG, WAV, FLAC, MP3, PDF),
         is_public=False,
     ),
-    "thumbnails": Bucket(
+    "thumbnails": BucketRules(
         "<user id>/<creation id>-thumb.png",
         re.compile(rf"{_UUID}/{_UUID}-thumb\.[a-z]+"),
         2 * MIB,
@@ -166,7 +166,7 @@ def _read(name: str, change: Any) -> _Change:
         raise InvalidBuckets(f"{name}: {first['loc'][0]}: {first['msg']}") from None
 
 
-def _bucket(name: str, change: _Change, before: Bucket | None) -> Bucket:
+def _bucket(name: str, change: _Change, before: BucketRules | None) -> BucketRules:
     changed = change.model_dump(exclude_none=True)
     if name == REPLAYS and changed.keys() - {"bytes_max"}:
         raise InvalidBuckets(
@@ -189,7 +189,7 @@ def _bucket(name: str, change: _Change, before: Bucket | None) -> Bucket:
         )
     # A literal has none of the characters that mean something in a pattern.
     pattern = re.compile(_PLACE.sub(lambda place: _PLACES[place[0]], path) + _ENDING)
-    return Bucket(path=f"{path}.{kinds[0].ending}", pattern=pattern, **changed)
+    return BucketRules(path=f"{path}.{kinds[0].ending}", pattern=pattern, **changed)
 
 
 def _kind(name: str, ending: str) -> FileType:

@@ -12,7 +12,7 @@ from typing import IO, Any, Final, NamedTuple
 
 import orjson
 
-from persistence.eventlog.writer import Row
+from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
 from protocol.files import REPLAY_JSON_BYTES_MAX, FileRefused
 from protocol.history import GameSummary
@@ -21,8 +21,8 @@ from protocol.limits import JSON_DEPTH_MAX
 from server.core.clock import wire_time, wire_time_or_none
 from server.gamekit.commands import command_stream, initial_state
 from server.gamekit.contract import Event, Payload
-from server.gamekit.fold import AnyRuleset, Origin
-from server.gamekit.table import players_of
+from server.gamekit.fold import AnyRuleset, GameOrigin
+from server.gamekit.table import parse_players
 
 FORMAT: Final = "playhall.replay/2"
 GZIP_LEVEL: Final = 6
@@ -37,18 +37,18 @@ class ReplayInputs(NamedTuple):
 
 
 def replay_inputs(
-    game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None
+    game: StoredGame, rows: Sequence[EventRow], ruleset: AnyRuleset | None
 ) -> ReplayInputs:
     """Draw a game's initial state and commands from its log, by its own rules.
 
     Without its rules, the initial state is as the log has it, and there are no commands.
     """
-    players = players_of(orjson.loads(rows[0].payload))
+    players = parse_players(orjson.loads(rows[0].payload))
     ruleset = ruleset and ruleset.of_version(game.ruleset_version)
     if ruleset is None:
         ids = [player.player_id for player in players]
         return ReplayInputs({"config": game.config, "players": ids, "seed": game.seed}, None)
-    origin = Origin(ruleset, players, ruleset.config.model_validate(game.config), game.seed)
+    origin = GameOrigin(ruleset, players, ruleset.config.model_validate(game.config), game.seed)
     log = [Event(row.type, orjson.loads(row.payload)) for row in rows]
     return ReplayInputs(initial_state(origin), command_stream(origin, log))
 
@@ -56,7 +56,7 @@ def replay_inputs(
 def write_replay(
     match_id: MatchId,
     game: StoredGame,
-    rows: Sequence[Row],
+    rows: Sequence[EventRow],
     summary: GameSummary,
     *,
     made: ReplayInputs,
@@ -108,7 +108,7 @@ def _nameless(summary: GameSummary) -> dict[str, Any]:
     return fields
 
 
-def _event(row: Row) -> dict[str, object]:
+def _event(row: EventRow) -> dict[str, object]:
     return {
         "event_index": row.event_index,
         "event": row.type,

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from persistence.files.replays import Due, ReplaySource, ReplayStore
-from persistence.files.store import Announced, FileStore
+from persistence.files.replays import DueReplay, ReplaySource, ReplayStore
+from persistence.files.store import AnnouncedUpload, FileStore
 from protocol.errors import InvalidField, Overloaded, StorageFull, Unavailable
 from protocol.files import FileTaken, NewReplay
 from protocol.ids import new_id
@@ -53,13 +53,13 @@ class Replays:
         """Build the replays that are due, so many at most; give how many were built."""
         built = 0
         for _ in range(BUILT_AT_ONCE_MAX):
-            due = await self._store.take(again_after_s=AGAIN_AFTER_S)
+            due = await self._store.take_due(again_after_s=AGAIN_AFTER_S)
             if due is None:
                 break
             built += await self._try(due)
         return built
 
-    async def _try(self, due: Due) -> bool:
+    async def _try(self, due: DueReplay) -> bool:
         """Build one; what is wrong with it stops neither the others nor the node."""
         try:
             return await self._build(due)
@@ -71,7 +71,7 @@ class Replays:
             log_failure(f"building the replay of match {due.match_id}")
         return False
 
-    async def _build(self, due: Due) -> bool:
+    async def _build(self, due: DueReplay) -> bool:
         source = await self._store.read_source(due.game_id)
         if source is None:
             log.error("game %s is over, but not whole: no replay", due.game_id)
@@ -84,14 +84,14 @@ class Replays:
         except InvalidField as too_large:
             log.warning("no replay of game %s: %s", due.game_id, too_large)
             return False
-        upload = Announced(new_id(), None, due.match_id, **new.model_dump())
+        upload = AnnouncedUpload(new_id(), None, due.match_id, **new.model_dump())
         expires_at = self._clock.now() + timedelta(seconds=STORED_WITHIN_S)
         await self._files.announce_replay(upload, expires_at=expires_at)
-        claimed = await self._files.claim(upload.upload_id, for_s=STORED_WITHIN_S)
+        claimed = await self._files.claim_upload(upload.upload_id, for_s=STORED_WITHIN_S)
         await self._uploads.store(claimed, content)
         return True
 
-    def _written(self, due: Due, source: ReplaySource) -> bytes:
+    def _written(self, due: DueReplay, source: ReplaySource) -> bytes:
         """Write the file; without the commands if it would be too large with them."""
         ruleset = self._rulesets.get(source.game.ruleset)
         try:

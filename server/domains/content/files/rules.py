@@ -17,7 +17,7 @@ from server.domains.content.files.model import (
     REPLAY_NAME,
     REPLAY_TYPE,
     REPLAYS,
-    Bucket,
+    BucketRules,
     Buckets,
     FileType,
 )
@@ -75,11 +75,11 @@ def require_quota(used: int, *, size: int, bytes_max: int) -> None:
         raise QuotaExceeded(f"Your files take {used} of {bytes_max} bytes; delete some first.")
 
 
-def _kind(bucket: Bucket, content_type: str) -> FileType | None:
+def _kind(bucket: BucketRules, content_type: str) -> FileType | None:
     return next((kind for kind in bucket.kinds if kind.content_type == content_type), None)
 
 
-def _check_size(size: int, name: str, bucket: Bucket) -> None:
+def _check_size(size: int, name: str, bucket: BucketRules) -> None:
     if size > bucket.bytes_max:
         raise _wrong("size", f"a file in {name} can have at most {bucket.bytes_max} bytes")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final, NamedTuple
 
-from persistence.files.store import Announced, FileStore, StoredFile
-from persistence.objects import Objects, reporting_full_disk
+from persistence.files.store import AnnouncedUpload, FileStore, StoredFile
+from persistence.objects import ObjectStorage, reporting_full_disk
 from persistence.private_files import make_folder
 from persistence.rls import Requester
 from protocol.errors import BadToken, Overloaded, RateLimited, RequestTimeout
@@ -81,7 +81,7 @@ class Uploads:
         self,
         *,
         store: FileStore,
-        objects: Objects,
+        objects: ObjectStorage,
         tokens: TokenScope,
         clock: Clock,
         folder: Path,
@@ -101,9 +101,9 @@ class Uploads:
     async def announce(self, who: Requester, new: NewUpload) -> Upload:
         """Allow somebody to upload a file of theirs."""
         rules.check_upload(new, who.user_id, self._buckets)
-        upload = Announced(new_id(), who.user_id, None, **new.model_dump())
+        upload = AnnouncedUpload(new_id(), who.user_id, None, **new.model_dump())
         expires_at, bytes_max = self._expiry(), self._limits.account_bytes_max
-        await self._store.announce(
+        await self._store.announce_upload(
             who,
             upload,
             expires_at=expires_at,
@@ -115,7 +115,7 @@ class Uploads:
     async def announce_replay(self, match_id: MatchId, new: NewReplay) -> Upload:
         """Allow the upload of a match's replay."""
         replay = rules.parse_replay_upload(match_id, new, self._buckets)
-        upload = Announced(new_id(), None, match_id, **replay.model_dump())
+        upload = AnnouncedUpload(new_id(), None, match_id, **replay.model_dump())
         expires_at = self._expiry()
         await self._store.announce_replay(upload, expires_at=expires_at)
         return self._signed(upload, expires_at)
@@ -130,10 +130,10 @@ class Uploads:
         `RECEIVE_S`; pauses within a body are the connection's business.
         """
         upload_id = await self._upload_in(token)
-        owner = await self._store.owner_of(upload_id)
+        owner = await self._store.read_upload_owner(upload_id)
         first = await anext(chunks, b"")  # silence takes no place, and leaves the URL as it is
         with self._receiving.place(owner, client_network(remote)):
-            upload = await self._store.claim(upload_id, for_s=RECEIVE_S + SETTLE_S)
+            upload = await self._store.claim_upload(upload_id, for_s=RECEIVE_S + SETTLE_S)
             try:
                 async with self._under_way(upload), asyncio.timeout(RECEIVE_S):
                     if link != f"{upload.bucket}/{upload.path}":
@@ -146,25 +146,25 @@ class Uploads:
                     f"The file did not arrive within {RECEIVE_S:.0f} seconds; announce it again."
                 ) from None
 
-    async def store(self, upload: Announced, content: bytes) -> StoredFile:
+    async def store(self, upload: AnnouncedUpload, content: bytes) -> StoredFile:
         """Store what was made here, under an upload that is claimed."""
         async with self._under_way(upload):
-            await self._objects.put(upload.key, content)
+            await self._objects.put(upload.make_object_key, content)
             return await self._finish(upload, sha256(content).digest())
 
-    async def _take(self, upload: Announced, chunks: AsyncIterator[bytes]) -> StoredFile:
+    async def _take(self, upload: AnnouncedUpload, chunks: AsyncIterator[bytes]) -> StoredFile:
         with reporting_full_disk(), self._place() as file:
             digest = await _write(upload, chunks, file)
             await self._check(upload, file)
             file.seek(0)
-            await self._objects.put(upload.key, file)
+            await self._objects.put(upload.make_object_key, file)
             return await self._finish(upload, digest)
 
     def _place(self) -> IO[bytes]:
         make_folder(self._folder)
         return TemporaryFile(dir=self._folder)
 
-    async def _finish(self, upload: Announced, digest: bytes) -> StoredFile:
+    async def _finish(self, upload: AnnouncedUpload, digest: bytes) -> StoredFile:
         """Record what was put; if it was withdrawn meanwhile, its object goes here.
 
         It was thrown away with its row, and the sweep may have come by before it was there.
@@ -172,12 +172,12 @@ class Uploads:
         bucket = self._buckets.get(upload.bucket)
         is_public = bucket is not None and bucket.is_public  # it may have gone with a setting
         try:
-            return await self._store.finish(upload, sha256=digest, is_public=is_public)
+            return await self._store.finish_upload(upload, sha256=digest, is_public=is_public)
         except BadUpload:
-            await self._objects.delete(upload.key)
+            await self._objects.delete(upload.make_object_key)
             raise
 
-    async def _check(self, upload: Announced, file: IO[bytes]) -> None:
+    async def _check(self, upload: AnnouncedUpload, file: IO[bytes]) -> None:
         file.seek(0)
         rules.check_first_bytes(file.read(HEAD_BYTES), upload.content_type)
         if upload.match_id is not None:
@@ -186,12 +186,12 @@ class Uploads:
                 await replay_check.check_in_subprocess(await asyncio.to_thread(file.read))
 
     @asynccontextmanager
-    async def _under_way(self, upload: Announced) -> AsyncIterator[None]:
+    async def _under_way(self, upload: AnnouncedUpload) -> AsyncIterator[None]:
         try:
             yield
         except BaseException:
             # If this fails as well, the upload expires, and is thrown away then.
-            await self._store.give_up(upload.upload_id)
+            await self._store.abandon_upload(upload.upload_id)
             raise
 
     async def _upload_in(self, token: str) -> str:
@@ -208,7 +208,7 @@ class Uploads:
     def _expiry(self) -> datetime:
         return self._clock.now() + timedelta(seconds=self._limits.url_s)
 
-    def _signed(self, upload: Announced, expires_at: datetime) -> Upload:
+    def _signed(self, upload: AnnouncedUpload, expires_at: datetime) -> Upload:
         token = self._tokens.write({"upload": upload.upload_id}).token
         url = f"/files/{upload.bucket}/{upload.path}"
         return Upload(upload_url=f"{url}?token={token}", expires_at=wire_time(expires_at), url=url)
@@ -220,7 +220,7 @@ async def _behind(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[b
         yield chunk
 
 
-async def _write(upload: Announced, chunks: AsyncIterator[bytes], file: IO[bytes]) -> bytes:
+async def _write(upload: AnnouncedUpload, chunks: AsyncIterator[bytes], file: IO[bytes]) -> bytes:
     """Write to disk what comes, never more than was announced; give its SHA-256."""
     digest, size = sha256(), 0
     async for chunk in chunks:

@@ -1,13 +1,20 @@
 """Webhooks: everything that the domain offers."""
 
+from functools import partial
+
 from persistence.sealing import Seal
 from persistence.webhooks.store import WebhookStore
 from protocol.domain_events import DURABLE_EVENTS
 from server.core.event_delivery import DurableListener
+from server.core.retention import RetentionSweep
 from server.domains.contract import Domain, Job, provide
 from server.domains.integrations.webhooks.http import WebhookRoutes
 from server.domains.integrations.webhooks.jobs import WebhookDeliverer
-from server.domains.integrations.webhooks.service import WebhookRequests, WebhookService
+from server.domains.integrations.webhooks.service import (
+    WebhookRequests,
+    WebhookService,
+    require_secrets,
+)
 from server.domains.integrations.webhooks.settings import WebhookSettings
 from server.domains.interfaces import SignedRequests
 from server.domains.services import Services
@@ -24,7 +31,6 @@ def build(services: Services) -> Domain:
         clock=services.clock,
         tasks=services.tasks,
         may_be_private=settings.webhooks_private,
-        kept_s=settings.webhook_deliveries_kept_s,
     )
     routes = WebhookRoutes(
         WebhookService(store=store, seal=seal, may_be_private=settings.webhooks_private)
@@ -38,7 +44,14 @@ def build(services: Services) -> Domain:
         durable=[DurableListener("webhooks", handlers)],
         metrics=[_numbers(deliverer)],
         provides=[provide(SignedRequests, requests)],
+        checks=[partial(require_secrets, store, seal)],
         jobs=[Job("webhooks", deliverer.run)],
+        retention=[
+            RetentionSweep(
+                "webhook_deliveries",
+                partial(store.delete_old_deliveries, settings.webhook_deliveries_kept_s),
+            )
+        ],
     )
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from persistence.sealing import Seal, Unsealable
 from persistence.webhooks.store import (
     ClaimedDelivery,
-    Failure,
+    DeliveryFailure,
     QueuedEvent,
     WebhookBacklog,
     WebhookStore,
@@ -39,7 +39,6 @@ LEASE_S: Final = 3 * TIMEOUT_S
 AT_ONCE_EACH: Final = 8  # requests under way to one webhook, after which it gets no more
 AT_ONCE_MAX: Final = 200  # of this node, to all webhooks
 TEND_EVERY_S: Final = 60.0
-CLEARED_AT_ONCE: Final = 1000
 
 
 class WebhookDeliverer:
@@ -53,14 +52,12 @@ class WebhookDeliverer:
         clock: Clock,
         tasks: Tasks,
         may_be_private: bool,
-        kept_s: float,
     ) -> None:
         self._store = store
         self._seal = seal
         self._clock = clock
         self._tasks = tasks
         self._may_be_private = may_be_private
-        self._kept_s = kept_s
         self._under_way: Counter[str] = Counter()  # by webhook
         self._ended = asyncio.Event()  # some request has
         self._tended_at = clock.monotonic()
@@ -78,7 +75,7 @@ class WebhookDeliverer:
         """Queue an event for every webhook that wants it: a listener of durable events."""
         event = delivery.event
         payload = event.model_dump_json().encode()
-        await self._store.queue(
+        await self._store.queue_event(
             QueuedEvent(delivery.event_id, event.name, event.version, payload, delivery.occurred_at)
         )
 
@@ -97,10 +94,8 @@ class WebhookDeliverer:
         await self._tend_sometimes()
 
     async def maintain(self) -> None:
-        """Delete what is old, and count what waits."""
-        while await self._store.clear(self._kept_s, limit=CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
-            pass
-        self.backlog = await self._store.backlog()
+        """Count what waits."""
+        self.backlog = await self._store.count_backlog()
 
     async def _tend_sometimes(self) -> None:
         if self._clock.monotonic() - self._tended_at >= TEND_EVERY_S:
@@ -111,7 +106,7 @@ class WebhookDeliverer:
         """Begin to send what is due and has room; False if nothing is due or waits for room."""
         self._ended.clear()
         busy = [each for each, count in self._under_way.items() if count >= AT_ONCE_EACH]
-        claimed = await self._store.claim(
+        claimed = await self._store.claim_due(
             busy=busy,
             limit_each=AT_ONCE_EACH,
             limit=AT_ONCE_MAX - self.in_flight,
@@ -125,11 +120,11 @@ class WebhookDeliverer:
     async def _deliver(self, sender: WebhookSender, delivery: ClaimedDelivery) -> None:
         try:
             outcome = await self._send(sender, delivery)
-            if isinstance(outcome, Failure):
+            if isinstance(outcome, DeliveryFailure):
                 await self._failed(delivery, outcome)
             else:
                 self.delivered_total += 1
-                await self._store.delivered(delivery, outcome)
+                await self._store.record_delivered(delivery, outcome)
         except AWAY as error:  # how it went is not noted, so it is sent again after its lease
             log.warning("a delivery to webhook %s: %s", delivery.endpoint_id, error.message)
         finally:
@@ -137,9 +132,11 @@ class WebhookDeliverer:
             self._under_way += Counter()  # drops those that are at zero
             self._ended.set()
 
-    async def _send(self, sender: WebhookSender, delivery: ClaimedDelivery) -> int | Failure:
+    async def _send(
+        self, sender: WebhookSender, delivery: ClaimedDelivery
+    ) -> int | DeliveryFailure:
         if not (keys := self._keys_of(delivery)):
-            return Failure(None, "its secret cannot be opened any more; rotate it")
+            return DeliveryFailure(None, "its secret cannot be opened any more; rotate it")
         body = build_body(delivery.name, delivery.version, delivery.payload, delivery.occurred_at)
         headers = signed_headers(
             body,
@@ -158,12 +155,12 @@ class WebhookDeliverer:
                     keys.append(self._seal.open(sealed, about=about))
         return keys
 
-    async def _failed(self, delivery: ClaimedDelivery, failure: Failure) -> None:
+    async def _failed(self, delivery: ClaimedDelivery, failure: DeliveryFailure) -> None:
         chance = random.random()  # noqa: S311 - only spreads
         pause_s = None if failure.is_gone else retry_delay(delivery.attempts, chance)
         self.failed_total += 1
         self.dead_total += pause_s is None
-        disabled = await self._store.not_delivered(
+        disabled = await self._store.record_failure(
             delivery,
             failure,
             pause_s=pause_s or 0.0,

@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from persistence.webhooks.store import Failure
+from persistence.webhooks.store import DeliveryFailure
 from server.domains.integrations.webhooks.rules import is_public
 
 TIMEOUT_S: Final = 10.0
@@ -66,20 +66,22 @@ class WebhookSender:
             finally:
                 await resolver.close()
 
-    async def send(self, url: str, body: bytes, headers: Mapping[str, str]) -> int | Failure:
+    async def send(
+        self, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> int | DeliveryFailure:
         """Send a body; gives the status of an answer that accepts it, else what went wrong."""
         try:
             response = await self._session.post(
                 url, data=body, headers=headers, allow_redirects=False
             )
         except TimeoutError:
-            return Failure(None, f"no answer within {TIMEOUT_S:g} s")
+            return DeliveryFailure(None, f"no answer within {TIMEOUT_S:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Failure(None, _in_one_line(error))
+            return DeliveryFailure(None, _in_one_line(error))
         response.close()  # its body is of no use, however long it is
         if 200 <= response.status < 300:
             return response.status
-        return Failure(
+        return DeliveryFailure(
             response.status,
             f"it answered {response.status}",
             is_gone=response.status == GONE,

@@ -8,19 +8,19 @@ from typing import Final
 
 import orjson
 
-from persistence.sealing import Seal
+from persistence.sealing import Seal, SealedSample, require_opens
 from persistence.webhooks.store import (
     ENDPOINTS_MAX,
-    Failure,
+    DeliveryFailure,
     ListedDelivery,
     NewWebhook,
     NoSuchWebhook,
-    Settings,
     StoredWebhook,
     TooManyWebhooks,
+    WebhookSettings,
     WebhookStore,
     WebhookTransaction,
-    settings_of,
+    read_settings,
 )
 from protocol.errors import InvalidField, NotFound
 from protocol.ids import new_id
@@ -67,16 +67,16 @@ class WebhookService:
 
     async def list_all(self) -> list[StoredWebhook]:
         """Read all of them."""
-        return await self._store.webhooks()
+        return await self._store.list_webhooks()
 
     async def change(self, endpoint_id: str, asked: WebhookChange, *, actor: str) -> StoredWebhook:
         """Change what was asked for; raise `NotFound`."""
         if asked.url is not None:
             require_url(asked.url, may_be_private=self._may_be_private)
         async with self._changing(endpoint_id, actor) as transaction:
-            now = settings_of(transaction.webhook)
-            return await transaction.change(
-                Settings(
+            now = read_settings(transaction.webhook)
+            return await transaction.update_settings(
+                WebhookSettings(
                     url=asked.url or now.url,
                     description=(
                         now.description if asked.description is None else asked.description
@@ -95,7 +95,9 @@ class WebhookService:
         """Make a new secret; gives it, and until when the one before signs too."""
         key = secrets.token_bytes(SECRET_BYTES)
         async with self._changing(endpoint_id, actor) as transaction:
-            until = await transaction.rotate(self._sealed(endpoint_id, key), overlap_s=OVERLAP_S)
+            until = await transaction.rotate_secret(
+                self._sealed(endpoint_id, key), overlap_s=OVERLAP_S
+            )
         return format_secret(key), until
 
     async def test(self, endpoint_id: str, *, actor: str) -> ListedDelivery:
@@ -113,12 +115,12 @@ class WebhookService:
         self, endpoint_id: str, *, below: int, state: str | None, limit: int
     ) -> list[ListedDelivery]:
         """Read the deliveries of a webhook, newest first; none of one that does not exist."""
-        return await self._store.deliveries(endpoint_id, below=below, state=state, limit=limit)
+        return await self._store.list_deliveries(endpoint_id, below=below, state=state, limit=limit)
 
     @asynccontextmanager
     async def _changing(self, endpoint_id: str, actor: str) -> AsyncIterator[WebhookTransaction]:
         try:
-            async with self._store.changing(endpoint_id, actor=actor) as transaction:
+            async with self._store.lock_and_change(endpoint_id, actor=actor) as transaction:
                 yield transaction
         except NoSuchWebhook:
             raise NotFound("There is no webhook, or no delivery, of this id.") from None
@@ -147,7 +149,16 @@ class WebhookRequests:
         )
         async with WebhookSender.opened(may_be_private=self._may_be_private) as sender:
             outcome = await sender.send(url, body, headers)
-        return outcome.error if isinstance(outcome, Failure) else None
+        return outcome.error if isinstance(outcome, DeliveryFailure) else None
+
+
+async def require_secrets(store: WebhookStore, seal: Seal) -> None:
+    """Raise `StartRefused` if the keys at hand do not open what webhooks are signed with."""
+    samples = [
+        SealedSample(each.secret, secret_context(each.endpoint_id))
+        for each in await store.list_webhooks()
+    ]
+    require_opens(seal, samples, what="the secrets of webhooks")
 
 
 async def reseal_secrets(store: WebhookStore, seal: Seal) -> int:
@@ -156,7 +167,7 @@ async def reseal_secrets(store: WebhookStore, seal: Seal) -> int:
     Raises `Unsealable` where a key is missing.
     """
     count = 0
-    for webhook in await store.webhooks():
+    for webhook in await store.list_webhooks():
         kept = [webhook.secret, webhook.previous_secret]
         if all(sealed is None or seal.is_newest(sealed) for sealed in kept):
             continue

@@ -6,12 +6,12 @@ from typing import Final
 
 import orjson
 
-from persistence.accounts.audit_log import Act as RecordedAct
-from persistence.accounts.audit_log import read
-from persistence.accounts.moderation import Person as Found
+from persistence.accounts.audit_log import AuditEntry as RecordedAct
+from persistence.accounts.audit_log import read_entries
+from persistence.accounts.moderation import AccountDetails as Found
 from persistence.database import Database
 from protocol.accounts import (
-    Act,
+    AuditLogEntry,
     AuditPage,
     AuditQuery,
     Ban,
@@ -27,7 +27,7 @@ from protocol.errors import Forbidden, NotFound
 from protocol.ids import UserId
 from server.core.clock import Clock, wire_fields
 from server.core.cursors import CursorCodec
-from server.domains.people.accounts.moderation import Moderation
+from server.domains.people.accounts.moderation import AccountModeration
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 TAG = "moderation"
@@ -39,7 +39,7 @@ _CURSOR: Final = CursorCodec("audit", int, int)
 class AdminRoutes:
     """The addresses of those who look after others."""
 
-    def __init__(self, *, moderation: Moderation, database: Database, clock: Clock) -> None:
+    def __init__(self, *, moderation: AccountModeration, database: Database, clock: Clock) -> None:
         self._moderation = moderation
         self._database = database
         self._clock = clock
@@ -116,7 +116,9 @@ class AdminRoutes:
     async def _audit(self, request: HttpRequest) -> AuditPage:
         query: AuditQuery = request.query
         below = _ID_MAX if query.cursor is None else _CURSOR.read(query.cursor)
-        acts = await read(self._database, below=below, limit=query.limit, target=query.user_id)
+        acts = await read_entries(
+            self._database, below=below, limit=query.limit, target=query.user_id
+        )
         earlier = _CURSOR.after_page(acts, query.limit, lambda last: last.id)
         return AuditPage(acts=[_act(act) for act in acts], next=earlier)
 
@@ -136,9 +138,9 @@ def _person(found: Found) -> Person:
     return Person(**wire_fields(found) | {"ban": ban})
 
 
-def _act(act: RecordedAct) -> Act:
+def _act(act: RecordedAct) -> AuditLogEntry:
     states = {
         name: orjson.loads(state or b"null")
         for name, state in (("before", act.before), ("after", act.after))
     }
-    return Act(**wire_fields(act) | states)
+    return AuditLogEntry(**wire_fields(act) | states)

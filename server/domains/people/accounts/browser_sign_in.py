@@ -34,8 +34,8 @@ from server.core.rate_limits import Rate, RateLimiter, client_network
 from server.domains.people.accounts.providers import (
     IdentityProvider,
     OAuthState,
+    ProviderRefused,
     ProviderSignIn,
-    Refused,
 )
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class BrowserSignIn:
         self._seal = seal
         self._clock = clock
         self._server = server
-        self._trips = RateLimiter(TRIPS, "Too many attempts from your network")
+        self._trips = RateLimiter("browser-sign-ins", TRIPS, "Too many attempts from your network")
 
     def mount(self, app: web.Application) -> None:
         """Add the addresses."""
@@ -132,7 +132,7 @@ class BrowserSignIn:
             app.router.add_get(callback_path(provider.id), _with_error_page(back))
 
     async def _start(self, provider: IdentityProvider, request: web.Request) -> web.Response:
-        self._trips.require(client_network(request.remote or ""), self._clock.monotonic())
+        self._trips.require_allowed(client_network(request.remote or ""), self._clock.monotonic())
         asked = validate(RedirectStart, dict(request.query))
         if not is_allowed(asked.redirect, self._redirects):
             raise InvalidField(
@@ -149,7 +149,7 @@ class BrowserSignIn:
         )
         try:
             there = await provider.authorize_url(trip, self._callback(provider))
-        except Refused as why:
+        except ProviderRefused as why:
             log.warning("a sign-in with %s cannot start: %s", provider.id, why)
             return _sent_to(with_query(trip.redirect, error="unavailable"))
         response = _sent_to(there)
@@ -206,11 +206,13 @@ class BrowserSignIn:
     ) -> web.Response:
         try:
             who = await provider.identify(trip, self._callback(provider), code)
-        except Refused as why:
+        except ProviderRefused as why:
             log.warning("a sign-in with %s failed: %s", provider.id, why)
             return _sent_to(with_query(trip.redirect, error=f"{provider.id}_refused"))
         try:
-            made = await self._sign_in.made(provider.id, who, challenge=trip.challenge)
+            made = await self._sign_in.make_redirect_code(
+                provider.id, who, challenge=trip.challenge
+            )
         except PlayhallError as error:  # the database is away, or has no time
             return _sent_to(with_query(trip.redirect, error=error.wire_code))
         return _sent_to(with_query(trip.redirect, code=made))

@@ -8,7 +8,7 @@ from protocol.errors import BadToken, Banned, CloseReason, Forbidden
 from protocol.limits import FRAME_BYTES_MAX, HEARTBEAT_MS
 from server.core.clock import Clock, wire_time
 from server.domains.interfaces import AccountAuthenticator
-from server.gateway.session.sessions import Route, Routes, Session
+from server.gateway.session.sessions import CommandRoute, Routes, Session
 
 
 class SessionCommands:
@@ -33,10 +33,10 @@ class SessionCommands:
     def routes(self) -> Routes:
         """Say how each command is carried out."""
         return {
-            wire.Hello: Route(awaited=self._hello, greeted=False),
-            wire.Ping: Route(immediate=self._ping, scope="bot", for_companions=True),
-            wire.Refresh: Route(awaited=self._refresh, scope="bot", for_companions=True),
-            wire.Logout: Route(awaited=self._logout, scope="bot", for_companions=True),
+            wire.Hello: CommandRoute(awaited=self._hello, greeted=False),
+            wire.Ping: CommandRoute(immediate=self._ping, scope="bot", for_companions=True),
+            wire.Refresh: CommandRoute(awaited=self._refresh, scope="bot", for_companions=True),
+            wire.Logout: CommandRoute(awaited=self._logout, scope="bot", for_companions=True),
         }
 
     async def _hello(self, session: "Session", command: wire.Hello) -> wire.Welcome:

@@ -14,14 +14,14 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from persistence.accounts.store import AccountStore, Holder, UsernameTaken
+from persistence.accounts.store import AccountStore, SessionOwner, UsernameTaken
 from persistence.errors import StartRefused
 from protocol.accounts import Tokens
 from protocol.errors import Banned, Forbidden, Overloaded
 from protocol.profiles import DevSignIn
 from server.core.settings import split_names
 from server.domains.people.accounts.names import NUMBER_BITS, generate_names
-from server.domains.people.accounts.service import Accounts, new_person
+from server.domains.people.accounts.service import Accounts, draft_account
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 log = logging.getLogger(__name__)
@@ -73,16 +73,16 @@ class DevLogin:
         require_loopback(request.remote, request.headers)
         name = request.body.name
         for _ in range(2):
-            user_id = await self._store.find_username(name)
+            user_id = await self._store.find_user_by_username(name)
             if user_id is not None:
                 return await self._accounts.open_session(user_id, method=DEV)
             names = generate_names(secrets.randbits(NUMBER_BITS))._replace(username=name)
-            person = new_person(names, name)
+            person = draft_account(names, name)
             session, refresh_token = self._accounts.issuer.new_session(DEV)
             with suppress(UsernameTaken):  # by another request, meanwhile: found in the next turn
                 await self._store.add_guest(person, session)
                 who = (session.session_id, person.user_id, person.player_id, name)
-                return self._accounts.issuer.tokens(Holder(*who), refresh_token)
+                return self._accounts.issuer.make_tokens(SessionOwner(*who), refresh_token)
         raise Overloaded
 
 

@@ -6,20 +6,20 @@ from urllib.parse import urlencode
 import aiohttp
 from pydantic import BaseModel, Field, ValidationError
 
-from server.domains.people.accounts.fetching import NotJson, json_of
+from server.domains.people.accounts.fetching import NotJson, read_json_answer
 from server.domains.people.accounts.providers import (
     PROVIDER_TIMEOUT_S,
-    Identified,
     OAuthState,
-    Refused,
-    challenge_of,
+    ProviderIdentity,
+    ProviderRefused,
+    compute_challenge,
     display_name_of,
 )
 
 DISCORD: Final = "discord"
 
 
-class Application(NamedTuple):
+class DiscordApplication(NamedTuple):
     """What Discord knows this server as, and where Discord is."""
 
     client_id: str
@@ -43,7 +43,7 @@ class Discord:
     id = DISCORD
     name = "Discord"
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: DiscordApplication) -> None:
         self._application = application
 
     async def authorize_url(self, trip: OAuthState, callback: str) -> str:
@@ -54,13 +54,13 @@ class Discord:
             "redirect_uri": callback,
             "scope": "identify",
             "state": trip.state,
-            "code_challenge": challenge_of(trip.verifier),
+            "code_challenge": compute_challenge(trip.verifier),
             "code_challenge_method": "S256",
         }
         return f"{self._application.url}/oauth2/authorize?{urlencode(query)}"
 
-    async def identify(self, trip: OAuthState, callback: str, code: str) -> Identified:
-        """Trade Discord's code for a token there, and ask who that is; raise `RpcRefused`."""
+    async def identify(self, trip: OAuthState, callback: str, code: str) -> ProviderIdentity:
+        """Trade Discord's code for a token there, and ask who that is; raise `ProviderRefused`."""
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -76,16 +76,16 @@ class Discord:
                 async with web_client.post(
                     f"{api}/oauth2/token", data=form, allow_redirects=False
                 ) as answer:
-                    token = _Token.model_validate(await json_of(answer)).access_token
+                    token = _Token.model_validate(await read_json_answer(answer)).access_token
                 headers = {"Authorization": f"Bearer {token}"}
                 async with web_client.get(
                     f"{api}/users/@me", headers=headers, allow_redirects=False
                 ) as answer:
-                    person = _Person.model_validate(await json_of(answer))
+                    person = _Person.model_validate(await read_json_answer(answer))
         except ValidationError:
-            raise Refused("an unexpected response") from None
+            raise ProviderRefused("an unexpected response") from None
         except NotJson as error:
-            raise Refused(str(error)) from None
+            raise ProviderRefused(str(error)) from None
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Refused(type(error).__name__) from error
-        return Identified(person.id, display_name_of(person.global_name, person.username))
+            raise ProviderRefused(type(error).__name__) from error
+        return ProviderIdentity(person.id, display_name_of(person.global_name, person.username))

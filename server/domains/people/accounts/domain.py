@@ -11,7 +11,7 @@ from persistence.accounts.sessions import SessionStore
 from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.errors import StartRefused
-from persistence.sealing import Seal, seal_of
+from persistence.sealing import Seal, make_seal
 from protocol import accounts as wire
 from protocol.ids import SessionId, UserId
 from server.config import Config
@@ -20,6 +20,7 @@ from server.core.events import SessionRevoked
 from server.core.mail_transports import InvalidMailUrl, Transport, file_transport, smtp_transport
 from server.core.mailer import Mailer
 from server.core.rate_limits import Rate
+from server.core.retention import RetentionSweep
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import (
     AccountAuthenticator,
@@ -32,28 +33,28 @@ from server.domains.people.accounts.browser_sign_in import BrowserSignIn
 from server.domains.people.accounts.codes import OneTimeCodes
 from server.domains.people.accounts.commands import SessionCommands, limits_in_force
 from server.domains.people.accounts.dev_login import DevLogin, require_private
-from server.domains.people.accounts.discord import DISCORD, Application, Discord
+from server.domains.people.accounts.discord import DISCORD, Discord, DiscordApplication
 from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
 from server.domains.people.accounts.keys import ScopedTokens, SigningKeys
 from server.domains.people.accounts.merge_http import MergeRoutes
-from server.domains.people.accounts.merging import MERGE, PREVIEW_S, Merging
-from server.domains.people.accounts.moderation import Moderation
+from server.domains.people.accounts.merging import MERGE, PREVIEW_S, AccountMergeService
+from server.domains.people.accounts.moderation import AccountModeration
 from server.domains.people.accounts.oidc import OpenIdProvider
 from server.domains.people.accounts.password_limits import AttemptLimiter, PasswordLimits
 from server.domains.people.accounts.providers import IdentityProvider, ProviderSignIn
 from server.domains.people.accounts.revocation import (
     ENDED,
     RevokedConnections,
-    SessionMaintenance,
     SessionRevocation,
+    SigningKeyMaintenance,
 )
 from server.domains.people.accounts.sealed import require_keys
 from server.domains.people.accounts.service import Accounts, TokenLifetimes
 from server.domains.people.accounts.settings import AccountSettings
 from server.domains.people.accounts.sign_in_http import SignInRoutes, read_sign_in_methods
-from server.domains.people.accounts.sign_in_methods import Methods
-from server.domains.people.accounts.supabase import SupabaseAccounts, disabled_endpoints
+from server.domains.people.accounts.sign_in_methods import SignInMethodService
+from server.domains.people.accounts.supabase import SupabaseAccounts, make_disabled_endpoints
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
 
@@ -81,7 +82,7 @@ def build(services: Services) -> Domain:
         keys=keys,
         clock=clock,
         lifetimes=TokenLifetimes(settings.access_token_s, settings.refresh_token_s),
-        revoked=revocation.revoked,
+        revoked=revocation.publish_revoked,
     )
 
     def logged_out(session_id: SessionId) -> None:
@@ -94,7 +95,7 @@ def build(services: Services) -> Domain:
         logged_out=logged_out,
         clock=clock,
     )
-    methods = Methods(store=sign_in, seal=seal, accounts=accounts)
+    methods = SignInMethodService(store=sign_in, seal=seal, accounts=accounts)
     codes = OneTimeCodes(store=sign_in, seal=seal, clock=clock)
     providers = ProviderSignIn(codes=codes, methods=methods, providers=_provider_names(settings))
     mailer = _mailer(config)
@@ -109,8 +110,8 @@ def build(services: Services) -> Domain:
         guesses=PasswordLimits(now=clock.monotonic),
         passwords=services.passwords,
     )
-    moderation = Moderation(
-        store=ModerationStore(services.database), seal=seal, banned=revocation.banned
+    moderation = AccountModeration(
+        store=ModerationStore(services.database), seal=seal, banned=revocation.publish_banned
     )
     account_routes = AccountRoutes(
         accounts=accounts,
@@ -119,14 +120,14 @@ def build(services: Services) -> Domain:
         now=clock.monotonic,
     )
     merges = MergeStore(services.database)
-    merging = Merging(
+    merging = AccountMergeService(
         store=merges,
         accounts=accounts,
         seal=seal,
         tokens=ScopedTokens(MERGE, keys=keys, clock=clock, lifetime_s=PREVIEW_S),
         clock=clock,
         undo_s=settings.merge_undo_s,
-        revoked=revocation.revoked,
+        revoked=revocation.publish_revoked,
     )
     endpoints = [
         *account_routes.endpoints(),
@@ -152,9 +153,7 @@ def build(services: Services) -> Domain:
             commands_per_s=config.commands_per_s, outbox_bytes_max=config.outbox_bytes_max
         ),
     )
-    maintenance = SessionMaintenance(
-        store=sessions,
-        merges=merges,
+    maintenance = SigningKeyMaintenance(
         keys=keys,
         token_s=settings.access_token_s,
         rotate_after_s=settings.key_rotate_days * 86_400,
@@ -171,7 +170,7 @@ def build(services: Services) -> Domain:
         name="accounts",
         settings=AccountSettings,
         commands=commands.routes(),
-        endpoints=disabled_endpoints(endpoints) if uses_supabase(settings) else endpoints,
+        endpoints=make_disabled_endpoints(endpoints) if uses_supabase(settings) else endpoints,
         mounts=_browser_pages(services, providers, seal),
         listens=RevokedConnections(services.sessions).listens(),
         metrics=[
@@ -198,15 +197,20 @@ def build(services: Services) -> Domain:
         ),
         start=[start],
         jobs=[
-            Job("signing keys", keys.follow),
-            Job("expired sessions", maintenance.run),
+            Job("signing keys", keys.reload_keys),
+            Job("replaced keys", maintenance.run),
             *([Job("mail", mailer.run)] if mailer is not None else []),
+        ],
+        retention=[
+            RetentionSweep("playhall_auth.refresh_tokens", sessions.forget_tokens),
+            RetentionSweep("playhall_auth.codes", sessions.forget_codes),
+            RetentionSweep("playhall_auth.merge_moves", merges.delete_final_moves),
         ],
     )
 
 
 class _Reader:
-    def __init__(self, accounts: AccountRoutes, methods: Methods) -> None:
+    def __init__(self, accounts: AccountRoutes, methods: SignInMethodService) -> None:
         self._accounts = accounts
         self._methods = methods
 
@@ -234,7 +238,7 @@ def _browser_pages(
     ]
     if settings.discord_client_secret is not None:
         secret = settings.discord_client_secret.get_secret_value()
-        application = Application(
+        application = DiscordApplication(
             settings.discord_client_id, secret, settings.discord_url.rstrip("/")
         )
         providers.append(Discord(application))
@@ -279,7 +283,7 @@ def build_authenticator(
 
 def build_seal(config: Config) -> Seal:
     """Seal with the configuration's keys; for development, with one in the data folder."""
-    return seal_of(
+    return make_seal(
         config.secret_keys.get_secret_value() if config.secret_keys else "",
         key_file=config.data_dir / KEY_FILE,
         may_make=config.database_url is None,

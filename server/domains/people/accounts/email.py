@@ -11,17 +11,17 @@ typed. A code proves exactly the address that it was mailed to, and counts for n
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
-from persistence.accounts.sign_in import Method, SignInStore
+from persistence.accounts.sign_in import SignInMethod, SignInStore
 from protocol.accounts import Tokens
 from protocol.errors import BadCode, InvalidField, NotSetUp, WrongCredentials
 from protocol.ids import UserId
 from server.core.mailer import Mail
-from server.core.passwords import HashClient, PasswordHasher
+from server.core.passwords import HashRequester, PasswordHasher
 from server.domains.people.accounts.codes import LIFETIMES_S, OneTimeCodes, VerifiedCode
 from server.domains.people.accounts.password_limits import AttemptLimiter, PasswordLimits
 from server.domains.people.accounts.sealed import folded_email
 from server.domains.people.accounts.service import Accounts
-from server.domains.people.accounts.sign_in_methods import Methods, Proved
+from server.domains.people.accounts.sign_in_methods import ProvedSignInMethod, SignInMethodService
 from server.gateway.session.identity import Identity
 
 CONFIRM_PATH: Final = "/account/confirm"
@@ -114,7 +114,7 @@ class EmailSignIn:
         self,
         *,
         store: SignInStore,
-        methods: Methods,
+        methods: SignInMethodService,
         codes: OneTimeCodes,
         accounts: Accounts,
         send: Callable[[Mail], None] | None,
@@ -137,8 +137,8 @@ class EmailSignIn:
         """Mail a code that makes an account, or chooses a new password for the one there is."""
         self._require_mail()
         self._mails.count(remote=remote, account=folded_email(email))
-        found = await self._methods.find(EMAIL, email)
-        to = email if found is None else self._methods.shown(found)
+        found = await self._methods.find_account(EMAIL, email)
+        to = email if found is None else self._methods.read_display_name(found)
         code = await self._codes.make(EMAIL, {"email": to, "display_name": display_name})
         write = welcome_mail if found is None else password_reset_mail
         self._send(write(to, server=self._server(), code=code, minutes=_MINUTES))
@@ -151,8 +151,8 @@ class EmailSignIn:
         self._mails.count(remote=remote, account=folded_email(email))
         if (present := await self._present(who.user_id)) is not None:
             await self._require(who, present, password, remote=remote)
-        found = await self._methods.find(EMAIL, email)
-        to = email if found is None else self._methods.shown(found)
+        found = await self._methods.find_account(EMAIL, email)
+        to = email if found is None else self._methods.read_display_name(found)
         code = await self._codes.make(EMAIL, {"email": to}, user_id=who.user_id)
         self._send(link_mail(to, server=self._server(), code=code, minutes=_MINUTES))
 
@@ -168,28 +168,28 @@ class EmailSignIn:
         if proof.user_id is not None:
             confirmed = await self._link(proof, proof.user_id, email, password, remote=remote)
         else:
-            found = await self._methods.find(EMAIL, email)
-            if found is not None and self._methods.shown(found) != email:
+            found = await self._methods.find_account(EMAIL, email)
+            if found is not None and self._methods.read_display_name(found) != email:
                 raise BadCode("The account's address has changed; request a new email.")
             password_hash = await self._hashed(proof, password, remote=remote)
             if found is not None:
-                tokens = await self._methods.reset(proof.code_hash, found, password_hash)
+                tokens = await self._methods.reset_password(proof.code_hash, found, password_hash)
                 confirmed = ConfirmationResult("password_changed", tokens, found.user_id)
             else:
                 confirmed = await self._join(proof, email, password_hash)
-        self._guesses.succeeded(confirmed.user_id, remote=remote)
+        self._guesses.record_success(confirmed.user_id, remote=remote)
         return confirmed
 
     async def sign_in(self, email: str, password: str, *, remote: str) -> Tokens:
         """Sign in; raise `WrongCredentials`, alike for a wrong password and a wrong address."""
         self._guesses.from_network(remote)
-        found = await self._methods.find(EMAIL, email)
+        found = await self._methods.find_account(EMAIL, email)
         user_id, stored = (None, None) if found is None else (found.user_id, found.password_hash)
-        self._guesses.to_sign_in(folded_email(email), user_id, remote=remote)
-        fits = await self._passwords.matches(stored, password, HashClient.at("sign-in", remote))
+        self._guesses.count_sign_in_attempt(folded_email(email), user_id, remote=remote)
+        fits = await self._passwords.matches(stored, password, HashRequester.at("sign-in", remote))
         if not fits or user_id is None:
             raise WrongCredentials
-        self._guesses.succeeded(user_id, remote=remote)
+        self._guesses.record_success(user_id, remote=remote)
         return await self._accounts.open_session(user_id, method=EMAIL)
 
     async def change_password(
@@ -200,7 +200,7 @@ class EmailSignIn:
         if present is None:
             raise WrongCredentials("Your account has no password; link an email address first.")
         await self._require(who, present, password, remote=remote)
-        hashed = await self._passwords.hash(new_password, HashClient.at("account", remote))
+        hashed = await self._passwords.hash(new_password, HashRequester.at("account", remote))
         await self._store.set_password(who.user_id, hashed)
 
     def _require_mail(self) -> None:
@@ -216,7 +216,7 @@ class EmailSignIn:
     ) -> ConfirmationResult:
         tokens = await self._methods.create_account(
             proof.code_hash,
-            Proved(EMAIL, email),
+            ProvedSignInMethod(EMAIL, email),
             password_hash=password_hash,
             display_name=proof.contents.get("display_name"),
         )
@@ -230,28 +230,28 @@ class EmailSignIn:
         password_hash = None
         if present is None or password is not None:
             password_hash = await self._hashed(proof, password, remote=remote)
-        old = None if present is None else self._methods.shown(present)
-        await self._methods.link(
-            proof.code_hash, user_id, Proved(EMAIL, email), password_hash=password_hash
+        old = None if present is None else self._methods.read_display_name(present)
+        await self._methods.link_method(
+            proof.code_hash, user_id, ProvedSignInMethod(EMAIL, email), password_hash=password_hash
         )
         if old is not None and folded_email(old) != folded_email(email):
             self._send(address_changed_mail(old))
         return ConfirmationResult("linked", None, user_id)
 
-    async def _present(self, user_id: UserId) -> Method | None:
-        found = await self._methods.methods_of(user_id)
+    async def _present(self, user_id: UserId) -> SignInMethod | None:
+        found = await self._methods.list_methods(user_id)
         return next((method for method in found if method.kind == EMAIL), None)
 
     async def _require(
-        self, who: Identity, present: Method, password: str | None, *, remote: str
+        self, who: Identity, present: SignInMethod, password: str | None, *, remote: str
     ) -> None:
-        self._guesses.in_session(who.session_id, remote=remote)
-        asker = HashClient.at("account", remote)
+        self._guesses.count_session_attempt(who.session_id, remote=remote)
+        asker = HashRequester.at("account", remote)
         if not await self._passwords.matches(present.password_hash, password or "", asker):
             raise WrongCredentials("Send your current password as `password`.", field="password")
 
     async def _hashed(self, proof: VerifiedCode, password: str | None, *, remote: str) -> str:
         if password is None:
             raise InvalidField("password: choose one with at least 8 characters.", field="password")
-        self._guesses.with_code(proof.code_hash)
-        return await self._passwords.hash(password, HashClient.at("account", remote))
+        self._guesses.with_code(proof.code_hash, remote=remote)
+        return await self._passwords.hash(password, HashRequester.at("account", remote))

@@ -12,7 +12,7 @@ class NotJson(Exception):
     """The answer is another, or too large."""
 
 
-async def json_of(answer: aiohttp.ClientResponse) -> object:
+async def read_json_answer(answer: aiohttp.ClientResponse) -> object:
     """Read the JSON of a good answer; raise `NotJson`."""
     if answer.status != 200:
         raise NotJson(f"status {answer.status}")

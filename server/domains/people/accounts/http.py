@@ -37,7 +37,7 @@ JWKS = "/.well-known/jwks.json"
 def guest_limiter(per_minute: float) -> RateLimiter:
     """Limit how many guests one network makes."""
     rate = Rate(per_minute, burst=max(1.0, per_minute))
-    return RateLimiter(rate, "Too many new guests from your network")
+    return RateLimiter("guests", rate, "Too many new guests from your network")
 
 
 class AccountRoutes:
@@ -89,8 +89,8 @@ class AccountRoutes:
         ]
 
     async def _guest(self, request: HttpRequest) -> Tokens:
-        self._guests.require(client_network(request.remote), self._now())
-        return await self._accounts.new_guest(request.body.display_name)
+        self._guests.require_allowed(client_network(request.remote), self._now())
+        return await self._accounts.create_guest(request.body.display_name)
 
     async def _refresh(self, request: HttpRequest) -> Tokens:
         return await self._accounts.refresh(request.body.refresh_token)
@@ -104,10 +104,10 @@ class AccountRoutes:
 
     async def read_me(self, user_id: UserId) -> Me:
         """Read an account as its owner sees it."""
-        return _me(await self._accounts.account(user_id))
+        return _me(await self._accounts.read_account(user_id))
 
     async def _jwks(self, _: HttpRequest) -> Jwks:
-        return self._keys.published()
+        return self._keys.to_jwks()
 
 
 def _me(account: Account) -> Me:
@@ -151,7 +151,7 @@ class SessionRoutes:
         ]
 
     async def _list(self, request: HttpRequest) -> OwnSessions:
-        stored = await self._store.list_of(request.who.user_id)
+        stored = await self._store.list_sessions(request.who.user_id)
         return OwnSessions(sessions=[_own(each, request.who.session_id) for each in stored])
 
     async def _end(self, request: HttpRequest) -> LoggedOut:

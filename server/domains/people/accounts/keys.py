@@ -6,6 +6,7 @@ the clear beside everything else that the database's owner could read.
 
 import logging
 from base64 import b64decode, b64encode, urlsafe_b64encode
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,9 +17,9 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from persistence.accounts.store import Holder, StoredKey
+from persistence.accounts.store import SessionOwner, StoredSigningKey
 from persistence.errors import StartRefused
-from persistence.sealing import Seal, Unsealable, key_id_of
+from persistence.sealing import Seal, Unsealable, read_key_id
 from protocol.accounts import Jwk, Jwks
 from protocol.errors import BadToken, TokenExpired
 from protocol.ids import PlayerId, SessionId, UserId
@@ -36,6 +37,9 @@ LOOK_AGAIN_S = 10.0
 # How long after a key was replaced a node may still sign with it.
 REPLACED_S: Final = 2 * RELOAD_EVERY_S
 
+# Tokens whose signature is remembered, of a kilobyte each.
+VERIFIED_MAX: Final = 10_000
+
 SEALED: Final = "sealed:"
 _REMADE: Final = (
     "delete its row in playhall_auth.signing_keys. A new key is created, and clients renew their "
@@ -46,25 +50,27 @@ _REMADE: Final = (
 class KeyStore(Protocol):
     """Where the keys are kept (`persistence.accounts.store.AccountStore`)."""
 
-    async def signing_keys(self) -> list[StoredKey]:
+    async def read_signing_keys(self) -> list[StoredSigningKey]:
         """Read the keys in use, newest first."""
 
-    async def add_first_key(self, key: StoredKey, public_pem: str) -> None:
+    async def add_first_signing_key(self, key: StoredSigningKey, public_pem: str) -> None:
         """Add a key if there is none."""
 
-    async def rotate_keys(self, key: StoredKey, public_pem: str) -> None:
+    async def rotate_signing_keys(self, key: StoredSigningKey, public_pem: str) -> None:
         """Add a key that signs from now on; all but it and the one before are retired."""
 
-    async def rotate_old_keys(self, key: StoredKey, public_pem: str, *, age_s: float) -> bool:
+    async def rotate_signing_keys_if_old(
+        self, key: StoredSigningKey, public_pem: str, *, age_s: float
+    ) -> bool:
         """Rotate if the newest key is older than that; of nodes that try at once, one does."""
 
-    async def retire_outlived_keys(self, outlived_s: float) -> None:
+    async def retire_expired_signing_keys(self, outlived_s: float) -> None:
         """Retire keys that were replaced longer ago than what they signed was good for."""
 
-    async def retire_keys(self, kids: list[str]) -> None:
+    async def retire_signing_keys(self, kids: list[str]) -> None:
         """Retire some keys."""
 
-    async def replace_private_half(self, old: StoredKey, private_pem: str) -> None:
+    async def replace_private_key(self, old: StoredSigningKey, private_pem: str) -> None:
         """Store a key's private half anew."""
 
 
@@ -97,7 +103,7 @@ class SigningKeys:
         """
         await self._reload(is_start=True)
         if not self._keys:
-            await self._store.add_first_key(*self._make())
+            await self._store.add_first_signing_key(*self._make())
             await self._reload(is_start=True)
 
     async def rotate(self) -> None:
@@ -105,37 +111,37 @@ class SigningKeys:
 
         To shut out what a stolen key signed, rotate twice.
         """
-        await self._store.rotate_keys(*self._make())
+        await self._store.rotate_signing_keys(*self._make())
         await self._reload()
 
-    async def maintain(self, *, rotate_after_s: float, token_s: float) -> None:
+    async def rotate_and_retire(self, *, rotate_after_s: float, token_s: float) -> None:
         """Rotate a key that is old, and retire those whose last token has expired."""
-        if await self._store.rotate_old_keys(*self._make(), age_s=rotate_after_s):
+        if await self._store.rotate_signing_keys_if_old(*self._make(), age_s=rotate_after_s):
             log.info("signing with a new key from now on")
-        await self._store.retire_outlived_keys(token_s + REPLACED_S)
+        await self._store.retire_expired_signing_keys(token_s + REPLACED_S)
         await self._reload()
 
     async def reencrypt(self) -> int:
         """Seal with the newest key what is not; returns how many private halves that were."""
         if (seal := self._seal) is None:
             return 0
-        old = [key for key in await self._store.signing_keys() if not _is_sealed_by(seal, key)]
+        old = [key for key in await self._store.read_signing_keys() if not _is_sealed_by(seal, key)]
         for key in old:
             plain = self._parse(key).private
-            await self._store.replace_private_half(key, self._stored(key.kid, plain).private_pem)
+            await self._store.replace_private_key(key, self._stored(key.kid, plain).private_pem)
         return len(old)
 
     async def retire_sealed_by(self, key_id: str) -> int:
         """Take keys out of use whose private half a lost key sealed; returns how many."""
         lost = [
             key.kid
-            for key in await self._store.signing_keys()
-            if key.private_pem.startswith(SEALED) and key_id_of(_sealed_bytes(key)) == key_id
+            for key in await self._store.read_signing_keys()
+            if key.private_pem.startswith(SEALED) and read_key_id(_sealed_bytes(key)) == key_id
         ]
-        await self._store.retire_keys(lost)
+        await self._store.retire_signing_keys(lost)
         return len(lost)
 
-    async def follow(self) -> None:
+    async def reload_keys(self) -> None:
         """Take up, until cancelled, the keys that other nodes make and retire."""
         await repeat_every(RELOAD_EVERY_S, self._reload, "reading the signing keys")
 
@@ -144,7 +150,7 @@ class SigningKeys:
         """The key that signs."""
         return next(iter(self._keys.values()))
 
-    async def find(self, kid: str) -> SigningKey:
+    async def find_key(self, kid: str) -> SigningKey:
         """Find the key that a token names; raise `BadToken`."""
         if kid not in self._keys and self._now() - self._looked_at > LOOK_AGAIN_S:
             await self._reload()
@@ -152,14 +158,14 @@ class SigningKeys:
             raise BadToken
         return key
 
-    def published(self) -> Jwks:
+    def to_jwks(self) -> Jwks:
         """Write the public halves as a JSON web key set."""
         return Jwks(keys=[Jwk(kid=key.kid, x=_public_x(key.public)) for key in self._keys.values()])
 
     async def _reload(self, *, is_start: bool = False) -> None:
         self._looked_at = self._now()
         keys: dict[str, SigningKey] = {}
-        for stored in await self._store.signing_keys():
+        for stored in await self._store.read_signing_keys():
             if is_start:
                 keys[stored.kid] = self._parse(stored)
                 continue
@@ -168,7 +174,7 @@ class SigningKeys:
         if keys or not self._keys:  # without any key nobody could sign in or stay
             self._keys = keys
 
-    def _make(self) -> tuple[StoredKey, str]:
+    def _make(self) -> tuple[StoredSigningKey, str]:
         private = Ed25519PrivateKey.generate()
         public = private.public_key()
         public_pem = public.public_bytes(
@@ -176,18 +182,18 @@ class SigningKeys:
         )
         return self._stored(_thumbprint(public), private), public_pem.decode()
 
-    def _stored(self, kid: str, private: Ed25519PrivateKey) -> StoredKey:
+    def _stored(self, kid: str, private: Ed25519PrivateKey) -> StoredSigningKey:
         pem = private.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
         if self._seal is None:
-            return StoredKey(kid, pem.decode())
+            return StoredSigningKey(kid, pem.decode())
         sealed = self._seal.seal(pem, about=_about(kid))
-        return StoredKey(kid, SEALED + b64encode(sealed).decode())
+        return StoredSigningKey(kid, SEALED + b64encode(sealed).decode())
 
-    def _parse(self, stored: StoredKey) -> SigningKey:
+    def _parse(self, stored: StoredSigningKey) -> SigningKey:
         try:
             private = serialization.load_pem_private_key(self._opened(stored), password=None)
         except ValueError as error:
@@ -196,7 +202,7 @@ class SigningKeys:
             raise _damaged(stored)
         return SigningKey(stored.kid, private, private.public_key())
 
-    def _opened(self, stored: StoredKey) -> bytes:
+    def _opened(self, stored: StoredSigningKey) -> bytes:
         if not stored.private_pem.startswith(SEALED):
             return stored.private_pem.encode()
         if self._seal is None:
@@ -211,7 +217,7 @@ class SigningKeys:
             ) from error
 
 
-def _damaged(stored: StoredKey) -> StartRefused:
+def _damaged(stored: StoredSigningKey) -> StartRefused:
     return StartRefused(
         f"The signing key {stored.kid} in the database is damaged. Restore it, or {_REMADE}"
     )
@@ -221,11 +227,11 @@ def _about(kid: str) -> str:
     return f"signing key {kid}"
 
 
-def _sealed_bytes(stored: StoredKey) -> bytes:
+def _sealed_bytes(stored: StoredSigningKey) -> bytes:
     return b64decode(stored.private_pem.removeprefix(SEALED))
 
 
-def _is_sealed_by(seal: Seal, stored: StoredKey) -> bool:
+def _is_sealed_by(seal: Seal, stored: StoredSigningKey) -> bool:
     return stored.private_pem.startswith(SEALED) and seal.is_newest(_sealed_bytes(stored))
 
 
@@ -250,14 +256,16 @@ TYPE = "at+jwt"
 _REQUIRED = ["iss", "aud", "sub", "pid", "sid", "name", "iat", "exp"]
 
 
-class Claims(NamedTuple):
+class TokenClaims(NamedTuple):
     """What a token says: whose it is, and until when (seconds since 1970, UTC)."""
 
-    holder: Holder
+    holder: SessionOwner
     expires_at: float
 
 
-def sign_access_token(holder: Holder, key: SigningKey, *, now: datetime, lifetime_s: int) -> str:
+def sign_access_token(
+    holder: SessionOwner, key: SigningKey, *, now: datetime, lifetime_s: int
+) -> str:
     """Write an access token."""
     claims = {
         "iss": ISSUER,
@@ -287,7 +295,7 @@ def read_kid(token: str) -> str:
     return kid
 
 
-def verify_access_token(token: str, key: SigningKey) -> Claims:
+def verify_access_token(token: str, key: SigningKey) -> TokenClaims:
     """Check signature, issuer, audience and time; raise `TokenExpired` or `BadToken`."""
     try:
         claims = jwt.decode(
@@ -302,10 +310,36 @@ def verify_access_token(token: str, key: SigningKey) -> Claims:
         raise TokenExpired from None
     except jwt.InvalidTokenError:
         raise BadToken from None
-    holder = Holder(
+    holder = SessionOwner(
         SessionId(claims["sid"]), UserId(claims["sub"]), PlayerId(claims["pid"]), claims["name"]
     )
-    return Claims(holder, float(claims["exp"]))
+    return TokenClaims(holder, float(claims["exp"]))
+
+
+class TokenVerifier:
+    """Verifies access tokens; remembers those whose signature it has checked."""
+
+    def __init__(self, keys: SigningKeys, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+        # By the token's hash, so that memory holds no token that could be used.
+        self._verified: OrderedDict[bytes, tuple[SigningKey, TokenClaims]] = OrderedDict()
+
+    async def verify(self, token: str) -> TokenClaims:
+        """Say what a token claims; raise `TokenExpired` or `BadToken`."""
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        if (known := self._verified.get(digest)) is not None:
+            key, claims = known
+            is_unexpired = claims.expires_at > self._clock.now().timestamp()
+            if is_unexpired and await self._keys.find_key(key.kid) is key:  # or it was retired
+                return claims
+        key = await self._keys.find_key(read_kid(token))
+        claims = verify_access_token(token, key)
+        self._verified[digest] = key, claims
+        self._verified.move_to_end(digest)
+        if len(self._verified) > VERIFIED_MAX:
+            self._verified.popitem(last=False)
+        return claims
 
 
 class ScopedToken(NamedTuple):
@@ -345,7 +379,7 @@ class ScopedTokens:
         if len(token) > TOKEN_CHARS_MAX or not token.isascii():
             raise BadToken
         try:
-            key = await self._keys.find(self._kid(token))
+            key = await self._keys.find_key(self._kid(token))
             claims: Mapping[str, str] = jwt.decode(
                 token,
                 key.public,

@@ -17,7 +17,7 @@ from protocol.errors import (
     TokenExpired,
 )
 from server.core.rate_limits import Rate, RateLimiter
-from server.domains.people.accounts.merging import Merging
+from server.domains.people.accounts.merging import AccountMergeService
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 TAG: Final = "accounts"
@@ -27,10 +27,10 @@ MERGES: Final = Rate(per_minute=2, burst=20)  # of one account: each works on al
 class MergeRoutes:
     """The addresses of merging; `now` gives monotonic seconds."""
 
-    def __init__(self, *, merging: Merging, now: Callable[[], float]) -> None:
+    def __init__(self, *, merging: AccountMergeService, now: Callable[[], float]) -> None:
         self._merging = merging
         self._now = now
-        self._merges = RateLimiter(MERGES, "Too many merges")
+        self._merges = RateLimiter("merges", MERGES, "Too many merges")
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -79,17 +79,17 @@ class MergeRoutes:
         ]
 
     async def _preview(self, request: HttpRequest) -> wire.MergePreview:
-        self._merges.require(request.who.user_id, self._now())
+        self._merges.require_allowed(request.who.user_id, self._now())
         return await self._merging.preview(request.who, request.body.access_token)
 
     async def _merge(self, request: HttpRequest) -> wire.MergeDone:
-        self._merges.require(request.who.user_id, self._now())
+        self._merges.require_allowed(request.who.user_id, self._now())
         return await self._merging.merge(request.who, request.body.merge_token)
 
     async def _list(self, request: HttpRequest) -> wire.Merges:
         return await self._merging.list_of(request.who)
 
     async def _undo(self, request: HttpRequest) -> wire.MergeUndone:
-        self._merges.require(request.who.user_id, self._now())
+        self._merges.require_allowed(request.who.user_id, self._now())
         merge_id = validate(wire.MergePath, dict(request.path)).merge_id
         return await self._merging.undo(request.who, merge_id)

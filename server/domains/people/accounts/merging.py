@@ -11,16 +11,16 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from persistence.accounts.merge_progress import TooMuch
 from persistence.accounts.merges import (
-    CannotUndo,
-    Changed,
-    Gone,
+    AccountGone,
+    AccountPlaying,
+    MergeNotUndoable,
+    MergePlan,
+    MergePlanChanged,
     MergeRow,
     MergeStore,
     NoSuchMerge,
-    NotMergeable,
-    Plan,
-    Playing,
 )
 from persistence.sealing import Seal, Unsealable
 from protocol import accounts as wire
@@ -46,13 +46,12 @@ SIGNED_IN_WITHIN: Final = timedelta(minutes=15)
 PREVIEW_S: Final = 600
 MERGE: Final = "merge"  # what sessions that a merge opened were signed in with
 NO_SIGN_INS: Final = ("guest", MERGE)
-HAS_PROGRESS: Final = (
-    "The other account has rows in {table}, which cannot become another account's; sign in to "
-    "it, and merge this account into it instead."
+TOO_MUCH: Final = (
+    "Together the accounts have more of a currency than one can hold; spend some of it first."
 )
 
 
-class Merging:
+class AccountMergeService:
     """Merges accounts. `revoked` publishes sessions that ended; `tokens` are those of previews."""
 
     def __init__(
@@ -96,11 +95,11 @@ class Merging:
                 undo_s=self._undo_s,
                 reseal=self._reseal,
             )
-        except Playing:
+        except AccountPlaying:
             raise MergeBlocked from None
-        except NotMergeable as why:
-            raise MergeBlocked(HAS_PROGRESS.format(table=why)) from None
-        except Gone:
+        except TooMuch:
+            raise MergeBlocked(TOO_MUCH) from None
+        except AccountGone:
             raise MergeChanged from None
         token = self._tokens.write(
             {
@@ -138,17 +137,17 @@ class Merging:
                 reseal=self._reseal,
                 session=session,
             )
-        except Playing:
+        except AccountPlaying:
             raise MergeBlocked from None
-        except NotMergeable as why:
-            raise MergeBlocked(HAS_PROGRESS.format(table=why)) from None
-        except (Gone, Changed):
+        except TooMuch:
+            raise MergeBlocked(TOO_MUCH) from None
+        except (AccountGone, MergePlanChanged):
             raise MergeChanged from None
         self._revoked(*done.ended)
         return wire.MergeDone(
             merge_id=claims["merge"],
             undo_until=wire_time(done.plan.undo_until),
-            tokens=self._accounts.issuer.tokens(done.holder, refresh_token),
+            tokens=self._accounts.issuer.make_tokens(done.holder, refresh_token),
         )
 
     async def undo(self, who: Identity, merge_id: str) -> wire.MergeUndone:
@@ -166,28 +165,30 @@ class Merging:
             raise NotFound(
                 "Nothing was merged into your account under this id; GET /v1/me/merges lists it."
             ) from None
-        except Playing:
+        except AccountPlaying:
             raise MergeBlocked from None
-        except Gone:
+        except AccountGone:
             raise MergeFinal("This merge cannot be undone: an account is gone.") from None
-        except CannotUndo as why:
+        except MergeNotUndoable as why:
             raise MergeFinal(f"This merge cannot be undone: {why}.") from None
         self._revoked(*undone.ended)
         issuer = self._accounts.issuer
         return wire.MergeUndone(
             moved=undone.moved,
             missing=undone.missing,
-            tokens=issuer.tokens(undone.stays, sessions[0].refresh_token),
-            merged_tokens=issuer.tokens(undone.merged, sessions[1].refresh_token),
+            tokens=issuer.make_tokens(undone.stays, sessions[0].refresh_token),
+            merged_tokens=issuer.make_tokens(undone.merged, sessions[1].refresh_token),
         )
 
     async def list_of(self, who: Identity) -> wire.Merges:
         """List what was merged into one's account."""
-        return wire.Merges(merges=[_listed(row) for row in await self._store.list_of(who.user_id)])
+        return wire.Merges(
+            merges=[_listed(row) for row in await self._store.list_merges(who.user_id)]
+        )
 
     async def _require_fresh(self, who: Identity) -> None:
         """Raise `SignInAgain` unless the account was signed in to lately, or nobody can do that."""
-        proof = await self._store.proof(who.user_id, who.session_id)
+        proof = await self._store.read_session_proof(who.user_id, who.session_id)
         if proof is None:
             raise MergeChanged
         is_fresh = proof.signed_in_at >= self._clock.now() - SIGNED_IN_WITHIN
@@ -203,7 +204,7 @@ class Merging:
         return self._seal.seal(plain, about=method_context(kind, after))
 
 
-def _shown(plan: Plan, token: str, expires_at: str) -> wire.MergePreview:
+def _shown(plan: MergePlan, token: str, expires_at: str) -> wire.MergePreview:
     merged = plan.merged
     return wire.MergePreview(
         merge_token=token,
@@ -224,6 +225,9 @@ def _shown(plan: Plan, token: str, expires_at: str) -> wire.MergePreview:
             )
             for move in plan.moves
         ],
+        renamed_slots=[wire.MergedSlot(**each._asdict()) for each in plan.renamed],
+        balances=[wire.MergedBalance(**each._asdict()) for each in plan.balances],
+        refused_purposes=plan.refused,
         methods=plan.methods_moved,
         methods_kept=plan.methods_kept,
         undo_until=wire_time(plan.undo_until),

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from persistence.accounts.moderation import Ban, ModerationStore, NoSuchAccount, Person
+from persistence.accounts.moderation import AccountDetails, Ban, ModerationStore, NoSuchAccount
 from persistence.sealing import Seal
 from protocol.errors import Forbidden, NotFound
 from protocol.ids import UserId
@@ -14,7 +14,7 @@ from server.gateway.session.identity import ADMINS, MODERATORS, Identity, requir
 FOUND_MAX: Final = 50
 
 
-class Moderation:
+class AccountModeration:
     """What moderators and admins do; `banned` publishes that somebody was banned."""
 
     def __init__(
@@ -47,16 +47,16 @@ class Moderation:
             raise Forbidden("You cannot remove your own admin role; ask another admin.")
         await _known(self._store.set_roles(user_id, roles, actor=who.user_id))
 
-    async def find_accounts(self, who: Identity, text: str) -> list[Person]:
+    async def find_accounts(self, who: Identity, text: str) -> list[AccountDetails]:
         """Find accounts by an id, the beginning of a username, or an email."""
         require_role(who, MODERATORS)
         indexes = method_indexes(self._seal, "email", text)
-        return await self._store.find(text, email_indexes=indexes, limit=FOUND_MAX)
+        return await self._store.search_accounts(text, email_indexes=indexes, limit=FOUND_MAX)
 
     async def _require_power_over(self, who: Identity, user_id: UserId) -> None:
         if user_id == who.user_id:
             raise Forbidden("You cannot do this to your own account.")
-        if "admin" not in who.roles and await self._store.roles_of(user_id):
+        if "admin" not in who.roles and await self._store.read_roles(user_id):
             raise Forbidden("Only an admin can do this to an account that has a role.")
 
 

@@ -18,13 +18,13 @@ import jwt
 from pydantic import BaseModel, Field, ValidationError
 
 from protocol.limits import TOKEN_CHARS_MAX
-from server.domains.people.accounts.fetching import NotJson, json_of
+from server.domains.people.accounts.fetching import NotJson, read_json_answer
 from server.domains.people.accounts.providers import (
     PROVIDER_TIMEOUT_S,
-    Identified,
     OAuthState,
-    Refused,
-    challenge_of,
+    ProviderIdentity,
+    ProviderRefused,
+    compute_challenge,
     display_name_of,
 )
 from server.domains.people.accounts.published_keys import NoKeys, PublishedKeys, UnknownKey
@@ -73,7 +73,7 @@ class OpenIdProvider:
         self._describing = asyncio.Lock()
 
     async def authorize_url(self, trip: OAuthState, callback: str) -> str:
-        """Give where the browser is sent to; raise `RpcRefused`."""
+        """Give where the browser is sent to; raise `ProviderRefused`."""
         there = (await self._described()).authorization_endpoint
         query = {
             "response_type": "code",
@@ -82,39 +82,39 @@ class OpenIdProvider:
             "scope": "openid profile",
             "state": trip.state,
             "nonce": trip.nonce,
-            "code_challenge": challenge_of(trip.verifier),
+            "code_challenge": compute_challenge(trip.verifier),
             "code_challenge_method": "S256",
         }
         return f"{there}{'&' if '?' in there else '?'}{urlencode(query)}"
 
-    async def identify(self, trip: OAuthState, callback: str, code: str) -> Identified:
-        """Trade the provider's code for an ID token, and read that; raise `RpcRefused`."""
+    async def identify(self, trip: OAuthState, callback: str, code: str) -> ProviderIdentity:
+        """Trade the provider's code for an ID token, and read that; raise `ProviderRefused`."""
         token = await self._id_token(trip, callback, code)
         claims = await self._verified(token)
         if not hmac.compare_digest(claims.nonce.encode(), trip.nonce.encode()):
-            raise Refused("the ID token has another nonce")
+            raise ProviderRefused("the ID token has another nonce")
         several = isinstance(claims.aud, list) and len(claims.aud) > 1
         if (claims.azp or (several and not claims.azp)) and claims.azp != self._provider.client_id:
-            raise Refused("the ID token was made for another client")
+            raise ProviderRefused("the ID token was made for another client")
         # A subject may contain anything, and is only unique within its issuer.
         its_id = f"{quote(claims.sub, safe='')}@{self._provider.issuer}"
         name = display_name_of(claims.name, claims.preferred_username, claims.nickname)
-        return Identified(its_id, name)
+        return ProviderIdentity(its_id, name)
 
     async def _described(self) -> _Description:
-        """Read how the provider describes itself, which is kept for a while; raise `RpcRefused`."""
+        """Read (and cache) the provider's description of itself; raise `ProviderRefused`."""
         async with self._describing:
             if self._now() >= self._describe_at:
                 self._describe_at = self._now() + DESCRIBE_AGAIN_S
                 try:
                     self._description = await self._describe()
-                except Refused:
+                except ProviderRefused:
                     if self._description is None:
                         raise
                 else:
                     self._describe_at = self._now() + DESCRIBED_S
         if self._description is None:
-            raise Refused("its description could not be fetched a moment ago")
+            raise ProviderRefused("its description could not be fetched a moment ago")
         return self._description
 
     async def _describe(self) -> _Description:
@@ -122,16 +122,16 @@ class OpenIdProvider:
         try:
             described = _Description.model_validate(await _fetched("GET", url))
         except ValidationError:
-            raise Refused("its description lacks something") from None
+            raise ProviderRefused("its description lacks something") from None
         if described.issuer != self._provider.issuer:
-            raise Refused("its description names another issuer")
+            raise ProviderRefused("its description names another issuer")
         endpoints = (
             described.authorization_endpoint,
             described.token_endpoint,
             described.jwks_uri,
         )
         if not all(map(is_safe_url, endpoints)):
-            raise Refused("its description names an address without TLS")
+            raise ProviderRefused("its description names an address without TLS")
         if self._keys is None or self._keys.url != described.jwks_uri:
             self._keys = PublishedKeys(
                 described.jwks_uri,
@@ -164,15 +164,15 @@ class OpenIdProvider:
             answer = await _fetched("POST", described.token_endpoint, data=form, headers=headers)
             return _Token.model_validate(answer).id_token
         except ValidationError:
-            raise Refused("its answer has no ID token") from None
+            raise ProviderRefused("its answer has no ID token") from None
 
     async def _verified(self, token: str) -> _Claims:
         assert self._keys is not None
         try:
             header = jwt.get_unverified_header(token)
             if header.get("alg") != self._provider.algorithm:
-                raise Refused(f"the ID token is not signed with {self._provider.algorithm}")
-            key = await self._keys.find(str(header.get("kid", "")))
+                raise ProviderRefused(f"the ID token is not signed with {self._provider.algorithm}")
+            key = await self._keys.find_key(str(header.get("kid", "")))
             claims = jwt.decode(
                 token,
                 key.key,
@@ -184,25 +184,25 @@ class OpenIdProvider:
             )
             return _Claims.model_validate(claims)
         except UnknownKey:
-            raise Refused("the ID token is signed with a key that is not published") from None
+            raise ProviderRefused("the ID token is signed with an unpublished key") from None
         except NoKeys:
-            raise Refused("its keys could not be fetched") from None
+            raise ProviderRefused("its keys could not be fetched") from None
         except jwt.InvalidTokenError as error:
-            raise Refused(f"the ID token is not valid: {type(error).__name__}") from None
+            raise ProviderRefused(f"the ID token is not valid: {type(error).__name__}") from None
         except ValidationError:
-            raise Refused("the ID token lacks something") from None
+            raise ProviderRefused("the ID token lacks something") from None
 
 
 async def _fetched(method: str, url: str, **sent: Any) -> object:
-    """Ask for JSON; raise `RpcRefused`, without anything that was sent."""
+    """Ask for JSON; raise `ProviderRefused`, without anything that was sent."""
     timeout = aiohttp.ClientTimeout(total=PROVIDER_TIMEOUT_S)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as client,
             client.request(method, url, allow_redirects=False, **sent) as answer,
         ):
-            return await json_of(answer)
+            return await read_json_answer(answer)
     except NotJson as error:
-        raise Refused(str(error)) from None
+        raise ProviderRefused(str(error)) from None
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Refused(type(error).__name__) from None
+        raise ProviderRefused(type(error).__name__) from None

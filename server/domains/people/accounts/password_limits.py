@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
 from protocol.ids import SessionId, UserId
-from server.core.rate_limits import KEYS_MAX, Rate, RateLimiter, client_network
+from server.core.rate_limits import KEYS_MAX, Rate, RateLimiter, client_network, require_all
 
 KNOWN_MAX: Final = KEYS_MAX
 
@@ -20,15 +20,17 @@ class AttemptLimiter:
     """What may be tried from one network and on one account; `now` gives monotonic seconds."""
 
     def __init__(self, *, network: Rate, account: Rate, now: Callable[[], float]) -> None:
-        self._networks = RateLimiter(network, "Too many attempts from your network")
-        self._accounts = RateLimiter(account, "Too many attempts for this account")
+        self._networks = RateLimiter(
+            "mails-network", network, "Too many attempts from your network"
+        )
+        self._accounts = RateLimiter("mails-account", account, "Too many attempts for this account")
         self._now = now
 
     def count(self, *, remote: str, account: Hashable) -> None:
         """Count one more; raise `RateLimited`."""
-        now = self._now()
-        self._networks.require(client_network(remote), now)
-        self._accounts.require(account, now)
+        require_all(
+            [(self._networks, client_network(remote)), (self._accounts, account)], self._now()
+        )
 
 
 class PasswordAttemptLimits(NamedTuple):
@@ -49,43 +51,58 @@ class PasswordLimits:
     ) -> None:
         limits = limits or PasswordAttemptLimits()
         self._now = now
-        self._networks = RateLimiter(limits.network, "Too many attempts from your network")
+        self._networks = RateLimiter(
+            "passwords-network", limits.network, "Too many attempts from your network"
+        )
         self._pairs = RateLimiter(
-            limits.account_from_network, "Too many attempts for this account from your network"
+            "passwords-account-network",
+            limits.account_from_network,
+            "Too many attempts for this account from your network",
         )
         self._accounts = RateLimiter(
+            "passwords-account",
             limits.account_from_unknown_networks,
             "Too many attempts for this account; reset the password at /v1/auth/email, "
             "sign in from a network where you did before",
         )
-        self._sessions = RateLimiter(limits.session, "Too many attempts in this session")
-        self._codes = RateLimiter(limits.code, "Too many attempts with this code")
+        self._sessions = RateLimiter(
+            "passwords-session", limits.session, "Too many attempts in this session"
+        )
+        self._codes = RateLimiter("passwords-code", limits.code, "Too many attempts with this code")
         self._known: OrderedDict[tuple[UserId, str], None] = OrderedDict()
 
     def from_network(self, remote: str) -> None:
-        """Count an attempt of any kind."""
-        self._networks.require(client_network(remote), self._now())
+        """Count an attempt of any kind, before anything is read."""
+        self._networks.require_allowed(client_network(remote), self._now())
 
-    def to_sign_in(self, address: Hashable, user_id: UserId | None, *, remote: str) -> None:
+    def count_sign_in_attempt(
+        self, address: Hashable, user_id: UserId | None, *, remote: str
+    ) -> None:
         """Count a password for an address; `user_id` is whose that is, if anybody's."""
         network = client_network(remote)
-        self._pairs.require((address, network), self._now())
+        counted: list[tuple[RateLimiter, Hashable]] = [(self._pairs, (address, network))]
         if user_id is None or (user_id, network) not in self._known:
-            self._accounts.require(address, self._now())
+            counted.append((self._accounts, address))
+        require_all(counted, self._now(), after=[(self._networks, network)])
 
-    def in_session(self, session_id: SessionId, *, remote: str) -> None:
+    def count_session_attempt(self, session_id: SessionId, *, remote: str) -> None:
         """Count the present password of somebody who is signed in.
 
         By session: whoever stole one cannot keep the owner from changing the password in another.
         """
-        self.from_network(remote)
-        self._sessions.require(session_id, self._now())
+        require_all(
+            [(self._networks, client_network(remote)), (self._sessions, session_id)], self._now()
+        )
 
-    def with_code(self, code_hash: bytes) -> None:
+    def with_code(self, code_hash: bytes, *, remote: str) -> None:
         """Count a password that is chosen with the code of a mail."""
-        self._codes.require(code_hash, self._now())
+        require_all(
+            [(self._codes, code_hash)],
+            self._now(),
+            after=[(self._networks, client_network(remote))],
+        )
 
-    def succeeded(self, user_id: UserId, *, remote: str) -> None:
+    def record_success(self, user_id: UserId, *, remote: str) -> None:
         """Remember a network where somebody proved to be the owner."""
         key = (user_id, client_network(remote))
         self._known[key] = None

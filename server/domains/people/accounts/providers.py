@@ -12,7 +12,7 @@ from protocol.accounts import DisplayName, Tokens
 from protocol.errors import BadCode
 from protocol.ids import UserId
 from server.domains.people.accounts.codes import REDIRECT, OneTimeCodes, VerifiedCode
-from server.domains.people.accounts.sign_in_methods import Methods, Proved
+from server.domains.people.accounts.sign_in_methods import ProvedSignInMethod, SignInMethodService
 
 PROVIDER_TIMEOUT_S: Final = 10.0
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(DisplayName)
@@ -30,14 +30,14 @@ class OAuthState(BaseModel, frozen=True, strict=True):
     until: float
 
 
-class Identified(NamedTuple):
+class ProviderIdentity(NamedTuple):
     """Whom a provider identified: an id without blanks that never changes, and a name or none."""
 
     id: str
     name: str
 
 
-class Refused(Exception):
+class ProviderRefused(Exception):
     """A provider did not accept what a browser brought back, or could not be asked.
 
     The message is for the log: it names no person, code, token or secret.
@@ -54,15 +54,15 @@ class IdentityProvider(Protocol):
     name: str
 
     async def authorize_url(self, trip: OAuthState, callback: str) -> str:
-        """Give where the browser is sent to; raise `RpcRefused`."""
+        """Give where the browser is sent to; raise `ProviderRefused`."""
         ...
 
-    async def identify(self, trip: OAuthState, callback: str, code: str) -> Identified:
-        """Trade the provider's code for who that is; raise `RpcRefused`."""
+    async def identify(self, trip: OAuthState, callback: str, code: str) -> ProviderIdentity:
+        """Trade the provider's code for who that is; raise `ProviderRefused`."""
         ...
 
 
-def challenge_of(verifier: str) -> str:
+def compute_challenge(verifier: str) -> str:
     """Give the S256 challenge of a verifier."""
     return urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
@@ -81,13 +81,15 @@ class ProviderSignIn:
     """What a code that came back from one of the `providers` (names by ids) is good for."""
 
     def __init__(
-        self, *, codes: OneTimeCodes, methods: Methods, providers: Mapping[str, str]
+        self, *, codes: OneTimeCodes, methods: SignInMethodService, providers: Mapping[str, str]
     ) -> None:
         self.providers = providers
         self._codes = codes
         self._methods = methods
 
-    async def made(self, provider: str, who: Identified, *, challenge: str) -> str:
+    async def make_redirect_code(
+        self, provider: str, who: ProviderIdentity, *, challenge: str
+    ) -> str:
         """Make the code that goes on the redirect."""
         contents: dict[str, str | None] = {
             "kind": provider,
@@ -100,9 +102,9 @@ class ProviderSignIn:
     async def exchange(self, code: str, verifier: str) -> Tokens:
         """Sign in, with a new account if there is none; raise `BadCode` or `Banned`."""
         proof, proved = await self._read(code, verifier)
-        found = await self._methods.find(proved.kind, proved.name)
+        found = await self._methods.find_account(proved.kind, proved.name)
         if found is not None:
-            return await self._methods.enter(proof.code_hash, found)
+            return await self._methods.sign_in_with_code(proof.code_hash, found)
         name = proved.label or None
         return await self._methods.create_account(proof.code_hash, proved, display_name=name)
 
@@ -113,15 +115,15 @@ class ProviderSignIn:
             raise BadCode(
                 f"The code is from {proved.kind}; link it at /v1/me/methods/{proved.kind}."
             )
-        await self._methods.link(proof.code_hash, user_id, proved)
+        await self._methods.link_method(proof.code_hash, user_id, proved)
 
-    async def _read(self, code: str, verifier: str) -> tuple[VerifiedCode, Proved]:
+    async def _read(self, code: str, verifier: str) -> tuple[VerifiedCode, ProvedSignInMethod]:
         proof = await self._codes.read(REDIRECT, code)
         kind, its_id = proof.contents["kind"], proof.contents["id"]
         challenge = proof.contents["challenge"]
         assert kind is not None
         assert its_id is not None
         assert challenge is not None
-        if not hmac.compare_digest(challenge_of(verifier).encode(), challenge.encode()):
+        if not hmac.compare_digest(compute_challenge(verifier).encode(), challenge.encode()):
             raise BadCode("The verifier does not match the challenge that you sent.")
-        return proof, Proved(kind, its_id, proof.contents["name"] or "")
+        return proof, ProvedSignInMethod(kind, its_id, proof.contents["name"] or "")

@@ -8,7 +8,7 @@ from typing import Final
 import aiohttp
 import jwt
 
-from server.domains.people.accounts.fetching import NotJson, json_of
+from server.domains.people.accounts.fetching import NotJson, read_json_answer
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class PublishedKeys:
         self._fetched_at = -FETCH_AGAIN_S
         self._fetching = asyncio.Lock()
 
-    async def find(self, kid: str) -> jwt.PyJWK:
+    async def find_key(self, kid: str) -> jwt.PyJWK:
         """Find a key; raise `UnknownKey`, or `NoKeys` if none could be fetched yet.
 
         An empty `kid` finds the only key of a service that publishes one.
@@ -83,7 +83,7 @@ class PublishedKeys:
                 aiohttp.ClientSession(timeout=timeout) as client,
                 client.get(self.url, allow_redirects=False) as answer,
             ):
-                published = await json_of(answer)
+                published = await read_json_answer(answer)
             self._keys = {key.key_id or "": key for key in self._usable(published)}
         except (aiohttp.ClientError, TimeoutError, NotJson, jwt.PyJWTError) as error:
             log.warning("the keys of %s could not be fetched: %s", self._of, type(error).__name__)

@@ -33,7 +33,7 @@ class RefreshVerdict(Enum):
     REVOKED = auto()
 
 
-def judge_unspendable(
+def find_refresh_error(
     *,
     used_at: datetime | None,
     is_ended: bool,
@@ -51,7 +51,7 @@ def judge_unspendable(
     return RefreshVerdict.REPEATED
 
 
-def new_token() -> str:
+def create_token() -> str:
     """Make the first refresh token of a sign-in: 256 random bits, and 128 for the family."""
     return f"{secrets.token_urlsafe(32)}.{secrets.token_urlsafe(16)}"
 

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from persistence.accounts.merges import MergeStore
-from persistence.accounts.sessions import FORGOTTEN_AT_ONCE, SessionStore
+from persistence.accounts.sessions import SessionStore
 from protocol.errors import CloseReason, NotFound
 from protocol.ids import PlayerId, SessionId, UserId
-from server.core.containment import contain_failures
-from server.core.events import Listeners, LocalEvents, PlayerErased, SessionRevoked, UserBanned
-from server.core.periodic import AWAY, repeat_every
+from server.core.events import Listeners, LocalEventBus, PlayerErased, SessionRevoked, UserBanned
+from server.core.periodic import repeat_every
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.domains.people.accounts.keys import SigningKeys
 from server.gateway.session.sessions import Session, Sessions
@@ -17,7 +15,6 @@ from server.gateway.session.sessions import Session, Sessions
 # A transaction's times are from before it commits, so each look goes back this much further.
 OVERLAP_S: Final = 20.0
 TEND_EVERY_S: Final = 600.0
-BATCHES_MAX: Final = 100  # of what has expired, each time
 
 ENDED: Final = "This session was ended."
 BANNED: Final = "This account was banned."
@@ -36,7 +33,7 @@ class SessionRevocation:
         *,
         store: SessionStore,
         subscriptions: Subscriptions,
-        events: LocalEvents,
+        events: LocalEventBus,
         now: Callable[[], float],
     ) -> None:
         self._store = store
@@ -47,35 +44,35 @@ class SessionRevocation:
 
     async def end_own(self, session_id: SessionId, user_id: UserId) -> None:
         """End one of somebody's own sessions; raise `NotFound`."""
-        if not await self._store.end_own(session_id, user_id):
+        if not await self._store.end_session(session_id, user_id):
             raise NotFound("You have no session with this id; GET /v1/me/sessions lists them.")
-        self.revoked(session_id)
+        self.publish_revoked(session_id)
 
     async def end_all(self, user_id: UserId, *, but: SessionId | None = None) -> int:
         """End every session of somebody, or every other; says how many."""
-        ended = await self._store.end_all(user_id, but=but)
-        self.revoked(*ended)
+        ended = await self._store.end_sessions(user_id, but=but)
+        self.publish_revoked(*ended)
         return len(ended)
 
-    def revoked(self, *session_ids: SessionId) -> None:
+    def publish_revoked(self, *session_ids: SessionId) -> None:
         """Publish that sessions were ended here; that must be committed."""
         self._publish_revoked(session_ids)
-        self._sweep.announce()
+        self._sweep.announce_sweep()
 
-    def banned(self, user_id: UserId) -> None:
+    def publish_banned(self, user_id: UserId) -> None:
         """Publish that somebody was banned here; that must be committed."""
         self._events.publish(UserBanned(user_id))
-        self._sweep.announce()
+        self._sweep.announce_sweep()
 
-    async def enforce(self) -> None:
+    async def poll_on_all_nodes(self) -> None:
         """Publish what has just ended, here and on other nodes."""
-        self._sweep.announce()
+        self._sweep.announce_sweep()
         await self.poll()
 
     async def poll(self) -> None:
         """Publish here what has ended on any node since the last look."""
         looked_at = self._now()
-        ended = await self._store.ended_lately(looked_at - self._looked_at + OVERLAP_S)
+        ended = await self._store.read_recently_ended(looked_at - self._looked_at + OVERLAP_S)
         # Bans first: whoever is banned reads that, and not that their session was ended.
         for user_id in ended.banned:
             self._events.publish(UserBanned(user_id))
@@ -125,33 +122,26 @@ class RevokedConnections:
                 self._sessions.dismiss(connection, why, message)
 
 
-class SessionMaintenance:
-    """Forgets what has expired and replaces signing keys in time; every node may do it."""
+class SigningKeyMaintenance:
+    """Replaces signing keys in time; every node may do it."""
 
     def __init__(
         self,
         *,
-        store: SessionStore,
-        merges: MergeStore,
         keys: SigningKeys,
         token_s: float,
         rotate_after_s: float,
     ) -> None:
-        self._store = store
-        self._merges = merges
         self._keys = keys
         self._token_s = token_s
         self._rotate_after_s = rotate_after_s
 
     async def maintain(self) -> None:
         """Do it once."""
-        with contain_failures("replacing signing keys", passed=AWAY):
-            await self._keys.maintain(rotate_after_s=self._rotate_after_s, token_s=self._token_s)
-        await self._merges.forget_moves()
-        for _ in range(BATCHES_MAX):
-            if await self._store.forget_expired() < FORGOTTEN_AT_ONCE:
-                break
+        await self._keys.rotate_and_retire(
+            rotate_after_s=self._rotate_after_s, token_s=self._token_s
+        )
 
     async def run(self) -> None:
         """Do it, until cancelled."""
-        await repeat_every(TEND_EVERY_S, self.maintain, "clearing expired sessions")
+        await repeat_every(TEND_EVERY_S, self.maintain, "replacing signing keys")

@@ -4,12 +4,10 @@ A server with another key would find nobody by their address, and take people fo
 """
 
 import unicodedata
-from collections.abc import Iterable
 
-from persistence.accounts.sign_in import SealedMethod, SignInStore
-from persistence.errors import StartRefused
-from persistence.sealing import Seal, Unsealable, key_id_of
-from protocol.email_address import BadAddress, parse_address
+from persistence.accounts.sign_in import SignInStore
+from persistence.sealing import Seal, SealedSample, require_opens
+from protocol.email_address import InvalidAddress, parse_address
 from protocol.ids import UserId
 
 
@@ -24,7 +22,7 @@ def method_indexes(seal: Seal, kind: str, name: str) -> list[bytes]:
     An address is also looked for in the forms that earlier versions stored.
     """
     forms = _email_forms(name) if kind == "email" else [name]
-    return [index for form in forms for index in seal.indexes(form, about=kind)]
+    return [index for form in forms for index in seal.blind_indexes(form, about=kind)]
 
 
 def renewed_index(seal: Seal, kind: str, name: str, stored: bytes) -> bytes:
@@ -33,7 +31,7 @@ def renewed_index(seal: Seal, kind: str, name: str, stored: bytes) -> bytes:
     The form stays as it is, so that two rows of earlier versions never become equal.
     """
     for form in _email_forms(name) if kind == "email" else []:
-        indexes = seal.indexes(form, about=kind)
+        indexes = seal.blind_indexes(form, about=kind)
         if stored in indexes:
             return indexes[0]
     return method_indexes(seal, kind, name)[0]
@@ -48,7 +46,7 @@ def _email_forms(address: str) -> list[str]:
     once = unicodedata.normalize("NFC", address.strip()).lower()
     try:
         parsed = parse_address(address.strip())
-    except BadAddress:
+    except InvalidAddress:
         return [once]
     return list(dict.fromkeys((parsed.folded, parsed.ascii_folded, once)))
 
@@ -68,44 +66,10 @@ async def require_keys(seal: Seal, store: SignInStore) -> None:
 
     Where there are none yet, one is made, but only if nothing is stored that another one sealed.
     """
-    samples: dict[str, list[SealedMethod]] = {}
-    for sample in await store.sealed_samples():
-        samples.setdefault(key_id_of(sample.sealed), []).append(sample)
-    if samples and seal.is_missing():
-        raise StartRefused(
-            f"The key file {seal.source} is missing, and {_of(samples)} sealed what people sign in "
-            f"with. Restore the file from a backup. {_lost(samples)}"
-        )
-    seal.require_keys()
-    for key_id, sealed in samples.items():
-        if any(_opens(seal, sample) for sample in sealed):
-            continue
-        if seal.has_key_of(sealed[0].sealed):
-            raise StartRefused(
-                f"The key {key_id!r} in {seal.source} is not the one that sealed what people sign "
-                f"in with: it has the same id and another secret. Put the right one back. "
-                f"{_lost([key_id])}"
-            )
-        raise StartRefused(
-            f"{seal.source} has no key {key_id!r}, which sealed sign-in methods. Add it "
-            f"again, behind the newest; a key from secret.key is written the same way. "
-            f"{_lost([key_id])}"
-        )
-
-
-def _opens(seal: Seal, sample: SealedMethod) -> bool:
-    try:
-        seal.open(sample.sealed, about=method_context(sample.kind, sample.user_id))
-    except Unsealable:
-        return False
-    return True
-
-
-def _of(key_ids: Iterable[str]) -> str:
-    named = [f"key {key_id!r}" for key_id in key_ids]
-    return " and ".join(named)
-
-
-def _lost(key_ids: Iterable[str]) -> str:
-    commands = " and ".join(f"`playhall keys forget {key_id}`" for key_id in key_ids)
-    return f"If it is lost for good, {commands} deletes what can no longer be opened."
+    samples = [
+        SealedSample(each.sealed, method_context(each.kind, each.user_id))
+        for each in await store.sample_sealed_methods()
+    ]
+    if not samples or not seal.is_missing():
+        seal.require_keys()
+    require_opens(seal, samples, what="what people sign in with")

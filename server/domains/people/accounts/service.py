@@ -4,37 +4,36 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from math import ceil
 from typing import NamedTuple
 
 from persistence.accounts.moderation import Ban
 from persistence.accounts.store import (
     Account,
     AccountStore,
-    Guest,
-    Holder,
-    IssuedToken,
+    IssuedRefreshToken,
+    NewAccount,
     NewSession,
-    SpentToken,
+    SessionOwner,
+    UsedRefreshToken,
     UsernameTaken,
 )
 from protocol.accounts import Tokens
 from protocol.errors import BadToken, Banned, Overloaded, PlayhallError, RateLimited, TokenExpired
 from protocol.ids import PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock, wire_time
+from server.core.rate_limits import whole_seconds
 from server.domains.people.accounts.keys import (
     SigningKeys,
-    read_kid,
+    TokenVerifier,
     sign_access_token,
-    verify_access_token,
 )
 from server.domains.people.accounts.names import NUMBER_BITS, GuestNames, generate_names
 from server.domains.people.accounts.refresh_tokens import (
     RefreshVerdict,
+    create_token,
     derive_successor,
     family_hash,
-    judge_unspendable,
-    new_token,
+    find_refresh_error,
     token_hash,
 )
 from server.gateway.session.identity import Identity
@@ -67,18 +66,20 @@ class TokenIssuer:
 
     def new_session(self, method: str) -> IssuedSession:
         """Make a session that was signed in to with this method."""
-        token = new_token()
-        return IssuedSession(NewSession(SessionId(new_id()), self.issued(token), method), token)
+        token = create_token()
+        return IssuedSession(
+            NewSession(SessionId(new_id()), self.issue_refresh_token(token), method), token
+        )
 
-    def issued(self, token: str) -> IssuedToken:
+    def issue_refresh_token(self, token: str) -> IssuedRefreshToken:
         """Write down a refresh token that is handed out now."""
         now = self._clock.now()
         expires_at = now + timedelta(seconds=self._lifetimes.refresh_s)
         family = family_hash(token)
         assert family is not None
-        return IssuedToken(token_hash(token), now, expires_at, family)
+        return IssuedRefreshToken(token_hash(token), now, expires_at, family)
 
-    def tokens(self, holder: Holder, refresh_token: str) -> Tokens:
+    def make_tokens(self, holder: SessionOwner, refresh_token: str) -> Tokens:
         """Write what the client keeps."""
         lifetime_s = self._lifetimes.access_s
         access_token = sign_access_token(
@@ -95,7 +96,7 @@ class TokenIssuer:
 
     async def add_person(
         self,
-        add: Callable[[Guest, NewSession], Awaitable[None]],
+        add: Callable[[NewAccount, NewSession], Awaitable[None]],
         *,
         method: str,
         display_name: str | None,
@@ -103,13 +104,13 @@ class TokenIssuer:
         """Draw a name for somebody new until `add` finds that nobody has it."""
         session, refresh_token = self.new_session(method)
         for _ in range(NAME_DRAWS_MAX):
-            guest = new_person(generate_names(secrets.randbits(NUMBER_BITS)), display_name)
+            guest = draft_account(generate_names(secrets.randbits(NUMBER_BITS)), display_name)
             try:
                 await add(guest, session)
             except UsernameTaken:
                 continue
             who = (session.session_id, guest.user_id, guest.player_id, guest.display_name)
-            return self.tokens(Holder(*who), refresh_token)
+            return self.make_tokens(SessionOwner(*who), refresh_token)
         raise Overloaded
 
 
@@ -121,11 +122,11 @@ def require_not_banned(ban: Ban | None) -> None:
     raise Banned(f"This account is banned {until}: {ban.reason}")
 
 
-def new_person(
+def draft_account(
     names: GuestNames, display_name: str | None, *, user_id: UserId | None = None
-) -> Guest:
+) -> NewAccount:
     """Write down somebody new."""
-    return Guest(
+    return NewAccount(
         user_id=user_id or UserId(new_id()),
         player_id=PlayerId(new_id()),
         username=names.username,
@@ -148,7 +149,7 @@ class Accounts:
         revoked: Callable[[SessionId], None],
     ) -> None:
         self._store = store
-        self._keys = keys
+        self._tokens = TokenVerifier(keys, clock)
         self._clock = clock
         self._revoked = revoked
         self.issuer = TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes)
@@ -156,11 +157,12 @@ class Accounts:
     async def authenticate(self, token: str) -> Identity:
         """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
 
-        The signature costs no I/O. One indexed query then finds the session: it has not
-        been ended anywhere, at this moment, and the name and the roles are the present ones.
+        The signature costs no I/O and is checked once. One indexed query then finds the session:
+        it has not been ended anywhere, at this moment, and the name and the roles are the present
+        ones.
         """
-        claims = verify_access_token(token, await self._keys.find(read_kid(token)))
-        status = await self._store.session_status(claims.holder.session_id)
+        claims = await self._tokens.verify(token)
+        status = await self._store.read_session_status(claims.holder.session_id)
         if status is None or status.holder.user_id != claims.holder.user_id:
             raise BadToken("The session has ended; sign in again.")
         require_not_banned(status.ban)
@@ -175,7 +177,7 @@ class Accounts:
             roles=status.roles,
         )
 
-    async def new_guest(self, display_name: str | None) -> Tokens:
+    async def create_guest(self, display_name: str | None) -> Tokens:
         """Make an account without a password, with its first session."""
         return await self.issuer.add_person(
             self._store.add_guest, method="guest", display_name=display_name
@@ -186,9 +188,9 @@ class Accounts:
         session, refresh_token = self.issuer.new_session(method)
         holder = await self._store.open_session(user_id, session)
         if holder is None:
-            require_not_banned(await self._store.active_ban(user_id))
+            require_not_banned(await self._store.find_active_ban(user_id))
             raise BadToken("This account no longer exists.")
-        return self.issuer.tokens(holder, refresh_token)
+        return self.issuer.make_tokens(holder, refresh_token)
 
     async def refresh(self, token: str) -> Tokens:
         """Exchange a refresh token for new tokens.
@@ -198,16 +200,16 @@ class Accounts:
         salt = secrets.token_urlsafe(16)
         successor = derive_successor(token, salt)
         spent = token_hash(token)
-        holder = await self._store.spend_refresh_token(
-            spent, salt=salt, successor=self.issuer.issued(successor)
+        holder = await self._store.use_refresh_token(
+            spent, salt=salt, successor=self.issuer.issue_refresh_token(successor)
         )
         if holder is not None:
-            return self.issuer.tokens(holder, successor)
+            return self.issuer.make_tokens(holder, successor)
         found = await self._store.find_refresh_token(spent)
         if found is None:
             await self._end_family(token)
             raise BadToken("This refresh token is not valid on this server; sign in again.")
-        require_not_banned(await self._store.active_ban(found.holder.user_id))
+        require_not_banned(await self._store.find_active_ban(found.holder.user_id))
         return await self._come_back(token, found)
 
     async def end_session(self, session_id: SessionId) -> None:
@@ -216,16 +218,16 @@ class Accounts:
         # The reply to the command that ends its own session goes out before its socket closes.
         asyncio.get_running_loop().call_soon(self._revoked, session_id)
 
-    async def account(self, user_id: UserId) -> Account:
+    async def read_account(self, user_id: UserId) -> Account:
         """Read an account; raise `BadToken` if it is gone."""
         account = await self._store.find_account(user_id)
         if account is None:
             raise BadToken("This account no longer exists; sign in again.")
         return account
 
-    async def _come_back(self, token: str, found: SpentToken) -> Tokens:
+    async def _come_back(self, token: str, found: UsedRefreshToken) -> Tokens:
         successor = None if found.salt is None else derive_successor(token, found.salt)
-        verdict = judge_unspendable(
+        verdict = find_refresh_error(
             used_at=found.used_at,
             is_ended=found.is_ended,
             is_successor_used=successor is not None and await self._is_used(successor),
@@ -233,7 +235,7 @@ class Accounts:
             now=self._clock.now(),
         )
         if verdict is RefreshVerdict.REPEATED and successor is not None:
-            return self.issuer.tokens(found.holder, successor)
+            return self.issuer.make_tokens(found.holder, successor)
         if verdict is RefreshVerdict.REUSED:
             await self.end_session(found.holder.session_id)
         if verdict is RefreshVerdict.TOO_OFTEN:
@@ -243,16 +245,16 @@ class Accounts:
     async def _end_family(self, token: str) -> None:
         """End the session that a token is of which was used so long ago that it is forgotten."""
         family = family_hash(token)
-        session_id = None if family is None else await self._store.session_of_family(family)
+        session_id = None if family is None else await self._store.find_session_by_family(family)
         if session_id is not None:
             await self.end_session(session_id)
             raise _refusal(RefreshVerdict.REUSED)
 
-    def _too_often(self, found: SpentToken) -> RateLimited:
+    def _too_often(self, found: UsedRefreshToken) -> RateLimited:
         free_at = found.free_at or self._clock.now()
         wait_s = max(0.0, (free_at - self._clock.now()).total_seconds())
         return RateLimited(
-            f"Too many refreshes in this session; try again in {ceil(wait_s)} s.",
+            f"Too many refreshes in this session; try again in {whole_seconds(wait_s)} s.",
             retry_after_s=wait_s,
         )
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from persistence.accounts.sign_in import Method as Stored
+from persistence.accounts.sign_in import SignInMethod as Stored
 from protocol import accounts as wire
 from protocol.accounts import SessionsEnded, Tokens
 from protocol.codec import validate
@@ -23,7 +23,7 @@ from server.domains.people.accounts.codes import LIFETIMES_S
 from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.providers import ProviderSignIn
 from server.domains.people.accounts.revocation import SessionRevocation
-from server.domains.people.accounts.sign_in_methods import Methods
+from server.domains.people.accounts.sign_in_methods import SignInMethodService
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 TAG = "accounts"
@@ -38,7 +38,7 @@ class SignInRoutes:
     def __init__(
         self,
         *,
-        methods: Methods,
+        methods: SignInMethodService,
         revocation: SessionRevocation,
         email: EmailSignIn,
         providers: ProviderSignIn | None,
@@ -58,7 +58,7 @@ class SignInRoutes:
             "List the sign-in methods of this server.",
             self._offer,
             auth="none",
-            answer=wire.Offer,
+            answer=wire.OfferedSignInMethods,
             tag=TAG,
         )
         return [offer, *self._of_email(), *self._of_exchange(), *self._of_methods()]
@@ -149,10 +149,10 @@ class SignInRoutes:
             ),
         ]
 
-    async def _offer(self, _: HttpRequest) -> wire.Offer:
+    async def _offer(self, _: HttpRequest) -> wire.OfferedSignInMethods:
         if self._elsewhere is not None:
-            return wire.Offer(methods=["supabase"], url=self._elsewhere)
-        offered = wire.Offer(methods=["guest", "email"])
+            return wire.OfferedSignInMethods(methods=["supabase"], url=self._elsewhere)
+        offered = wire.OfferedSignInMethods(methods=["guest", "email"])
         if self._with_providers is not None:
             offered.methods += self._with_providers.providers
             offered.providers = dict(self._with_providers.providers)
@@ -170,7 +170,7 @@ class SignInRoutes:
     async def _confirm(self, request: HttpRequest) -> wire.Confirmed:
         body: wire.EmailConfirmation = request.body
         confirmed = await self._email.confirm(body.code, body.password, remote=request.remote)
-        await self._revocation.enforce()
+        await self._revocation.poll_on_all_nodes()
         return wire.Confirmed(done=confirmed.done, tokens=confirmed.tokens)
 
     async def _sign_in(self, request: HttpRequest) -> Tokens:
@@ -215,18 +215,20 @@ class SignInRoutes:
 
     async def _unlink(self, request: HttpRequest) -> wire.Methods:
         kind = validate(wire.KindPath, dict(request.path)).kind
-        await self._methods.unlink(request.who.user_id, kind)
+        await self._methods.unlink_method(request.who.user_id, kind)
         return await self._list(request)
 
 
-async def read_sign_in_methods(user_id: UserId, methods: Methods) -> wire.Methods:
+async def read_sign_in_methods(user_id: UserId, methods: SignInMethodService) -> wire.Methods:
     """Read how somebody can sign in, as they are shown it."""
     return wire.Methods(
-        methods=[_shown(each, methods) for each in await methods.of_all_parts(user_id)]
+        methods=[_shown(each, methods) for each in await methods.list_methods_with_merged(user_id)]
     )
 
 
-def _shown(method: Stored, methods: Methods) -> wire.Method:
+def _shown(method: Stored, methods: SignInMethodService) -> wire.Method:
     return wire.Method(
-        kind=method.kind, name=methods.shown(method), linked_at=wire_time(method.linked_at)
+        kind=method.kind,
+        name=methods.read_display_name(method),
+        linked_at=wire_time(method.linked_at),
     )

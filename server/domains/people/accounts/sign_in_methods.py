@@ -6,8 +6,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, NamedTuple
 
-from persistence.accounts.sign_in import CodeSpent, Linked, Method, NewMethod, SignInStore
-from persistence.accounts.store import Guest, NewSession
+from persistence.accounts.sign_in import (
+    CodeAlreadyUsed,
+    MethodLinkedElsewhere,
+    NewSignInMethod,
+    SignInMethod,
+    SignInStore,
+)
+from persistence.accounts.store import NewAccount, NewSession
 from persistence.sealing import Seal, Unsealable
 from protocol.accounts import Kind, Tokens
 from protocol.errors import BadCode, LastMethod, MethodTaken, NotFound
@@ -20,7 +26,7 @@ log = logging.getLogger(__name__)
 UNREADABLE: Final = "(unreadable)"
 
 
-class Proved(NamedTuple):
+class ProvedSignInMethod(NamedTuple):
     """What somebody has proved to have: an email address, or an id at a provider with a label."""
 
     kind: Kind
@@ -33,7 +39,7 @@ class Proved(NamedTuple):
         return f"{self.name} {self.label}".rstrip()
 
 
-class Methods:
+class SignInMethodService:
     """The methods of all accounts."""
 
     def __init__(self, *, store: SignInStore, seal: Seal, accounts: Accounts) -> None:
@@ -41,19 +47,19 @@ class Methods:
         self._seal = seal
         self._accounts = accounts
 
-    async def find(self, kind: Kind, name: str) -> Method | None:
+    async def find_account(self, kind: Kind, name: str) -> SignInMethod | None:
         """Find whose method this is."""
-        return await self._store.find(kind, method_indexes(self._seal, kind, name))
+        return await self._store.find_account(kind, method_indexes(self._seal, kind, name))
 
-    async def methods_of(self, user_id: UserId) -> list[Method]:
+    async def list_methods(self, user_id: UserId) -> list[SignInMethod]:
         """Read what somebody signs in with."""
-        return await self._store.methods_of(user_id)
+        return await self._store.list_methods(user_id)
 
-    async def of_all_parts(self, user_id: UserId) -> list[Method]:
+    async def list_methods_with_merged(self, user_id: UserId) -> list[SignInMethod]:
         """Read what somebody signs in with, also that of accounts merged into theirs."""
-        return await self._store.merged_methods_of(user_id)
+        return await self._store.list_methods_with_merged(user_id)
 
-    def shown(self, method: Method) -> str:
+    def read_display_name(self, method: SignInMethod) -> str:
         """Read the address, or what somebody is called at a provider."""
         about = method_context(method.kind, method.user_id)
         try:
@@ -67,56 +73,67 @@ class Methods:
     async def create_account(
         self,
         code_hash: bytes,
-        proved: Proved,
+        proved: ProvedSignInMethod,
         *,
         password_hash: str | None = None,
         display_name: str | None,
     ) -> Tokens:
         """Make an account that signs in so; raise `BadCode` or `MethodTaken`."""
 
-        async def add(guest: Guest, session: NewSession) -> None:
+        async def add(guest: NewAccount, session: NewSession) -> None:
             method = self._new(guest.user_id, proved, password_hash)
-            await self._store.join(code_hash, guest, method, session)
+            await self._store.create_account(code_hash, guest, method, session)
 
         async with _code_errors():
             return await self._accounts.issuer.add_person(
                 add, method=proved.kind, display_name=display_name
             )
 
-    async def link(
-        self, code_hash: bytes, user_id: UserId, proved: Proved, *, password_hash: str | None = None
+    async def link_method(
+        self,
+        code_hash: bytes,
+        user_id: UserId,
+        proved: ProvedSignInMethod,
+        *,
+        password_hash: str | None = None,
     ) -> None:
         """Link a method to an account; raise `BadCode` or `MethodTaken`."""
         await self.require_free(proved.kind, proved.name, user_id)
         async with _code_errors():
-            await self._store.link(code_hash, user_id, self._new(user_id, proved, password_hash))
+            await self._store.link_method(
+                code_hash, user_id, self._new(user_id, proved, password_hash)
+            )
 
     async def require_free(self, kind: Kind, name: str, user_id: UserId) -> None:
         """Raise `MethodTaken` if another account signs in with this."""
-        found = await self.find(kind, name)
+        found = await self.find_account(kind, name)
         if found is not None and found.user_id != user_id:
             raise MethodTaken
 
-    async def enter(self, code_hash: bytes, method: Method) -> Tokens:
+    async def sign_in_with_code(self, code_hash: bytes, method: SignInMethod) -> Tokens:
         """Sign in by a code that proved a method; raise `BadCode` or `Banned`."""
         async with _code_errors():
-            await self._store.spend(code_hash)
+            await self._store.use_code(code_hash)
         return await self._accounts.open_session(method.user_id, method=method.kind)
 
-    async def reset(self, code_hash: bytes, method: Method, password_hash: str) -> Tokens:
+    async def reset_password(
+        self, code_hash: bytes, method: SignInMethod, password_hash: str
+    ) -> Tokens:
         """Change a forgotten password, end every session, and sign in."""
         async with _code_errors():
-            await self._store.reset(code_hash, method.user_id, password_hash)
+            await self._store.reset_password(code_hash, method.user_id, password_hash)
         return await self._accounts.open_session(method.user_id, method=method.kind)
 
-    async def unlink(self, user_id: UserId, kind: Kind) -> None:
+    async def unlink_method(self, user_id: UserId, kind: Kind) -> None:
         """Take a method away; raise `NotFound`, or `LastMethod` if no other is left."""
-        await self._store.unlink(user_id, kind, partial(_require_another, kind))
+        await self._store.unlink_method(user_id, kind, partial(_require_another, kind))
 
-    def _new(self, user_id: UserId, proved: Proved, password_hash: str | None) -> NewMethod:
+    def _new(
+        self, user_id: UserId, proved: ProvedSignInMethod, password_hash: str | None
+    ) -> NewSignInMethod:
         sealed = self._seal.seal(proved.text.encode(), about=method_context(proved.kind, user_id))
         lookup = method_indexes(self._seal, proved.kind, proved.name)[0]
-        return NewMethod(proved.kind, lookup, sealed, password_hash)
+        return NewSignInMethod(proved.kind, lookup, sealed, password_hash)
 
 
 def _require_another(kind: str, kinds: Sequence[str]) -> None:
@@ -129,14 +146,14 @@ def _require_another(kind: str, kinds: Sequence[str]) -> None:
 async def reencrypt_methods(store: SignInStore, seal: Seal) -> int:
     """Seal and index with the newest key what is not; says how many methods that were."""
     resealed = 0
-    async for old in store.every_method():
+    async for old in store.iterate_methods():
         if seal.is_newest(old.sealed):
             continue
         about = method_context(old.kind, old.user_id)
         plain = seal.open(old.sealed, about=about)
         name = plain.decode().partition(" ")[0]
         lookup = renewed_index(seal, old.kind, name, old.lookup)
-        await store.reseal(old, lookup=lookup, sealed=seal.seal(plain, about=about))
+        await store.reseal_method(old, lookup=lookup, sealed=seal.seal(plain, about=about))
         resealed += 1
     return resealed
 
@@ -146,7 +163,7 @@ async def _code_errors() -> AsyncIterator[None]:
     """Say in the protocol's words why nothing came of a code."""
     try:
         yield
-    except CodeSpent:
+    except CodeAlreadyUsed:
         raise BadCode from None
-    except Linked:
+    except MethodLinkedElsewhere:
         raise MethodTaken from None

@@ -19,7 +19,7 @@ from protocol.errors import BadToken, Overloaded, SignInElsewhere, TokenExpired,
 from protocol.ids import UUID_PATTERN, SessionId, UserId
 from protocol.limits import NAME_CHARS_MAX, TOKEN_CHARS_MAX
 from protocol.reserved_names import is_reserved
-from protocol.text import readable
+from protocol.text import sanitise_name
 from server.domains.people.accounts.names import (
     NUMBER_BITS,
     GuestNames,
@@ -28,7 +28,7 @@ from server.domains.people.accounts.names import (
     slug_from_name,
 )
 from server.domains.people.accounts.published_keys import NoKeys, PublishedKeys, UnknownKey
-from server.domains.people.accounts.service import NAME_DRAWS_MAX, new_person, require_not_banned
+from server.domains.people.accounts.service import NAME_DRAWS_MAX, draft_account, require_not_banned
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 from server.gateway.session.identity import Identity
 
@@ -81,7 +81,7 @@ class SupabaseAccounts:
         """
         claims = await self._verify(token)
         user_id = UserId(claims.sub)
-        status = await self._store.account_status(user_id)
+        status = await self._store.read_account_status(user_id)
         if status is None:
             status = await self._welcome(user_id, claims.called)
         require_not_banned(status.ban)
@@ -130,7 +130,7 @@ class SupabaseAccounts:
         if self._keys is None or not isinstance(kid, str):
             raise BadToken
         try:
-            key = await self._keys.find(kid)
+            key = await self._keys.find_key(kid)
         except UnknownKey:
             raise BadToken from None
         except NoKeys:
@@ -148,19 +148,19 @@ class SupabaseAccounts:
                 username = slug if draw == 0 else f"{slug}_{name_suffix(number)}"
                 names = GuestNames(username, names.display_name, names.avatar_seed, names.color)
             try:
-                guest = new_person(names, _display_name(called), user_id=user_id)
-                await self._store.welcome_person(guest)
+                guest = draft_account(names, _display_name(called), user_id=user_id)
+                await self._store.ensure_profile_and_player(guest)
             except UsernameTaken:
                 continue
             except NoSuchUser:
                 raise BadToken("This account no longer exists.") from None
-            status = await self._store.account_status(user_id)
+            status = await self._store.read_account_status(user_id)
             if status is not None:
                 return status
         raise Overloaded
 
 
-def disabled_endpoints(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+def make_disabled_endpoints(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
     """Let the addresses of our own sign-in say where one signs in instead."""
     return [
         replace(endpoint, handler=_elsewhere, auth="none", body=None)
@@ -185,5 +185,5 @@ def _keys_of(url: str, now: Callable[[], float]) -> PublishedKeys:
 
 
 def _display_name(called: str | None) -> str | None:
-    name = readable(called or "", chars_max=NAME_CHARS_MAX)
+    name = sanitise_name(called or "", chars_max=NAME_CHARS_MAX)
     return None if not name or is_reserved(name) else name

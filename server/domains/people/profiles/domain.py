@@ -1,12 +1,12 @@
 """Profiles and personal data: everything that the domain offers."""
 
 from persistence.profiles.last_seen import LastSeenStore
-from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.personal_data import PersonalDataStore
 from persistence.profiles.store import ProfileStore
 from server.domains.contract import Domain, Job
 from server.domains.interfaces import AccountReader, LobbyAccess
-from server.domains.people.profiles.erasure import Erasure
-from server.domains.people.profiles.export import Exports
+from server.domains.people.profiles.erasure import ErasureService
+from server.domains.people.profiles.export import ExportService
 from server.domains.people.profiles.http import MyDataRoutes, ProfileRoutes
 from server.domains.people.profiles.last_seen import LastSeen
 from server.domains.services import Services
@@ -16,15 +16,15 @@ def build(services: Services) -> Domain:
     """Put the domain together."""
     accounts = services.interfaces.get(AccountReader)
     now = services.clock.monotonic
-    store = MyDataStore(services.database)
-    erasure = Erasure(
+    store = PersonalDataStore(services.database)
+    erasure = ErasureService(
         store=store,
         subscriptions=services.subscriptions,
         clock=services.clock,
         leave_lobbies=services.interfaces.get(LobbyAccess).leave_all,
         events=services.events,
     )
-    exports = Exports(
+    exports = ExportService(
         store=store,
         sections={"account": accounts.read_me, "sign-in": accounts.read_methods},
         server=services.address,

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-from persistence.profiles.personal_data import MyDataStore, WasMerged
+from persistence.profiles.personal_data import AccountWasMerged, PersonalDataStore
 from protocol.errors import BadToken, NotConfirmed, SignInAgain
 from protocol.ids import PlayerId
 from server.core.clock import Clock
-from server.core.events import LocalEvents, PlayerErased
+from server.core.events import LocalEventBus, PlayerErased
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.gateway.session.identity import Identity
 
@@ -19,17 +19,17 @@ OVERLAP_S: Final = 20.0
 LeaveLobbies = Callable[[PlayerId], Awaitable[None]]
 
 
-class Erasure:
+class ErasureService:
     """Erases people; `leave_lobbies` takes a player out of the lobbies that can be left."""
 
     def __init__(
         self,
         *,
-        store: MyDataStore,
+        store: PersonalDataStore,
         subscriptions: Subscriptions,
         clock: Clock,
         leave_lobbies: LeaveLobbies,
-        events: LocalEvents,
+        events: LocalEventBus,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -38,7 +38,7 @@ class Erasure:
         self._looked_at = clock.monotonic()
         self._erased = AnnouncedSweep(subscriptions, "erased-people", self.poll)
 
-    async def erase(self, who: Identity, confirm: str) -> PlayerId:
+    async def erase_account(self, who: Identity, confirm: str) -> PlayerId:
         """Erase whoever asks; raise `NotConfirmed`, `SignInAgain`.
 
         One transaction does it. What follows would happen by itself if this node died now:
@@ -47,9 +47,9 @@ class Erasure:
         await self._require_proof(who, confirm)
         try:
             await self._store.erase(who.user_id)
-        except WasMerged:
+        except AccountWasMerged:
             raise BadToken("This account was merged into another one; sign in again.") from None
-        self._erased.announce()
+        self._erased.announce_sweep()
         await self._leave_lobbies(who.player_id)
         self._events.publish(PlayerErased(who.player_id))
         return who.player_id
@@ -57,12 +57,14 @@ class Erasure:
     async def poll(self) -> None:
         """Publish here who was erased on any node since the last look."""
         looked_at = self._clock.monotonic()
-        for player_id in await self._store.erased_lately(looked_at - self._looked_at + OVERLAP_S):
+        for player_id in await self._store.read_recently_erased(
+            looked_at - self._looked_at + OVERLAP_S
+        ):
             self._events.publish(PlayerErased(player_id))
         self._looked_at = looked_at
 
     async def _require_proof(self, who: Identity, confirm: str) -> None:
-        proof = await self._store.proof(who.user_id, who.session_id)
+        proof = await self._store.read_erasure_proof(who.user_id, who.session_id)
         if proof is None:
             raise BadToken("This account no longer exists.")
         if proof.can_sign_in and (

@@ -8,7 +8,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from pydantic import BaseModel
 
-from persistence.profiles.personal_data import MyDataStore
+from persistence.profiles.personal_data import PersonalDataStore
 from protocol.errors import Overloaded, TooLarge
 from protocol.ids import UserId
 
@@ -86,7 +86,7 @@ Rows in each file:
 ReadSection = Callable[[UserId], Awaitable[BaseModel]]
 
 
-class Exports:
+class ExportService:
     """Puts archives together; `server` says where people reach it.
 
     `sections` has what other domains show somebody of themselves, by the name of its file.
@@ -95,7 +95,7 @@ class Exports:
     def __init__(
         self,
         *,
-        store: MyDataStore,
+        store: PersonalDataStore,
         sections: Mapping[str, ReadSection],
         server: Callable[[], str],
     ) -> None:
@@ -126,8 +126,8 @@ class Exports:
             section = await read(user_id)
             await archive.add_text(f"{name}.json", section.model_dump_json(indent=2))
         counts: list[str] = []
-        async with self._store.reading(user_id) as personal:
-            for name, rows in (await personal.parts()).items():
+        async with self._store.begin_export(user_id) as personal:
+            for name, rows in (await personal.iterate_parts()).items():
                 count = await archive.add_rows(f"{name}.jsonl", rows)
                 counts.append(f"{count:8}  {name}.jsonl" if count else f"    none  {name}")
         readme = README.format(server=self._server(), counts="\n".join(counts))

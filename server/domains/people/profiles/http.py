@@ -32,8 +32,8 @@ from protocol.profiles import (
 from protocol.reserved_names import is_reserved
 from server.core.clock import wire_fields
 from server.core.rate_limits import Rate, RateLimiter, client_network
-from server.domains.people.profiles.erasure import Erasure
-from server.domains.people.profiles.export import Exports
+from server.domains.people.profiles.erasure import ErasureService
+from server.domains.people.profiles.export import ExportService
 from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
 
 TAG: Final = "profiles"
@@ -51,7 +51,9 @@ class ProfileRoutes:
         self._store = store
         self._read_me = read_me
         self._now = now
-        self._lookups = RateLimiter(LOOKUPS, "Too many lookups from your network")
+        self._lookups = RateLimiter(
+            "profile-lookups", LOOKUPS, "Too many lookups from your network"
+        )
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -88,11 +90,11 @@ class ProfileRoutes:
 
     async def _change(self, request: HttpRequest) -> Me:
         change: MeChange = request.body
-        await self._store.change(request.who.requester, **change.model_dump())
+        await self._store.update_profile(request.who.requester, **change.model_dump())
         return await self._read_me(request.who.user_id)
 
     async def _is_free(self, request: HttpRequest) -> UsernameState:
-        self._lookups.require(client_network(request.remote), self._now())
+        self._lookups.require_allowed(client_network(request.remote), self._now())
         username: str = request.query.username
         is_taken = is_reserved(username) or await self._store.is_taken(username)
         return UsernameState(username=username, is_free=not is_taken)
@@ -118,12 +120,14 @@ ZIP_HEADERS: Final = {
 class MyDataRoutes:
     """The addresses of one's own data; `now` gives monotonic seconds."""
 
-    def __init__(self, *, exports: Exports, erasure: Erasure, now: Callable[[], float]) -> None:
+    def __init__(
+        self, *, exports: ExportService, erasure: ErasureService, now: Callable[[], float]
+    ) -> None:
         self._exports = exports
         self._erasure = erasure
         self._now = now
-        self._exporting = RateLimiter(EXPORTS, "Too many exports")
-        self._erasing = RateLimiter(ERASURES, "Too many attempts")
+        self._exporting = RateLimiter("exports", EXPORTS, "Too many exports")
+        self._erasing = RateLimiter("erasures", ERASURES, "Too many attempts")
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -148,10 +152,12 @@ class MyDataRoutes:
         ]
 
     async def _export(self, request: HttpRequest) -> RawResponse:
-        self._exporting.require(request.who.user_id, self._now())
+        self._exporting.require_allowed(request.who.user_id, self._now())
         pieces = await self._exports.export(request.who.user_id)
         return RawResponse(pieces, "application/zip", headers=ZIP_HEADERS)
 
     async def _erase(self, request: HttpRequest) -> Erased:
-        self._erasing.require(request.who.user_id, self._now())
-        return Erased(player_id=await self._erasure.erase(request.who, request.body.confirm))
+        self._erasing.require_allowed(request.who.user_id, self._now())
+        return Erased(
+            player_id=await self._erasure.erase_account(request.who, request.body.confirm)
+        )

@@ -24,15 +24,15 @@ class LastSeen:
 
     async def run(self) -> None:
         """Note them, until cancelled."""
-        await repeat_every(NOTE_EVERY_S, self.note, "noting who was here")
+        await repeat_every(NOTE_EVERY_S, self.write_noted, "noting who was here")
 
-    async def note(self) -> None:
+    async def write_noted(self) -> None:
         """Note them once; those that could not be noted wait for the next time."""
         seen, self._seen = self._seen, set()
         if not seen:
             return
         try:
-            await self._store.note(seen)
+            await self._store.record_seen(seen)
         except BaseException:
             self._seen |= seen
             raise

@@ -10,7 +10,7 @@ from server.core.clock import Clock, wire_time
 from server.core.rate_limits import Rate, RateLimiter
 from server.core.subscriptions import TopicKind
 from server.gateway.session.identity import Identity
-from server.gateway.session.sessions import Route, Routes, Session, update_frame
+from server.gateway.session.sessions import CommandRoute, Routes, Session, update_frame
 
 MaySpeakInLobby: TypeAlias = Callable[[LobbyId, PlayerId], Awaitable[bool]]
 MaySpeakInGame: TypeAlias = Callable[[GameId, PlayerId], Awaitable[bool]]
@@ -35,11 +35,11 @@ class ChatCommands:
         self._clock = clock
         self._may_speak_in_lobby = may_speak_in_lobby
         self._may_speak_in_game = may_speak_in_game
-        self._limit = RateLimiter(RATE, "You are sending messages too fast")
+        self._limit = RateLimiter("chat", RATE, "You are sending messages too fast")
 
     def routes(self) -> Routes:
         """Say how the command is carried out."""
-        return {Say: Route(awaited=self._say)}
+        return {Say: CommandRoute(awaited=self._say)}
 
     async def _say(self, session: "Session", command: Say) -> None:
         await self.say(session.who, command)
@@ -48,7 +48,7 @@ class ChatCommands:
         """Send it to everybody who listens there, or refuse."""
         if (command.lobby_id is None) == (command.game_id is None):
             raise InvalidField("lobby_id: give either `lobby_id` or `game_id`.", field="lobby_id")
-        self._limit.require(speaker.player_id, self._clock.monotonic())
+        self._limit.require_allowed(speaker.player_id, self._clock.monotonic())
         chat, key = await self._place(speaker.player_id, command)
         message = ChatMessage(
             lobby_id=command.lobby_id,

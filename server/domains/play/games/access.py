@@ -13,7 +13,7 @@ from server.core.clock import Clock
 from server.domains.play.games.live_game import LiveGame, Reply
 from server.domains.play.games.recovery import decode_row
 from server.domains.play.games.registry import GameRegistry
-from server.gamekit.table import commitment, players_of
+from server.gamekit.table import compute_log_commitment, parse_players
 
 # Whether somebody (None: anybody at all) may watch the game of a lobby.
 MayWatch = Callable[[LobbyId, PlayerId | None], Awaitable[bool]]
@@ -50,16 +50,18 @@ class GameAccess:
         if not delay_s or self.is_seated(game_id, player_id):
             return head
         before = self._clock.now() - timedelta(seconds=delay_s)
-        return await self._store.head_at(game_id, before)
+        return await self._store.read_head_at(game_id, before)
 
     async def commitment(self, stored: StoredGame, index: int) -> str | None:
         """Say what the log of a game up to an event commits to; None where there is no event."""
-        rows = await self._store.read(stored.id, after=index - 1, limit=1) if index >= 0 else []
-        return commitment(stored.seed, rows[0].hash) if rows else None
+        rows = (
+            await self._store.read_events(stored.id, after=index - 1, limit=1) if index >= 0 else []
+        )
+        return compute_log_commitment(stored.seed, rows[0].hash) if rows else None
 
     def is_seated(self, game_id: GameId, player_id: PlayerId | None) -> bool:
         """Say whether somebody sits in a game on this node, and has not left."""
-        game = self._registry.loaded(game_id)
+        game = self._registry.find_loaded(game_id)
         seat = game.seat_of(player_id) if game is not None and player_id is not None else None
         return game is not None and seat is not None and game.fold.table.seats[seat].present
 
@@ -83,12 +85,12 @@ class GameAccess:
 
     async def find_seat(self, game_id: GameId, player_id: PlayerId) -> int | None:
         """Find a player's seat, whether the game is in memory or not."""
-        if (game := self._registry.loaded(game_id)) is not None:
+        if (game := self._registry.find_loaded(game_id)) is not None:
             return game.seat_of(player_id)
-        first = await self._store.read(game_id, after=-1, limit=1)
+        first = await self._store.read_events(game_id, after=-1, limit=1)
         if not first:
             return None
-        players = players_of(decode_row(first[0]).event.payload)
+        players = parse_players(decode_row(first[0]).event.payload)
         return next((n for n, player in enumerate(players) if player.player_id == player_id), None)
 
     async def check_may_watch_game(self, game: LiveGame, player_id: PlayerId) -> None:
@@ -104,7 +106,7 @@ class GameAccess:
             raise GameNotFound
 
 
-async def ask_when_committed(ask: Callable[[Reply], None]) -> int:
+async def query_when_committed(ask: Callable[[Reply], None]) -> int:
     """Ask something of a live game and wait until it is committed."""
     future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     ask(partial(_resolve, future))

@@ -20,9 +20,9 @@ from protocol.ids import GameId
 from protocol.limits import EVENT_INDEX_MAX
 from server.core.clock import Clock
 from server.core.subscriptions import Subscriptions, TopicKind
-from server.domains.play.games.access import GameAccess, ask_when_committed
+from server.domains.play.games.access import GameAccess, query_when_committed
 from server.domains.play.games.live_game import LiveGame, Reply, reply_from_log
-from server.domains.play.games.recovery import decode_row, recover
+from server.domains.play.games.recovery import decode_row, recover_game
 from server.domains.play.games.registry import GameRegistry
 from server.domains.play.games.streams import (
     READ_ROWS,
@@ -37,8 +37,8 @@ from server.domains.play.games.streams import (
 from server.domains.play.games.subscribers import ViewEncoder
 from server.domains.play.games.views import build_head, build_snapshot
 from server.gamekit.fold import AnyRuleset
-from server.gamekit.table import answer_of, commitment
-from server.gateway.session.sessions import Route, Routes, Session
+from server.gamekit.table import compute_log_commitment, parse_command_reply
+from server.gateway.session.sessions import CommandRoute, Routes, Session
 from server.gateway.transport.framing import text_frame
 
 
@@ -75,19 +75,19 @@ class GameCommands:
     def routes(self) -> Routes:
         """Say which handler carries out which command."""
         return {
-            wire.Act: Route(immediate=self.act),
-            wire.Resume: Route(awaited=self.resume, cost=3),
-            wire.Watch: Route(awaited=self.watch, cost=3),
-            wire.Unwatch: Route(awaited=self.unwatch),
-            wire.Leave: Route(awaited=self.leave),
-            wire.Snapshot: Route(awaited=self.snapshot, cost=3),
+            wire.Act: CommandRoute(immediate=self.act),
+            wire.Resume: CommandRoute(awaited=self.resume, cost=3),
+            wire.Watch: CommandRoute(awaited=self.watch, cost=3),
+            wire.Unwatch: CommandRoute(awaited=self.unwatch),
+            wire.Leave: CommandRoute(awaited=self.leave),
+            wire.Snapshot: CommandRoute(awaited=self.snapshot, cost=3),
         }
 
     # ------------------------------------------------------------------ moves
 
     def act(self, session: Session, command: wire.Act) -> None:
         """Make a move; the answer comes when it is committed."""
-        game = self._registry.loaded(command.game_id)
+        game = self._registry.find_loaded(command.game_id)
         seat = game.seat_of(session.who.player_id) if game is not None else None
         if game is None or seat is None:
             work = session.answer(command, self._act_later(session, command))
@@ -100,7 +100,7 @@ class GameCommands:
         try:
             game = await self._found(session, command.game_id)
             seat = await self._access.require_seat(game, session.who.player_id)
-            index = await ask_when_committed(
+            index = await query_when_committed(
                 lambda reply: game.act(
                     seat,
                     command.cmd_no,
@@ -118,10 +118,12 @@ class GameCommands:
         seat = await self._access.find_seat(command.game_id, session.who.player_id)
         if seat is None:
             raise GameOver
-        row = await self._store.event_of(command.game_id, seat=seat, cmd_no=command.cmd_no)
+        row = await self._store.find_command_event(
+            command.game_id, seat=seat, cmd_no=command.cmd_no
+        )
         if row is None:
             raise GameOver
-        answer = reply_from_log(answer_of(row.event_index, decode_row(row).event))
+        answer = reply_from_log(parse_command_reply(row.event_index, decode_row(row).event))
         if isinstance(answer, PlayhallError):
             raise answer
         return answer
@@ -222,7 +224,9 @@ class GameCommands:
         seat = await self._access.require_seat(game, player_id)
         occupant = game.fold.table.seats[seat]
         if occupant.present:
-            await ask_when_committed(partial(_note_seat, self._registry, game, "player_left", seat))
+            await query_when_committed(
+                partial(_note_seat, self._registry, game, "player_left", seat)
+            )
             head: int = game.head
         else:  # left before, and sees no more than any spectator since
             head = await self._access.visible_head(
@@ -243,7 +247,9 @@ class GameCommands:
         if not self._access.is_seated(game.game_id, session.who.player_id):
             _check_no_delay(game)
         snapshot = game.snapshot(viewer)
-        await ask_when_committed(game.when_committed)  # the state runs ahead; what leaves does not
+        await query_when_committed(
+            game.call_when_committed
+        )  # the state runs ahead; what leaves does not
         return snapshot
 
     # ------------------------------------------------------------------ finished games
@@ -256,7 +262,7 @@ class GameCommands:
         require_index(after, stored.next_event_index - 1)
         encoder = ViewEncoder(game_id, None, self._registry.faults)
         cursor = after
-        while rows := await self._store.read(game_id, after=cursor, limit=READ_ROWS):
+        while rows := await self._store.read_events(game_id, after=cursor, limit=READ_ROWS):
             recorded = [decode_row(row) for row in rows]
             await send_chunks(session, encoder, recorded, None)
             cursor = rows[-1].event_index
@@ -264,19 +270,19 @@ class GameCommands:
         return build_head(
             cursor,
             seat=seat,
-            cmd_no=0 if seat is None else await self._store.last_command(game_id, seat),
+            cmd_no=0 if seat is None else await self._store.read_last_command(game_id, seat),
             status="completed",
             commitment=await self._access.commitment(stored, cursor),
         )
 
     async def _snapshot_finished(self, session: Session, game_id: GameId) -> dict[str, object]:
         stored = await self._access.require_readable(game_id, session.who.player_id)
-        rows = await self._store.read_all(game_id)
-        recorder = recover(stored, rows, self._rulesets.get(stored.ruleset))
+        rows = await self._store.read_log(game_id)
+        recorder = recover_game(stored, rows, self._rulesets.get(stored.ruleset))
         viewer = recorder.fold.table.seat_by_player.get(session.who.player_id)
         return {
             **build_snapshot(recorder.fold, viewer),
-            "commitment": commitment(stored.seed, recorder.hash),
+            "commitment": compute_log_commitment(stored.seed, recorder.hash),
         }
 
 

@@ -14,7 +14,12 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
-from persistence.games.directory import DirectoryEntry, DirectoryPlace, HeldSeats, RoomDirectory
+from persistence.games.directory import (
+    DirectoryEntry,
+    DirectoryPosition,
+    HeldSeats,
+    RoomDirectoryStore,
+)
 from protocol.errors import InvalidField, Overloaded, Unavailable
 from protocol.history import GamesQuery, RunningGame, RunningGames
 from protocol.ids import GameId
@@ -28,7 +33,7 @@ log = logging.getLogger(__name__)
 WRITTEN_AT_ONCE: Final = 500
 RETRY_S: Final = 1.0
 
-_CURSOR: Final = CursorCodec("games", DirectoryPlace, datetime, UUID)
+_CURSOR: Final = CursorCodec("games", DirectoryPosition, datetime, UUID)
 
 
 def count_held_seats(game: LiveGame) -> int:
@@ -42,7 +47,7 @@ def count_held_seats(game: LiveGame) -> int:
 class DirectoryMaintenance:
     """Writes how many seats of each game of this node are held, after it changed."""
 
-    def __init__(self, store: RoomDirectory) -> None:
+    def __init__(self, store: RoomDirectoryStore) -> None:
         self._store = store
         self._changed: dict[GameId, LiveGame] = {}  # at most one entry a game of this node
         self._woken = asyncio.Event()
@@ -71,7 +76,7 @@ class DirectoryMaintenance:
             HeldSeats(game.game_id, game.owner_epoch, count_held_seats(game)) for game in some
         ]
         if counts:
-            await self._store.set_players(counts)
+            await self._store.set_player_counts(counts)
         for game, written in zip(some, counts, strict=True):
             noted = self._changed.get(game.game_id)
             # Noted again while it was written, with another count or by a newer owner: it stays.
@@ -84,7 +89,7 @@ class DirectoryMaintenance:
 class DirectoryRoutes:
     """`GET /v1/games`: for those who look for a game to watch or to join late."""
 
-    def __init__(self, store: RoomDirectory) -> None:
+    def __init__(self, store: RoomDirectoryStore) -> None:
         self._store = store
 
     def endpoints(self) -> list[Endpoint]:
@@ -106,15 +111,15 @@ class DirectoryRoutes:
     async def _list(self, request: HttpRequest) -> RunningGames:
         query: GamesQuery = request.query
         after = None if query.cursor is None else _CURSOR.read(query.cursor)
-        entries = await self._store.running(query, after)
+        entries = await self._store.list_running(query, after)
         return RunningGames(
             games=[_shown(entry) for entry in entries],
             next=_CURSOR.after_page(entries, query.limit, _place),
         )
 
 
-def _place(entry: DirectoryEntry) -> DirectoryPlace:
-    return DirectoryPlace(entry.created_at, entry.game_id)
+def _place(entry: DirectoryEntry) -> DirectoryPosition:
+    return DirectoryPosition(entry.created_at, entry.game_id)
 
 
 def _shown(entry: DirectoryEntry) -> RunningGame:

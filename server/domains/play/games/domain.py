@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from persistence.eventlog.completion import XpRule
-from persistence.eventlog.writer import Log
-from persistence.games.directory import RoomDirectory
+from persistence.eventlog.writer import EventLogWriter
+from persistence.games.directory import RoomDirectoryStore
 from persistence.games.store import GameStore
 from protocol.errors import Overloaded, Unavailable
 from protocol.ids import GameId, LobbyId, PlayerId
@@ -40,13 +40,13 @@ def build(services: Services) -> Domain:
     settings = services.settings(GameSettings)
     clock, tasks = services.clock, services.tasks
     store = GameStore(services.database, node=services.node)
-    totals = CachedTotals(store.totals, tasks=tasks, now=clock.monotonic)
-    event_log = Log(
+    totals = CachedTotals(store.count_totals, tasks=tasks, now=clock.monotonic)
+    event_log = EventLogWriter(
         services.database,
         writers=settings.writers,
         xp=XpRule(settings.xp_per_game, settings.xp_per_win),
     )
-    directory = RoomDirectory(services.database, public=services.rls.anybody)
+    directory = RoomDirectoryStore(services.database, public=services.rls.anonymous)
     directory_maintenance = DirectoryMaintenance(directory)
 
     def may_serve() -> bool:  # the lease needs the games, and they the lease

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from persistence.eventlog.writer import Row
+from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
 from persistence.games.store import GameStore
 from protocol.codec import validate
@@ -94,7 +94,7 @@ class GameRoutes:
         who = request.identity.player_id if request.identity is not None else None
         stored = await self._access.require_readable(game_id_of(request), who)
         query: EventsQuery = request.query
-        rows = await self._store.read(stored.id, after=query.after, limit=query.limit)
+        rows = await self._store.read_events(stored.id, after=query.after, limit=query.limit)
         seat = await self._access.find_seat(stored.id, who) if who is not None else None
         is_over = stored.status == "completed"
         encoder = ViewEncoder(stored.id, None if is_over else self._ruleset(stored), self._faults)
@@ -129,7 +129,7 @@ class GameRoutes:
 
 
 def _shown(
-    game_id: GameId, row: Row, encoder: ViewEncoder, viewer: Viewer, *, with_hash: bool
+    game_id: GameId, row: EventRow, encoder: ViewEncoder, viewer: Viewer, *, with_hash: bool
 ) -> LoggedEvent:
     """Show one event; its hash would show what is hidden, so only once nothing is."""
     item = decode_row(row)

@@ -69,16 +69,16 @@ from itertools import chain, islice
 from typing import Final
 
 from persistence.eventlog.completion import Completion
-from persistence.eventlog.hashchain import BadPayload, NotJson
+from persistence.eventlog.hashchain import InvalidPayload, NotJson
 from persistence.eventlog.writer import (
-    Fenced,
+    EventLogWriter,
+    EventRow,
     GameLog,
     IllegalTransition,
-    Log,
-    Lost,
-    Row,
-    Unstorable,
-    not_committed,
+    OwnerFenced,
+    RowsLost,
+    ValuesUnstorable,
+    to_not_committed,
 )
 from protocol.errors import (
     BadIndex,
@@ -105,14 +105,14 @@ from server.domains.play.games.ruleset_failures import Method, RulesetFailures, 
 from server.domains.play.games.subscribers import GameFollower, Subscribers, ViewEncoder
 from server.domains.play.games.views import build_snapshot
 from server.gamekit.contract import Event, IllegalMove, Payload, Viewer
-from server.gamekit.fold import Fold
+from server.gamekit.fold import GameFold
 from server.gamekit.table import (
     MISPLAYS_LOGGED_MAX,
     PASSING,
-    Answer,
-    Seat,
-    commitment,
-    game_completed,
+    CommandReply,
+    TableSeat,
+    compute_log_commitment,
+    game_completed_event,
     invalid_action_event,
     presence_event,
     require_rules_events,
@@ -219,7 +219,7 @@ class LiveGameCallbacks:
 
     settled: Callable[["LiveGame"], None]  # everything decided so far is committed
     completed: Callable[["LiveGame"], None]
-    lost: Callable[["LiveGame", Lost], None]
+    lost: Callable[["LiveGame", RowsLost], None]
     failed: Callable[["LiveGame"], None]  # the rules failed: `fault` says how
 
 
@@ -256,7 +256,7 @@ class LiveGame:
         *,
         owner_epoch: int,
         lobby_id: LobbyId | None,
-        log: Log,
+        log: EventLogWriter,
         clock: Clock,
         may_serve: Callable[[], bool],
         faults: RulesetFailures,
@@ -266,7 +266,9 @@ class LiveGame:
         self.game_id = game_id
         self.lobby_id = lobby_id
         self.owner_epoch = owner_epoch
-        self.fold: Fold = recorder.fold  # as of the last event decided, perhaps ahead of the disk
+        self.fold: GameFold = (
+            recorder.fold
+        )  # as of the last event decided, perhaps ahead of the disk
         self.state: LiveGameState = COMPLETED if self.fold.table.completed else PLAYING
         self.committed = self.fold.next_index  # how many events are in the database
         self.subscribers = Subscribers(ViewEncoder(game_id, self.fold.ruleset, faults), topic)
@@ -281,8 +283,8 @@ class LiveGame:
         self._clock = clock
         self._callbacks = callbacks
         self._may_serve = may_serve
-        self._has_room = log.has_room
-        self._log: GameLog = log.open(
+        self._has_room = log.require_room
+        self._log: GameLog = log.open_game(
             game_id, owner_epoch, committed=self._on_committed, failed=self._on_lost
         )
         self._ahead: deque[RecordedEvent] = deque()  # decided, not committed
@@ -328,7 +330,7 @@ class LiveGame:
     @property
     def commitment(self) -> str:
         """What the head commits to: see docs/explanation/fairness.md."""
-        return commitment(self.fold.origin.seed, self._hash)
+        return compute_log_commitment(self.fold.origin.seed, self._hash)
 
     def snapshot(self, viewer: Viewer) -> dict[str, object]:
         """Draw the whole snapshot of the state as it was decided, perhaps ahead of the disk."""
@@ -337,14 +339,17 @@ class LiveGame:
             snapshot = build_snapshot(self.fold, viewer)
         except RAISED_BY_RULES as error:
             raise self._refusal("view", error) from error
-        return {**snapshot, "commitment": commitment(self.fold.origin.seed, self._recorder.hash)}
+        return {
+            **snapshot,
+            "commitment": compute_log_commitment(self.fold.origin.seed, self._recorder.hash),
+        }
 
     def require_sound(self) -> None:
         """Raise `Quarantined` where the rules failed."""
         if self.state is FAILING or self.state is FAILED:
             raise Quarantined
 
-    def when_committed(self, reply: Reply) -> None:
+    def call_when_committed(self, reply: Reply) -> None:
         """Call back once everything decided so far is committed."""
         self.require_sound()
         self._owe(self.fold.next_index - 1, reply, self.fold.next_index - 1)
@@ -408,7 +413,7 @@ class LiveGame:
         # The state and the log first: what follows calls others, who must not find a game that
         # still takes commands, nor have a commit publish a half of it.
         self._move(LiveGameInput.UNLOAD)
-        self._log.forget()
+        self._log.detach_owner()
         self.tail.clear()
         self.subscribers.close()
 
@@ -492,9 +497,9 @@ class LiveGame:
             raise TooManyMisplays(f"{illegal.message} (You have made too many illegal moves.)")
         refused = invalid_action_event(self.fold.table, seat, illegal.code, illegal.message)
         index = self._extend([refused], Command(seat, cmd_no))
-        self._owe(index, reply, reply_from_log(Answer(index, illegal.code, illegal.message)))
+        self._owe(index, reply, reply_from_log(CommandReply(index, illegal.code, illegal.message)))
 
-    def _repeat(self, occupant: Seat, cmd_no: int, reply: Reply) -> None:
+    def _repeat(self, occupant: TableSeat, cmd_no: int, reply: Reply) -> None:
         """Give a command that came again its first reply, not before that is committed."""
         answer = occupant.answers.get(cmd_no)
         if answer is None:
@@ -513,7 +518,7 @@ class LiveGame:
             raise self._refusal("decide", ValueError("a move must cause at least one event"))
         try:
             payloads = prepare_events(events, command)
-        except BadPayload as bad:
+        except InvalidPayload as bad:
             if isinstance(bad, NotJson):
                 raise self._refusal("decide", bad) from None
             raise InvalidField(f"move: {bad}.", field="move") from None
@@ -537,7 +542,7 @@ class LiveGame:
         return first
 
     def _complete(
-        self, rows: list[Row], recorded: list[RecordedEvent], moment: Moment
+        self, rows: list[EventRow], recorded: list[RecordedEvent], moment: Moment
     ) -> Completion | None:
         """Add the game's last event if the rules say that it has ended.
 
@@ -552,7 +557,7 @@ class LiveGame:
             seats=len(self.fold.table.seats),
             statistics=self.fold.ruleset.statistics,
         )
-        last = game_completed(self.fold.table, outcome, self.fold.origin.seed)
+        last = game_completed_event(self.fold.table, outcome, self.fold.origin.seed)
         completion = build_completion(self.fold, outcome, moment.at)
         more_rows, more_recorded = self._recorder.write([last], moment=moment)
         rows += more_rows
@@ -567,7 +572,7 @@ class LiveGame:
         else:
             self._owed.append((index, reply, what))
 
-    def _on_committed(self, rows: list[Row]) -> None:
+    def _on_committed(self, rows: list[EventRow]) -> None:
         # First what this game says of itself. Those who are notified next may ask for its head, its
         # commitment or its status, and must get what goes with the events that they were sent.
         recorded = [self._ahead.popleft() for _ in rows]
@@ -594,9 +599,9 @@ class LiveGame:
         else:
             self._callbacks.settled(self)
 
-    def _on_lost(self, lost: Lost) -> None:
+    def _on_lost(self, lost: RowsLost) -> None:
         # `fold` and `_ahead` stay as they are, ahead of the log: nothing is asked of them any more.
-        if isinstance(lost, Unstorable) and self.fault is None:
+        if isinstance(lost, ValuesUnstorable) and self.fault is None:
             self._move(LiveGameInput.UNSTORABLE)
             self.fault = (
                 f"{self.fold.ruleset.name} decided what cannot be stored: {describe_error(lost)}"
@@ -604,8 +609,8 @@ class LiveGame:
         else:
             self._move(LiveGameInput.ROWS_LOST)
         # Who was fenced has no say: another node plays the game, and sets it aside if it must.
-        is_failed = self.state is FAILED and not isinstance(lost, Fenced)
-        error = Quarantined() if is_failed else not_committed(lost)
+        is_failed = self.state is FAILED and not isinstance(lost, OwnerFenced)
+        error = Quarantined() if is_failed else to_not_committed(lost)
         # Before the registry is called: it hangs up on followers, and a reply would not reach them.
         owed, self._owed = self._owed, deque()
         for _, reply, _ in owed:
@@ -630,7 +635,7 @@ def _give(reply: Reply, what: int | PlayhallError) -> None:
         log_failure("a reply")
 
 
-def reply_from_log(answer: Answer) -> int | MoveRefused:
+def reply_from_log(answer: CommandReply) -> int | MoveRefused:
     """Turn what the log has for a command into the reply that it got."""
     if answer.code is None:
         return answer.event_index

@@ -6,13 +6,13 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from persistence.eventlog.writer import LATENCY_BOUNDS_S, Log, LogMetrics
+from persistence.eventlog.writer import LATENCY_BOUNDS_S, EventLogWriter, LogMetrics
 from server.domains.play.games.registry import GameRegistry
 from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.gateway.metrics import MetricsCollector, MetricSource
 
 
-def game_metrics(games: GameRegistry, log: Log) -> list[Collector]:
+def game_metrics(games: GameRegistry, log: EventLogWriter) -> list[Collector]:
     """Give the collectors of a node's games and of its log."""
     return [
         MetricsCollector(

@@ -38,7 +38,7 @@ class GamePresence:
 
     def exclude_watcher(self, game_id: GameId, player_id: PlayerId) -> None:
         """Send nothing more to somebody who only watches; players of a running game stay."""
-        game = self._registry.loaded(game_id)
+        game = self._registry.find_loaded(game_id)
         if game is not None and game.seat_of(player_id) is None:
             self.exclude_player(game_id, player_id)
 

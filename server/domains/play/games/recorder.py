@@ -4,14 +4,14 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from persistence.eventlog.hashchain import canonical, genesis, link
-from persistence.eventlog.writer import Row
+from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_hash
+from persistence.eventlog.writer import EventRow
 from persistence.games.model import GameRow, NewGame
 from protocol.ids import GameId, new_id
 from server.core.clock import Moment
 from server.gamekit.contract import Event
-from server.gamekit.fold import AnyRuleset, Fold, Origin
-from server.gamekit.table import CMD, Player, game_created, require_rules_events
+from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
+from server.gamekit.table import CMD, SeatedPlayer, game_created_event, require_rules_events
 
 
 class RecordedEvent(NamedTuple):
@@ -33,11 +33,11 @@ class Command(NamedTuple):
 def prepare_events(events: Sequence[Event], command: Command | None = None) -> list[bytes]:
     """Name the command on the first event, and write every payload canonically.
 
-    Raises `BadPayload`, or anything at all for what are no events; nothing is folded yet.
+    Raises `InvalidPayload`, or anything at all for what are no events; nothing is folded yet.
     """
     if command is not None:
         events[0].payload[CMD] = list(command)
-    return [canonical(event.payload) for event in events]
+    return [canonical_json(event.payload) for event in events]
 
 
 class EventRecorder:
@@ -45,13 +45,13 @@ class EventRecorder:
 
     __slots__ = ("fold", "hash")
 
-    def __init__(self, fold: Fold, last_hash: bytes) -> None:
+    def __init__(self, fold: GameFold, last_hash: bytes) -> None:
         self.fold = fold
         self.hash = last_hash
 
     def write(
         self, events: Sequence[Event], *, moment: Moment, payloads: Sequence[bytes] | None = None
-    ) -> tuple[list[Row], list[RecordedEvent]]:
+    ) -> tuple[list[EventRow], list[RecordedEvent]]:
         """Write events that were just decided, and fold them.
 
         `payloads` are what `prepared` gave for them. Whatever this raises, the fold is not
@@ -59,12 +59,12 @@ class EventRecorder:
         """
         if payloads is None:
             payloads = prepare_events(events)
-        rows: list[Row] = []
+        rows: list[EventRow] = []
         recorded: list[RecordedEvent] = []
         for event, payload in zip(events, payloads, strict=True):
             index = self.fold.next_index
-            self.hash = link(self.hash, index, event.type, payload)
-            rows.append(Row(index, event.type, payload, moment.at, self.hash))
+            self.hash = link_hash(self.hash, index, event.type, payload)
+            rows.append(EventRow(index, event.type, payload, moment.at, self.hash))
             recorded.append(RecordedEvent(index, event, payload, moment.wire))
             self.fold.apply(event, moment.ms)
         return rows, recorded
@@ -78,17 +78,17 @@ class PreparedGame(NamedTuple):
 
     row: GameRow
     recorder: EventRecorder
-    first_rows: list[Row]
+    first_rows: list[EventRow]
     first_recorded: list[RecordedEvent]
 
 
 def prepare_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> PreparedGame:
     """Draw a seed, and set the game up by its rules."""
     row = _row(new, ruleset, node=node, moment=moment)
-    players = tuple(Player(player.player_id, player.bot) for player in new.players)
-    origin = Origin(ruleset, players, ruleset.config.model_validate(new.config), row.seed)
-    recorder = EventRecorder(Fold(origin), genesis(row.id))
-    created = game_created(
+    players = tuple(SeatedPlayer(player.player_id, player.bot) for player in new.players)
+    origin = GameOrigin(ruleset, players, ruleset.config.model_validate(new.config), row.seed)
+    recorder = EventRecorder(GameFold(origin), genesis_hash(row.id))
+    created = game_created_event(
         ruleset.name,
         ruleset.version,
         players,

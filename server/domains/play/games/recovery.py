@@ -5,31 +5,36 @@ from collections.abc import Sequence
 import orjson
 from pydantic import ValidationError
 
-from persistence.eventlog.hashchain import BadPayload, canonical, genesis, link
-from persistence.eventlog.writer import Row
+from persistence.eventlog.hashchain import InvalidPayload, canonical_json, genesis_hash, link_hash
+from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
 from server.core.clock import wire_time
 from server.core.containment import RAISED_BY_RULES
 from server.domains.play.games.recorder import EventRecorder, RecordedEvent
 from server.domains.play.games.ruleset_failures import describe_error
 from server.gamekit.contract import Event
-from server.gamekit.fold import AnyRuleset, Fold, Origin
-from server.gamekit.table import GAME_CREATED, players_of, seed_hash
+from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
+from server.gamekit.table import GAME_CREATED, parse_players, seed_hash
 
 
 class CorruptLog(Exception):
     """The log is not what was written, or not what the rules could have written."""
 
 
-def decode_row(row: Row) -> RecordedEvent:
+def decode_row(row: EventRow) -> RecordedEvent:
     """Read a stored event back."""
     payload = orjson.loads(row.payload)
     return RecordedEvent(
-        row.event_index, Event(row.type, payload), canonical(payload), wire_time(row.at).encode()
+        row.event_index,
+        Event(row.type, payload),
+        canonical_json(payload),
+        wire_time(row.at).encode(),
     )
 
 
-def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -> EventRecorder:
+def recover_game(
+    game: StoredGame, rows: Sequence[EventRow], ruleset: AnyRuleset | None
+) -> EventRecorder:
     """Fold a whole log, checking indexes, hash chain and rules; raise `CorruptLog`.
 
     `ruleset` is the one of that name in any version; the game is folded by its own.
@@ -43,7 +48,7 @@ def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -
         raise CorruptLog("the log is empty")
     recorded = _verified(game, rows)
     try:
-        fold = Fold(_origin(game, recorded[0].event, ruleset))
+        fold = GameFold(_origin(game, recorded[0].event, ruleset))
     except CorruptLog:
         raise
     except RAISED_BY_RULES as error:
@@ -58,28 +63,28 @@ def recover(game: StoredGame, rows: Sequence[Row], ruleset: AnyRuleset | None) -
     return EventRecorder(fold, rows[-1].hash)
 
 
-def _verified(game: StoredGame, rows: Sequence[Row]) -> list[RecordedEvent]:
-    previous = genesis(game.id)
+def _verified(game: StoredGame, rows: Sequence[EventRow]) -> list[RecordedEvent]:
+    previous = genesis_hash(game.id)
     recorded: list[RecordedEvent] = []
     for index, row in enumerate(rows):
         if row.event_index != index:
             raise CorruptLog(f"event {index} is missing")
         try:
             item = decode_row(row)
-        except (BadPayload, orjson.JSONDecodeError) as error:
+        except (InvalidPayload, orjson.JSONDecodeError) as error:
             raise CorruptLog(f"event {index} cannot be read: {error}") from None
-        previous = link(previous, index, row.type, item.payload)
+        previous = link_hash(previous, index, row.type, item.payload)
         if previous != row.hash:
             raise CorruptLog(f"event {index} breaks the hash chain")
         recorded.append(item)
     return recorded
 
 
-def _origin(game: StoredGame, first: Event, ruleset: AnyRuleset) -> Origin:
+def _origin(game: StoredGame, first: Event, ruleset: AnyRuleset) -> GameOrigin:
     if first.type != GAME_CREATED or first.payload.get("seed_hash") != seed_hash(game.seed):
         raise CorruptLog("the first event does not commit to this game's seed")
     try:
         config = ruleset.config.model_validate(game.config)
     except ValidationError as error:
         raise CorruptLog(f"the configuration is not valid: {error}") from None
-    return Origin(ruleset, players_of(first.payload), config, game.seed)
+    return GameOrigin(ruleset, parse_players(first.payload), config, game.seed)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from persistence.eventlog.writer import Fenced, Log, Lost
+from persistence.eventlog.writer import EventLogWriter, OwnerFenced, RowsLost
 from persistence.games.model import NewGame, StoredGame
 from persistence.games.store import GameStore
 from protocol.errors import (
@@ -23,15 +23,15 @@ from protocol.errors import (
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES, contain_failures, log_failure
-from server.core.events import LobbyGameCompleted, LocalEvents
+from server.core.events import LobbyGameCompleted, LocalEventBus
 from server.core.periodic import repeat_every
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame, LiveGameCallbacks
 from server.domains.play.games.recorder import EventRecorder, prepare_game
-from server.domains.play.games.recovery import CorruptLog, recover
+from server.domains.play.games.recovery import CorruptLog, recover_game
 from server.domains.play.games.ruleset_failures import RulesetFailures
-from server.domains.play.games.subscribers import GameFollower, stopped_frame
+from server.domains.play.games.subscribers import GameFollower, encode_stopped_frame
 from server.domains.play.games.turn_timer import TurnTimer
 from server.gamekit.fold import AnyRuleset
 
@@ -65,13 +65,13 @@ class GameRegistry:
         *,
         config: GameRegistryConfig,
         store: GameStore,
-        log: Log,
+        log: EventLogWriter,
         clock: Clock,
         tasks: Tasks,
         rulesets: Mapping[str, AnyRuleset],
         may_serve: Callable[[], bool],
         subscriptions: Subscriptions,
-        events: LocalEvents,
+        events: LocalEventBus,
         seats_changed: SeatsChanged,
     ) -> None:
         self._config = config
@@ -102,7 +102,7 @@ class GameRegistry:
 
     # ------------------------------------------------------------------ finding
 
-    def loaded(self, game_id: GameId) -> LiveGame | None:
+    def find_loaded(self, game_id: GameId) -> LiveGame | None:
         """Find a game that is in memory on this node."""
         return self._live.get(game_id)
 
@@ -167,14 +167,14 @@ class GameRegistry:
 
     async def _take(self, game_id: GameId) -> LiveGame:
         """Own a game: raise its epoch, read its log, fold it."""
-        claim = await self._store.claim(game_id)
+        claim = await self._store.claim_game(game_id)
         if claim is None:
-            raise WrongNode(address=await self._store.owner_address(game_id))
+            raise WrongNode(address=await self._store.read_owner_address(game_id))
         stored = await self._store.find(game_id)
         assert stored is not None
-        rows = await self._store.read_all(game_id)
+        rows = await self._store.read_log(game_id)
         try:
-            recorder = recover(stored, rows, self._ruleset_of(stored))
+            recorder = recover_game(stored, rows, self._ruleset_of(stored))
         except CorruptLog as corrupt:
             log.exception("game %s is quarantined", game_id)
             await self._store.quarantine(game_id, str(corrupt), owner_epoch=claim.owner_epoch)
@@ -201,7 +201,7 @@ class GameRegistry:
     async def create(self, new: NewGame) -> GameId:
         """Make a game and its first events, and start its lobby with it, all or nothing."""
         self._check_serving()
-        if len(self._live) >= GAMES_MAX or not self._log.has_room():
+        if len(self._live) >= GAMES_MAX or not self._log.require_room():
             raise Overloaded
         ruleset = self._rulesets.get(new.ruleset)
         if ruleset is None:
@@ -213,7 +213,7 @@ class GameRegistry:
             raise PlayhallError(
                 "The rules could not start a game; the failure was logged."
             ) from error
-        await self._log.create(made.row, made.first_rows)
+        await self._log.create_game(made.row, made.first_rows)
         game = self._admit(made.row.id, made.recorder, FIRST_EPOCH, lobby_id=new.lobby_id)
         game.tail.extend(made.first_recorded)
         return made.row.id
@@ -247,7 +247,7 @@ class GameRegistry:
             game, clock=self._clock, faults=self.faults, bot_pause_s=self._config.bot_pause_s
         )
         self._turns[game_id] = turns
-        turns.rearm()
+        turns.restart()
         return game
 
     def _drop(self, game: LiveGame) -> None:
@@ -264,17 +264,17 @@ class GameRegistry:
 
     def _settled(self, game: LiveGame) -> None:
         if (turns := self._turns.get(game.game_id)) is not None:
-            turns.rearm()
+            turns.restart()
 
     def _completed(self, game: LiveGame) -> None:
         self._drop(game)  # first: a listener must not find a game that is over
         if game.lobby_id is not None:
             self._events.publish(LobbyGameCompleted(game.lobby_id))
 
-    def _lost(self, game: LiveGame, lost: Lost) -> None:
+    def _lost(self, game: LiveGame, lost: RowsLost) -> None:
         """Forget a state that the log does not have; those who follow come back for it."""
         log.warning("game %s: %s", game.game_id, lost)
-        why = CloseReason.WRONG_NODE if isinstance(lost, Fenced) else CloseReason.OVERLOADED
+        why = CloseReason.WRONG_NODE if isinstance(lost, OwnerFenced) else CloseReason.OVERLOADED
         for follower in game.subscribers.followers:
             with contain_failures("disconnecting a follower"):
                 follower.disconnect(why)
@@ -286,7 +286,7 @@ class GameRegistry:
         log.error("game %s is quarantined: %s", game.game_id, game.fault)
         self.faults.quarantined += 1
         self._failing.add(game.game_id)
-        game.subscribers.publish_frame(stopped_frame(game.game_id))
+        game.subscribers.publish_frame(encode_stopped_frame(game.game_id))
         self._drop(game)
         work = self._set_aside(game.game_id, game.fault, owner_epoch=game.owner_epoch)
         self._tasks.start_work(work, name="quarantine of a game")
@@ -305,13 +305,13 @@ class GameRegistry:
 
     # ------------------------------------------------------------------ owning
 
-    async def adopt(self) -> int:
+    async def adopt_orphaned(self) -> int:
         """Take the running games that no live node owns; returns how many."""
-        return await self._take_all(await self._store.orphaned(self._played_here()))
+        return await self._take_all(await self._store.list_orphaned(self._played_here()))
 
-    async def reclaim(self) -> int:
+    async def reclaim_own(self) -> int:
         """Take the running games that this node had when it was killed; returns how many."""
-        return await self._take_all(await self._store.held(self._played_here()))
+        return await self._take_all(await self._store.list_held(self._played_here()))
 
     def _played_here(self) -> list[tuple[str, int]]:
         """Say which rulesets, in which versions, this node can play."""
@@ -338,11 +338,11 @@ class GameRegistry:
     async def unload_lost(self) -> None:
         """Drop the games that another node took while this one had no good lease."""
         owned = {game.game_id: game.owner_epoch for game in self._live.values()}
-        kept = await self._store.still_owned(owned)
+        kept = await self._store.find_still_owned(owned)
         for game in list(self._live.values()):
             if game.game_id in owned and game.game_id not in kept:
                 with contain_failures(f"dropping game {game.game_id}"):
-                    self._lost(game, Fenced("another node took it over"))
+                    self._lost(game, OwnerFenced("another node took it over"))
 
     async def keep_adopting(self, *, every_s: float) -> None:
         """Take back what was this node's, then adopt orphaned games, until cancelled."""
@@ -353,7 +353,7 @@ class GameRegistry:
         await repeat_every(every_s, self._drop_idle, "dropping idle games")
 
     async def _adopt_more(self) -> None:
-        take = self.adopt if self._has_reclaimed else self.reclaim
+        take = self.adopt_orphaned if self._has_reclaimed else self.reclaim_own
         if adopted := await take():
             log.info("adopted %d games", adopted)
         self._has_reclaimed = True

@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from persistence.eventlog.completion import Completion, SeatResult, Uncounted
-from persistence.eventlog.hashchain import canonical
+from persistence.eventlog.completion import Completion, SeatResult, UncountedReason
+from persistence.eventlog.hashchain import canonical_json
 from protocol.history import GameSummary
 from server.gamekit.contract import Outcome, Standing
-from server.gamekit.fold import Fold
-from server.gamekit.table import Seat, Table
+from server.gamekit.fold import GameFold
+from server.gamekit.table import SeatTable, TableSeat
 
 NUMBER_MAX: Final = 2**31 - 1  # `int` columns
 _NUMBERS: Final = ("score", "longest_win_streak", "longest_loss_streak")
@@ -18,7 +18,7 @@ TRICKS_WON: Final = "tricks_won"
 HIGHEST_BID: Final = "highest_bid"
 
 
-def build_completion(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
+def build_completion(fold: GameFold, outcome: Outcome, at: datetime) -> Completion:
     """Draw up what is stored when a game ends."""
     seats = fold.table.seats
     results = tuple(
@@ -39,7 +39,7 @@ def build_completion(fold: Fold, outcome: Outcome, at: datetime) -> Completion:
     )
 
 
-def _uncounted(fold: Fold) -> Uncounted | None:
+def _uncounted(fold: GameFold) -> UncountedReason | None:
     """Say why a game counts for nothing; None where it counts."""
     if fold.ruleset.scores_declared:
         return "declared"
@@ -67,10 +67,10 @@ def require_storable(outcome: Outcome, *, seats: int, statistics: Collection[str
                 f"seat {standing.seat}: is_winner is not a bool: {standing.is_winner!r}"
             )
     for each in list(outcome.rounds):
-        canonical(each)  # one by one: each is as large as an event at most
+        canonical_json(each)  # one by one: each is as large as an event at most
 
 
-def build_game_summary(table: Table, outcome: Outcome) -> GameSummary:
+def build_game_summary(table: SeatTable, outcome: Outcome) -> GameSummary:
     """Summarise a game; names are added where it is stored."""
     standings = outcome.standings
     players = [_player(table.seats[standing.seat], standing) for standing in standings]
@@ -91,7 +91,7 @@ def build_game_summary(table: Table, outcome: Outcome) -> GameSummary:
     )
 
 
-def _player(seat: Seat, standing: Standing) -> dict[str, Any]:
+def _player(seat: TableSeat, standing: Standing) -> dict[str, Any]:
     own = dict(standing.statistics)
     tricks_won, highest_bid = own.pop(TRICKS_WON, 0), own.pop(HIGHEST_BID, None)
     return {

@@ -10,18 +10,18 @@ from typing import Final
 
 import orjson
 
-from persistence.eventlog.writer import Row
+from persistence.eventlog.writer import EventRow
 from persistence.games.store import GameStore
 from protocol.errors import BadIndex, CloseReason, Overloaded
 from protocol.ids import GameId
 from protocol.limits import CHUNK_BYTES_MAX, EVENT_INDEX_MAX
 from server.core.clock import Clock
 from server.core.subscriptions import Deliver, TooManySubscribers, TopicKind
-from server.domains.play.games.access import ask_when_committed
+from server.domains.play.games.access import query_when_committed
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.play.games.recovery import decode_row
-from server.domains.play.games.subscribers import ViewEncoder, stopped_frame
+from server.domains.play.games.subscribers import ViewEncoder, encode_stopped_frame
 from server.gamekit.contract import Viewer
 from server.gamekit.table import GAME_COMPLETED
 from server.gateway.session.sessions import Session
@@ -75,7 +75,7 @@ async def follow_game(
     while cursor < game.head:
         recorded = _at_hand(game, cursor)
         if recorded is None:
-            rows = await store.read(game.game_id, after=cursor, limit=READ_ROWS)
+            rows = await store.read_events(game.game_id, after=cursor, limit=READ_ROWS)
             recorded = [decode_row(row) for row in rows if row.event_index <= game.head]
         await send_chunks(session, game.subscribers.encoder, recorded, viewer)
         cursor = recorded[-1].event_index if recorded else cursor
@@ -99,7 +99,7 @@ async def send_snapshot_if_behind(
     if game.head - after <= game.fold.ruleset.resume_events_max:
         return after
     snapshot = game.snapshot(viewer)
-    head = await ask_when_committed(game.when_committed)
+    head = await query_when_committed(game.call_when_committed)
     update = {"type": "game.state", "game_id": game.game_id, **snapshot}
     session.socket.send(text_frame(orjson.dumps(update)))
     return head
@@ -178,7 +178,7 @@ class DelayedStream:
         """
         cursor = after
         while not session.socket.closing:
-            rows = await self._store.read(self._game_id, after=cursor, limit=READ_ROWS)
+            rows = await self._store.read_events(self._game_id, after=cursor, limit=READ_ROWS)
             due = self._due(rows)
             await send_chunks(session, self._encoder, [decode_row(row) for row in due], None)
             if due:
@@ -186,11 +186,11 @@ class DelayedStream:
                 if due[-1].type == GAME_COMPLETED:
                     return
             if not rows and await self._is_stopped():
-                session.socket.send(stopped_frame(self._game_id))
+                session.socket.send(encode_stopped_frame(self._game_id))
                 return
             if len(due) < READ_ROWS:
                 await asyncio.sleep(LOOK_EVERY_S)
 
-    def _due(self, rows: list[Row]) -> list[Row]:
+    def _due(self, rows: list[EventRow]) -> list[EventRow]:
         before = self._clock.now().timestamp() - self._delay_s
         return [row for row in rows if row.at.timestamp() <= before]

@@ -42,12 +42,12 @@ class GameFollower(Hashable, Protocol):
 Redact = Callable[[Event, Viewer], Payload | None]
 
 
-def unredacted_payload(event: Event, _: Viewer) -> Payload:
+def show_unredacted(event: Event, _: Viewer) -> Payload:
     """Hide nothing: how everybody sees a game that is over."""
     return event.payload
 
 
-def stopped_frame(game_id: GameId) -> bytes:
+def encode_stopped_frame(game_id: GameId) -> bytes:
     """Say to followers that their game is quarantined, and that asking again is of no use."""
     why = Quarantined()
     return text_frame(
@@ -72,10 +72,8 @@ class ViewEncoder:
         self._prefix = b'{"type":"game.event","game_id":"%b","event_index":' % game_id.encode()
         self._faults = faults
         self._name = "" if ruleset is None else ruleset.name
-        self._redact: Redact = unredacted_payload if ruleset is None else ruleset.redact
-        self._redact_refused: Redact = (
-            unredacted_payload if ruleset is None else visible_refused_move
-        )
+        self._redact: Redact = show_unredacted if ruleset is None else ruleset.redact
+        self._redact_refused: Redact = show_unredacted if ruleset is None else visible_refused_move
 
     def visible_payload(self, event: Event, viewer: Viewer) -> Payload | None:
         """Give what a viewer may see of an event."""

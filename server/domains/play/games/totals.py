@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from persistence.games.store import Totals
+from persistence.games.store import LogTotals
 from protocol.errors import PlayhallError, Unavailable
 from server.core.tasks import Tasks
 
@@ -22,16 +22,16 @@ class CachedTotals:
     """
 
     def __init__(
-        self, read: Callable[[], Awaitable[Totals]], *, tasks: Tasks, now: Callable[[], float]
+        self, read: Callable[[], Awaitable[LogTotals]], *, tasks: Tasks, now: Callable[[], float]
     ) -> None:
         self._read = read
         self._tasks = tasks
         self._now = now
-        self._known: Totals | None = None
+        self._known: LogTotals | None = None
         self._read_at = 0.0
         self._reading: asyncio.Task[None] | None = None
 
-    async def read(self) -> Totals:
+    async def read(self) -> LogTotals:
         """Give the totals, after `WAITED_S` at most; raise `Unavailable` if none were ever read."""
         if self._known is None or self._now() - self._read_at >= KEPT_S:
             if self._reading is None:

@@ -13,7 +13,7 @@ from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES
 from server.domains.play.games.live_game import PLAYING, LiveGame
 from server.domains.play.games.ruleset_failures import RulesetFailures
-from server.gamekit.chance import Chance, derive
+from server.gamekit.chance import Chance, derive_seed
 from server.gamekit.contract import IllegalMove, Payload
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class TurnTimer:
         self._rest_at_index = -1  # the next index of the state at which to rest
         self._rest_until_ms = 0
 
-    def rearm(self) -> None:
+    def restart(self) -> None:
         """See to it that the present turn is played in time."""
         try:
             self._rearm()
@@ -111,7 +111,7 @@ class TurnTimer:
         except RAISED_BY_RULES as error:
             self._game.stop_for_fault("evolve", error)
         if self._game.is_settled:
-            self.rearm()
+            self.restart()
 
     def _play_due(self) -> None:
         turn, now_ms = self._game.fold.turn, self._clock.now_ms()
@@ -143,7 +143,7 @@ class TurnTimer:
         fold = self._game.fold
         bot = fold.table.seats[seat].bot
         if bot is not None:
-            chance = Chance(derive(fold.origin.seed, "bot", seat, fold.next_index))
+            chance = Chance(derive_seed(fold.origin.seed, "bot", seat, fold.next_index))
             try:
                 move = fold.ruleset.bots[bot](fold.ruleset.view(fold.state, seat), chance)
                 fold.ruleset.decide(fold.state, seat, fold.ruleset.read_move(move))

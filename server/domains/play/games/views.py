@@ -3,7 +3,7 @@
 from typing import Any
 
 from server.gamekit.contract import Viewer
-from server.gamekit.fold import Fold
+from server.gamekit.fold import GameFold
 
 
 def build_head(
@@ -19,7 +19,7 @@ def build_head(
     }
 
 
-def build_snapshot(fold: Fold, viewer: Viewer) -> dict[str, object]:
+def build_snapshot(fold: GameFold, viewer: Viewer) -> dict[str, object]:
     """Draw the whole snapshot of a game for a viewer."""
     return {
         "head": fold.next_index - 1,
@@ -31,7 +31,7 @@ def build_snapshot(fold: Fold, viewer: Viewer) -> dict[str, object]:
     }
 
 
-def _seat(fold: Fold, seat: int) -> dict[str, Any]:
+def _seat(fold: GameFold, seat: int) -> dict[str, Any]:
     occupant = fold.table.seats[seat]
     return {
         "seat": seat,
@@ -42,7 +42,7 @@ def _seat(fold: Fold, seat: int) -> dict[str, Any]:
     }
 
 
-def _turn(fold: Fold) -> dict[str, Any] | None:
+def _turn(fold: GameFold) -> dict[str, Any] | None:
     if fold.turn is None:
         return None
     return {"seats": list(fold.turn.seats), "deadline_ms": fold.deadline_ms}

@@ -106,7 +106,7 @@ class HistoryRoutes:
 
     async def _summary(self, request: HttpRequest) -> Summary:
         game_id = validate(GamePath, dict(request.path)).game_id
-        found = await self._store.summary(game_id, viewer=_viewer(request))
+        found = await self._store.read_summary(game_id, viewer=_viewer(request))
         if found is None:
             raise GameNotFound("There is no finished game with this id that you may see.")
         return found
@@ -114,7 +114,7 @@ class HistoryRoutes:
     async def _stats(self, request: HttpRequest) -> PlayerStats:
         player_id = validate(PlayerPath, dict(request.path)).player_id
         query: StatsQuery = request.query
-        found = await self._store.stats(player_id, ruleset=query.ruleset)
+        found = await self._store.read_stats(player_id, ruleset=query.ruleset)
         if found is None:
             raise NotFound(NO_PLAYER)
         if found.games_played == 0:
@@ -125,7 +125,7 @@ class HistoryRoutes:
         player_id = validate(PlayerPath, dict(request.path)).player_id
         query: PageQuery = request.query
         after = read_cursor(query.cursor)
-        found = await self._store.history(
+        found = await self._store.list_matches(
             player_id, viewer=_viewer(request), after=after, limit=query.limit + 1
         )
         if not found and not await self._store.has_player(player_id):
@@ -135,7 +135,7 @@ class HistoryRoutes:
     async def _lobby_history(self, request: HttpRequest) -> Matches:
         lobby_id = validate(LobbyPath, dict(request.path)).lobby_id
         query: PageQuery = request.query
-        found = await self._store.lobby_history(
+        found = await self._store.list_lobby_matches(
             lobby_id,
             viewer=_viewer(request),
             after=read_cursor(query.cursor),
@@ -147,7 +147,7 @@ class HistoryRoutes:
 
     async def _match(self, request: HttpRequest) -> Match:
         match_id = validate(MatchPath, dict(request.path)).match_id
-        found = await self._store.match(match_id, viewer=_viewer(request))
+        found = await self._store.read_match(match_id, viewer=_viewer(request))
         if found is None:
             raise NotFound("There is no match with this id that you may see.")
         return views.match(found)
@@ -155,7 +155,7 @@ class HistoryRoutes:
     async def _leaderboard(self, request: HttpRequest) -> Leaderboard:
         board = validate(BoardPath, dict(request.path)).board
         query: LeaderboardQuery = request.query
-        entries = await self._store.leaderboard(board, **query.model_dump())
+        entries = await self._store.list_leaderboard(board, **query.model_dump())
         if not entries:
             self._require_known(query.ruleset)
         return views.leaderboard(board, entries, query.ruleset)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from persistence.history.store import Entry, Position, StoredMatch
+from persistence.history.store import HistoryPosition, LeaderboardEntry, StoredMatch
 from protocol.history import (
     Board,
     Leaderboard,
@@ -22,12 +22,14 @@ from server.core.cursors import CursorCodec
 from server.gamekit.fold import AnyRuleset
 
 # Before the newest match.
-START = Position(datetime.max.replace(tzinfo=UTC), MatchId("00000000-0000-0000-0000-000000000000"))
+START = HistoryPosition(
+    datetime.max.replace(tzinfo=UTC), MatchId("00000000-0000-0000-0000-000000000000")
+)
 
-CURSOR = CursorCodec("matches", Position, datetime, UUID)
+CURSOR = CursorCodec("matches", HistoryPosition, datetime, UUID)
 
 
-def read_cursor(cursor: str | None) -> Position:
+def read_cursor(cursor: str | None) -> HistoryPosition:
     """Read where a history goes on; None is the start; raise `InvalidField`."""
     return START if cursor is None else CURSOR.read(cursor)
 
@@ -59,7 +61,9 @@ def page(found: Sequence[StoredMatch], limit: int) -> Matches:
     return Matches(matches=[match(stored) for stored in shown], next=cursor)
 
 
-def leaderboard(board: Board, entries: Sequence[Entry], ruleset: str | None = None) -> Leaderboard:
+def leaderboard(
+    board: Board, entries: Sequence[LeaderboardEntry], ruleset: str | None = None
+) -> Leaderboard:
     """Write a board that begins with the best; equal values share a rank."""
     values = [entry.value for entry in entries]
     rows = [
@@ -68,6 +72,6 @@ def leaderboard(board: Board, entries: Sequence[Entry], ruleset: str | None = No
     return Leaderboard(board=board, ruleset=ruleset, rows=rows)
 
 
-def _position(stored: StoredMatch) -> Position:
+def _position(stored: StoredMatch) -> HistoryPosition:
     assert stored.ended_at is not None, "a match in a history has ended"
-    return Position(stored.ended_at, stored.match_id)
+    return HistoryPosition(stored.ended_at, stored.match_id)

@@ -8,7 +8,7 @@ import orjson
 from pydantic import ValidationError
 
 from persistence.lobbies.model import Lobby, QuickPlayCriteria
-from protocol.codec import describe, put_integers
+from protocol.codec import describe_validation_error, replace_whole_floats
 from protocol.errors import InvalidField, UnknownBot, UnknownRuleset
 from protocol.ids import LobbyId, new_id
 from protocol.limits import CONFIG_BYTES_MAX
@@ -41,12 +41,12 @@ class RulesetCatalog:
             raise UnknownBot(f"{ruleset} has no bot {bot}; it has: {', '.join(bots) or 'none'}.")
 
 
-def validated_config(ruleset: AnyRuleset, config: dict[str, Any]) -> dict[str, Any]:
+def validate_config(ruleset: AnyRuleset, config: dict[str, Any]) -> dict[str, Any]:
     """Validate a configuration and complete it with what the ruleset takes by default."""
     try:
         complete = _parsed(ruleset.config, config)
     except ValidationError as error:
-        problem = describe(error)
+        problem = describe_validation_error(error)
         raise InvalidField(f"config.{problem.message}", field=f"config.{problem.field}") from None
     return _bounded(orjson.dumps(complete.model_dump(mode="json")))
 
@@ -56,7 +56,7 @@ def _parsed(model: type[RulesetConfig], config: dict[str, Any]) -> RulesetConfig
     try:
         return model.model_validate_json(orjson.dumps(config))
     except ValidationError as error:
-        if not put_integers(config, error):
+        if not replace_whole_floats(config, error):
             raise
     return model.model_validate_json(orjson.dumps(config))
 
@@ -70,7 +70,7 @@ def _bounded(canonical: bytes) -> dict[str, Any]:
     return dict(orjson.loads(canonical))
 
 
-def validated_free_config(config: dict[str, Any]) -> dict[str, Any]:
+def validate_free_config(config: dict[str, Any]) -> dict[str, Any]:
     """Check a configuration that means nothing to this server: its size and depth only."""
     if _depth(config) > FREE_CONFIG_DEPTH_MAX:
         problem = f"config: nested more than {FREE_CONFIG_DEPTH_MAX} levels deep."
@@ -78,7 +78,7 @@ def validated_free_config(config: dict[str, Any]) -> dict[str, Any]:
     return _bounded(orjson.dumps(config))
 
 
-def validated_seats(ruleset: AnyRuleset, seats: int | None) -> int:
+def validate_seats(ruleset: AnyRuleset, seats: int | None) -> int:
     """Check a number of seats; the ruleset's most, if None."""
     if seats is None:
         return ruleset.seats[-1]
@@ -112,8 +112,8 @@ def draft_lobby(new: NewLobby, ruleset: AnyRuleset, created_at: datetime) -> Lob
         mode="server",
         ruleset=ruleset.name,
         region=new.region,
-        config=validated_config(ruleset, new.config),
-        seats=validated_seats(ruleset, new.seats),
+        config=validate_config(ruleset, new.config),
+        seats=validate_seats(ruleset, new.seats),
         spectators_max=SPECTATORS_MAX,
         is_public=new.is_public,
         created_at=created_at,
@@ -129,7 +129,7 @@ def draft_peer_lobby(new: NewLobby, created_at: datetime) -> Lobby:
         mode="peer",
         ruleset=new.ruleset,
         region=new.region,
-        config=validated_free_config(new.config),
+        config=validate_free_config(new.config),
         seats=PEER_SEATS if new.seats is None else new.seats,
         spectators_max=SPECTATORS_MAX,
         is_public=new.is_public,

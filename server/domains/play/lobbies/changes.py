@@ -91,26 +91,26 @@ class LobbyChanges:
         self._store = store
         self._subscribers = subscribers
 
-    async def open(self, draft: Lobby, host: PlayerId) -> Lobby:
+    async def open_lobby(self, draft: Lobby, host: PlayerId) -> Lobby:
         """Open a lobby for its host."""
         async with self._store.transaction() as transaction:
-            joiner = await transaction.player(host)
-            seated = rules.joined(draft, joiner, "player")
+            joiner = await transaction.lock_player(host)
+            seated = rules.join_lobby(draft, joiner, "player")
             lobby = await add_with_code(transaction, replace(seated, host_player_id=host))
         self.publish(lobby, "created", host)
         return lobby
 
-    async def enter(self, lobby_id: LobbyId, player_id: PlayerId, role: Role) -> Lobby:
+    async def enter_lobby(self, lobby_id: LobbyId, player_id: PlayerId, role: Role) -> Lobby:
         """Let somebody into a lobby."""
         async with self.turns.hold(lobby_id):
             async with self._store.transaction() as transaction:
-                joiner = await transaction.player(player_id)
-                before = require_found(await transaction.lobby(lobby_id))
-                after = await transaction.save(before, rules.joined(before, joiner, role))
+                joiner = await transaction.lock_player(player_id)
+                before = require_found(await transaction.lock_lobby(lobby_id))
+                after = await transaction.save(before, rules.join_lobby(before, joiner, role))
             self.publish_if_changed(before, after, "joined", player_id)
         return after
 
-    async def apply(
+    async def apply_rule(
         self,
         lobby_id: LobbyId,
         decide: Decide,
@@ -122,7 +122,7 @@ class LobbyChanges:
         """Carry out what a rule decides; a lobby that is closed by it is published as `closed`."""
         async with self.turns.hold(lobby_id):
             async with self._store.transaction() as transaction:
-                before = require_found(await transaction.lobby(lobby_id))
+                before = require_found(await transaction.lock_lobby(lobby_id))
                 after = await transaction.save(before, decide(before))
             self.publish_if_changed(before, after, kind, player_id, reason=reason)
         return after
@@ -194,7 +194,7 @@ class LobbyGameStarter:
         raise Overloaded("The lobby is changing too often and nothing was started; try again.")
 
     async def _made(self, lobby: Lobby) -> bool:
-        game = rules.new_game(lobby, self._catalog.ruleset(lobby.ruleset).seats)
+        game = rules.build_new_game(lobby, self._catalog.ruleset(lobby.ruleset).seats)
         try:
             await self._start_game(game)
         except LobbyChanged:

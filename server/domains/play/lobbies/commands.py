@@ -8,7 +8,7 @@ from protocol.lobbies import LobbyReply
 from server.domains.play.lobbies import views
 from server.domains.play.lobbies.lobbies import Lobbies
 from server.domains.play.lobbies.peers import PeerLobbyService
-from server.gateway.session.sessions import Route, Routes, Session
+from server.gateway.session.sessions import CommandRoute, Routes, Session
 
 # What takes a search, or a password to be hashed, takes more from the rate limit.
 SEARCH_COST = 2.0
@@ -26,20 +26,20 @@ class LobbyCommands:
     def routes(self) -> Routes:
         """Say how each command is carried out."""
         return {
-            wire.List: Route(awaited=self._list, cost=SEARCH_COST),
-            wire.Watch: Route(awaited=self._watch, cost=SEARCH_COST),
-            wire.Unwatch: Route(awaited=self._unwatch),
-            wire.Create: Route(awaited=self._create, cost=ENTRY_COST),
-            wire.Join: Route(awaited=self._join, cost=ENTRY_COST),
-            wire.QuickPlay: Route(awaited=self._quick_play, cost=ENTRY_COST),
-            wire.Leave: Route(awaited=self._leave),
-            wire.Ready: Route(awaited=self._ready),
-            wire.Kick: Route(awaited=self._kick),
-            wire.AddBot: Route(awaited=self._add_bot),
-            wire.RemoveBot: Route(awaited=self._remove_bot),
-            wire.Configure: Route(awaited=self._configure),
-            wire.Start: Route(awaited=self._start),
-            wire.Close: Route(awaited=self._close),
+            wire.List: CommandRoute(awaited=self._list, cost=SEARCH_COST),
+            wire.Watch: CommandRoute(awaited=self._watch, cost=SEARCH_COST),
+            wire.Unwatch: CommandRoute(awaited=self._unwatch),
+            wire.Create: CommandRoute(awaited=self._create, cost=ENTRY_COST),
+            wire.Join: CommandRoute(awaited=self._join, cost=ENTRY_COST),
+            wire.QuickPlay: CommandRoute(awaited=self._quick_play, cost=ENTRY_COST),
+            wire.Leave: CommandRoute(awaited=self._leave),
+            wire.Ready: CommandRoute(awaited=self._ready),
+            wire.Kick: CommandRoute(awaited=self._kick),
+            wire.AddBot: CommandRoute(awaited=self._add_bot),
+            wire.RemoveBot: CommandRoute(awaited=self._remove_bot),
+            wire.Configure: CommandRoute(awaited=self._configure),
+            wire.Start: CommandRoute(awaited=self._start),
+            wire.Close: CommandRoute(awaited=self._close),
             **self._peers.routes(),
         }
 
@@ -125,10 +125,10 @@ class PeerCommands:
     def routes(self) -> Routes:
         """Say how each command is carried out."""
         return {
-            peer_wire.RegisterPeer: Route(awaited=self._register),
-            peer_wire.Heartbeat: Route(awaited=self._heartbeat),
-            peer_wire.Report: Route(awaited=self._report),
-            peer_wire.Fallback: Route(awaited=self._fall_back),
+            peer_wire.RegisterPeer: CommandRoute(awaited=self._register),
+            peer_wire.Heartbeat: CommandRoute(awaited=self._heartbeat),
+            peer_wire.Report: CommandRoute(awaited=self._report),
+            peer_wire.Fallback: CommandRoute(awaited=self._fall_back),
         }
 
     async def _register(self, session: "Session", command: peer_wire.RegisterPeer) -> LobbyReply:

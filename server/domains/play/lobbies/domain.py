@@ -1,5 +1,6 @@
 """Lobbies: everything that the domain offers."""
 
+from functools import partial
 from typing import Final
 
 from persistence.lobbies.store import LobbyStore
@@ -9,6 +10,7 @@ from server.core.events import (
     PlayerConnected,
     PlayerDisconnected,
 )
+from server.core.retention import RetentionSweep
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import (
     Games,
@@ -45,7 +47,6 @@ def build(services: Services) -> Domain:
         events=services.events,
         games_here=games.games_by_lobby,
         quick_play_wait_s=settings.quick_play_wait_s,
-        closed_kept_s=settings.closed_lobbies_kept_s,
         grace_s=settings.lobby_grace_s,
     )
     tokens = services.interfaces.get(TokenScopes)("peer", PEER_TOKEN_S)
@@ -80,7 +81,9 @@ def build(services: Services) -> Domain:
             MemberKicked: lobbies.maintenance.announce_kick,
         },
         metrics=[
-            MetricsCollector(gauges=[MetricSource("lobbies", "Lobbies in memory.", lobbies.count)]),
+            MetricsCollector(
+                gauges=[MetricSource("lobbies", "Lobbies in memory.", lobbies.count_followed)]
+            ),
         ],
         provides=(
             provide(LobbyAccess, lobbies),
@@ -88,4 +91,7 @@ def build(services: Services) -> Domain:
             provide(PeerAdmissions, peers),
         ),
         jobs=[Job("lobbies", lobbies.maintenance.run)],
+        retention=[
+            RetentionSweep("lobbies", partial(store.delete_closed, settings.closed_lobbies_kept_s))
+        ],
     )

@@ -22,7 +22,7 @@ from server.domains.play.lobbies import views
 from server.domains.play.lobbies.lobbies import Lobbies
 from server.domains.play.lobbies.peers import PeerAccessControl
 from server.gateway.http.endpoints import Endpoint, HttpRequest
-from server.gateway.session.sessions import Route, Routes, Session
+from server.gateway.session.sessions import CommandRoute, Routes, Session
 
 TAG = "lobbies"
 
@@ -142,7 +142,7 @@ class PeerRoutes:
 
     def routes(self) -> Routes:
         """Say how the command is carried out."""
-        return {Access: Route(awaited=self._access)}
+        return {Access: CommandRoute(awaited=self._access)}
 
     async def _access(self, session: "Session", command: Access) -> dict[str, object]:
         return (await self._peers.issue(session.who, command.lobby_id)).model_dump()

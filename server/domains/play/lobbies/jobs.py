@@ -12,7 +12,7 @@ from protocol.ids import GameId, LobbyId, PlayerId
 from protocol.lobbies import Reason
 from server.core.clock import Clock
 from server.core.containment import contain_failures, log_failure
-from server.core.events import LocalEvents, MemberKicked, WatcherExcluded
+from server.core.events import LocalEventBus, MemberKicked, WatcherExcluded
 from server.core.periodic import AWAY, repeat_every
 from server.core.subscriptions import AnnouncedSweep, PollPolicy, Subscriptions
 from server.domains.play.lobbies import peers, rules
@@ -42,7 +42,7 @@ class DisconnectGrace:
         """Forget somebody who is back."""
         self._gone.pop(player_id, None)
 
-    def due(self, now: float) -> Iterator[PlayerId]:
+    def take_due(self, now: float) -> Iterator[PlayerId]:
         """Take out, one after the other, those whose time is up."""
         while self._gone:
             first = next(iter(self._gone))
@@ -60,7 +60,6 @@ SILENT_S: Final = 120.0
 HOST_SILENT_S: Final = 60.0
 KICKS_POLL: Final = PollPolicy(live_s=10.0, alone_s=5.0)
 KICKS_AT_ONCE: Final = 1000
-CLEAR_EVERY_S: Final = 60.0
 FILLED_AT_ONCE: Final = 8
 
 
@@ -84,10 +83,9 @@ class LobbyMaintenance:
         subscriptions: Subscriptions,
         presence: ConnectionLookup,
         games_here: GamesHere,
-        events: LocalEvents,
+        events: LocalEventBus,
         clock: Clock,
         grace_s: float,
-        closed_kept_s: float,
     ) -> None:
         self.departures = DisconnectGrace(grace_s)
         self._store = store
@@ -97,7 +95,6 @@ class LobbyMaintenance:
         self._games_here = games_here
         self._events = events
         self._clock = clock
-        self._closed_kept_s = closed_kept_s
         self._kicks = AnnouncedSweep(subscriptions, "kicks", self.catch_up_kicks, poll=KICKS_POLL)
         self._free = asyncio.Semaphore(FILLED_AT_ONCE)
 
@@ -119,13 +116,12 @@ class LobbyMaintenance:
             group.create_task(
                 repeat_every(BEAT_EVERY_S, self.replace_silent_hosts, "lobbies: replacing hosts")
             )
-            group.create_task(
-                repeat_every(CLEAR_EVERY_S, self.delete_old_closed, "lobbies: deleting old ones")
-            )
 
     async def fill_due(self) -> None:
         """Fill and start the lobbies whose wait is over."""
-        due = await self._store.due(self._clock.now())  # outside: what it raises is no group
+        due = await self._store.list_due_for_bots(
+            self._clock.now()
+        )  # outside: what it raises is no group
         async with asyncio.TaskGroup() as group:
             for lobby_id in due:
                 group.create_task(self._fill(lobby_id))
@@ -139,7 +135,7 @@ class LobbyMaintenance:
         now = self._clock.monotonic()
         again: list[PlayerId] = []
         first: Exception | None = None
-        for player_id in self.departures.due(now):
+        for player_id in self.departures.take_due(now):
             if self._presence.is_here(player_id):
                 continue
             try:
@@ -161,25 +157,25 @@ class LobbyMaintenance:
         """Show life for the lobbies of everybody who is connected here."""
         here = [f.identity.player_id for f in self._presence if f.identity is not None]
         if here:
-            await self._store.beat(here)
+            await self._store.refresh_players(here)
 
     async def close_silent(self) -> None:
         """Close open lobbies whose node died."""
-        for lobby_id in await self._store.silent(SILENT_S):
-            decide = partial(rules.closed_if_silent, silent_s=SILENT_S)
+        for lobby_id in await self._store.list_silent(SILENT_S):
+            decide = partial(rules.close_if_silent, silent_s=SILENT_S)
             with contain_failures(f"closing lobby {lobby_id}", passed=AWAY):
-                await self._changes.apply(lobby_id, decide, "closed", reason="nobody_there")
+                await self._changes.apply_rule(lobby_id, decide, "closed", reason="nobody_there")
 
     async def replace_silent_hosts(self) -> None:
         """Let hosts of peer lobbies go who show no life; who stands longest takes over."""
-        for lobby_id, host in await self._store.silent_hosts(HOST_SILENT_S):
+        for lobby_id, host in await self._store.list_silent_hosts(HOST_SILENT_S):
             decide = partial(peers.without_silent_host, host=host, silent_s=HOST_SILENT_S)
             with contain_failures(f"replacing the host of lobby {lobby_id}", passed=AWAY):
-                await self._changes.apply(lobby_id, decide, "left", host, reason="host_silent")
+                await self._changes.apply_rule(lobby_id, decide, "left", host, reason="host_silent")
 
     def announce_kick(self, _: MemberKicked) -> None:
         """Have other nodes look for somebody who was kicked: the game may be theirs."""
-        self._kicks.announce()
+        self._kicks.announce_sweep()
 
     async def catch_up_kicks(self) -> None:
         """Publish who was kicked from a game here, perhaps on another node."""
@@ -187,13 +183,8 @@ class LobbyMaintenance:
         lobbies = list(games)
         for first in range(0, len(lobbies), KICKS_AT_ONCE):
             some = lobbies[first : first + KICKS_AT_ONCE]
-            for lobby_id, player_id in await self._store.bans(some):
+            for lobby_id, player_id in await self._store.read_bans(some):
                 self._events.publish(WatcherExcluded(games[lobby_id], player_id))
-
-    async def delete_old_closed(self) -> None:
-        """Delete old closed lobbies that nothing came of."""
-        if cleared := await self._store.clear_closed(self._closed_kept_s):
-            log.info("%d closed lobbies were cleared", cleared)
 
     async def _fill(self, lobby_id: LobbyId) -> None:
         async with self._free:
@@ -208,11 +199,11 @@ class LobbyMaintenance:
 
     async def leave_all(self, player_id: PlayerId, *, reason: Reason | None = None) -> None:
         """Take a player out of every lobby that can be left."""
-        for lobby_id in await self._store.open_of(player_id):
+        for lobby_id in await self._store.list_open_of_player(player_id):
             try:
-                await self._changes.apply(
+                await self._changes.apply_rule(
                     lobby_id,
-                    partial(rules.left, player_id=player_id),
+                    partial(rules.leave_lobby, player_id=player_id),
                     "left",
                     player_id,
                     reason=reason,

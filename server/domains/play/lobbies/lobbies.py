@@ -6,7 +6,7 @@ from dataclasses import replace
 from persistence.lobbies.store import LobbyStore
 from protocol.ids import LobbyId, MatchId, PlayerId
 from server.core.clock import Clock
-from server.core.events import LocalEvents
+from server.core.events import LocalEventBus
 from server.core.passwords import PasswordHasher
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
@@ -26,8 +26,7 @@ class Lobbies:
     """`members` and `reader` serve people; `maintenance.run()` is for a task of the server's life.
 
     `quick_play_wait_s` is how long until bots fill a quick-play lobby's free seats,
-    `grace_s` how long until somebody who went away leaves an open lobby, `closed_kept_s`
-    how long a closed lobby is kept that no game and no match came from. `peers` serves the
+    `grace_s` how long until somebody who went away leaves an open lobby. `peers` serves the
     hosts of peer lobbies.
     """
 
@@ -42,11 +41,10 @@ class Lobbies:
         passwords: PasswordHasher,
         clock: Clock,
         tasks: Tasks,
-        events: LocalEvents,
+        events: LocalEventBus,
         games_here: GamesHere = dict,
         quick_play_wait_s: float = 10.0,
         grace_s: float = 30.0,
-        closed_kept_s: float = 604_800.0,
     ) -> None:
         self._subscribers = subscribers = LobbySubscribers(subscriptions, store)
         catalog = RulesetCatalog(rulesets)
@@ -88,7 +86,6 @@ class Lobbies:
             events=events,
             clock=clock,
             grace_s=grace_s,
-            closed_kept_s=closed_kept_s,
         )
         self._store = store
         self._changes = changes
@@ -99,7 +96,7 @@ class Lobbies:
         """What is said in lobbies, to those who follow them."""
         return self._subscribers.chat
 
-    def count(self) -> int:
+    def count_followed(self) -> int:
         """Count the lobbies that somebody follows on this node."""
         return len(self._subscribers)
 
@@ -127,7 +124,9 @@ class Lobbies:
         """Say whether somebody may speak in a lobby."""
         lobby = await self._store.read(lobby_id)
         return (
-            lobby is not None and lobby.status != "CLOSED" and lobby.member(player_id) is not None
+            lobby is not None
+            and lobby.status != "CLOSED"
+            and lobby.find_member(player_id) is not None
         )
 
     def player_disconnected(self, player_id: PlayerId) -> None:

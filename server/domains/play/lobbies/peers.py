@@ -16,9 +16,9 @@ from protocol.ids import LobbyId, MatchId, PlayerId, new_id
 from protocol.peer_lobbies import Report
 from protocol.signaling import (
     ICE_URLS_MAX,
-    Admission,
     NoSignaling,
     PeerAccess,
+    PeerAdmission,
     StunServer,
     TurnServer,
 )
@@ -26,7 +26,7 @@ from server.core.clock import Clock
 from server.core.settings import split_names
 from server.domains.interfaces import MembersKey, TokenScope
 from server.domains.play.lobbies import rules
-from server.domains.play.lobbies.catalog import RulesetCatalog, validated_config
+from server.domains.play.lobbies.catalog import RulesetCatalog, validate_config
 from server.domains.play.lobbies.changes import LobbyChanges, LobbyGameStarter, require_found
 from server.domains.play.lobbies.rules import require_visible
 from server.domains.play.lobbies.settings import LobbySettings
@@ -87,7 +87,7 @@ def with_host_peer_id(lobby: Lobby, host: PlayerId, peer_id: str) -> Lobby:
     return replace(lobby, host_peer_id=peer_id)
 
 
-def session_begun(
+def begin_peer_session(
     lobby: Lobby, host: PlayerId, *, match_id: MatchId, started_at: datetime
 ) -> Lobby:
     """Begin a session of all who sit here."""
@@ -105,7 +105,7 @@ def session_begun(
     )
 
 
-def session_ended(
+def end_peer_session(
     lobby: Lobby, host: PlayerId, report: Report, now: datetime
 ) -> tuple[Lobby, PeerMatch]:
     """End a session: the lobby is open again, and everybody says anew that they are ready."""
@@ -125,10 +125,10 @@ def session_ended(
         winner_id=_winner(lobby, report),
         scores=_scores(lobby, report),
     )
-    return replace(rules.unready(lobby), status="OPEN"), match
+    return replace(rules.clear_ready(lobby), status="OPEN"), match
 
 
-def fallen_back_to_relay(lobby: Lobby, host: PlayerId, config: dict[str, Any]) -> Lobby:
+def fall_back_to_relay(lobby: Lobby, host: PlayerId, config: dict[str, Any]) -> Lobby:
     """Turn a peer lobby into one of the relay ruleset, all ready; leave one that is so be."""
     rules.require_host(lobby, host)
     if lobby.mode == "server" and lobby.ruleset == RELAY:
@@ -151,10 +151,10 @@ def fallen_back_to_relay(lobby: Lobby, host: PlayerId, config: dict[str, Any]) -
 def without_silent_host(lobby: Lobby, host: PlayerId, silent_s: float) -> Lobby:
     """Let a host go who has shown no life for so long; leave any other lobby as it is."""
     is_silent = lobby.host_silent_s >= silent_s and lobby.status != "CLOSED"
-    gone = lobby.member(host)
+    gone = lobby.find_member(host)
     if lobby.mode != "peer" or lobby.host_player_id != host or gone is None or not is_silent:
         return lobby
-    return rules.without(lobby, gone)
+    return rules.remove_member(lobby, gone)
 
 
 def require_peer_host(lobby: Lobby, host: PlayerId) -> None:
@@ -213,29 +213,29 @@ class PeerAccessControl:
         claims = {"lobby": lobby_id, "pid": who.player_id, "sid": who.session_id}
         written = self._tokens.write(claims)
         return PeerAccess(
-            url=await self._store.peers_meet_at(lobby_id) or self._server(),
+            url=await self._store.read_peer_node(lobby_id) or self._server(),
             key=key,
             token=written.token,
             expires_at=written.expires_at,
             ice_servers=self._ice.servers(who.player_id, self._clock.now()),
         )
 
-    async def read_admission(self, token: str) -> Admission | None:
+    async def read_admission(self, token: str) -> PeerAdmission | None:
         """Read a token; None for one that is not good, or whose owner is no member any more."""
         try:
             claims = await self._tokens.read(token)
-            admission = Admission(claims["lobby"], claims["pid"], claims["sid"])
+            admission = PeerAdmission(claims["lobby"], claims["pid"], claims["sid"])
         except (BadToken, KeyError):
             return None
         return admission if await self.still_members([admission]) else None
 
-    async def still_members(self, admissions: Collection[Admission]) -> set[Admission]:
+    async def still_members(self, admissions: Collection[PeerAdmission]) -> set[PeerAdmission]:
         """Say which of these are still members of an open peer lobby, by a session of theirs."""
-        return {Admission(*found) for found in await self._store.peer_members(admissions)}
+        return {PeerAdmission(*found) for found in await self._store.find_peer_members(admissions)}
 
     async def _require_member(self, who: Identity, lobby_id: LobbyId) -> None:
         lobby = require_visible(await self._store.read(lobby_id), who.player_id)
-        if lobby.member(who.player_id) is None:
+        if lobby.find_member(who.player_id) is None:
             raise NotAMember
         if lobby.status == "CLOSED":
             raise LobbyClosed("The lobby is closed; find another one, or create one.")
@@ -265,30 +265,30 @@ class PeerLobbyService:
     async def register(self, host: PlayerId, lobby_id: LobbyId, peer_id: str) -> Lobby:
         """Note where the members reach the host."""
         decide = partial(with_host_peer_id, host=host, peer_id=peer_id)
-        lobby = await self._changes.apply(lobby_id, decide, "peer_registered", host)
-        await self._store.host_beat(lobby_id, host)
+        lobby = await self._changes.apply_rule(lobby_id, decide, "peer_registered", host)
+        await self._store.refresh_host(lobby_id, host)
         return lobby
 
     async def heartbeat(self, host: PlayerId, lobby_id: LobbyId) -> None:
         """Show that the host's machine still runs the lobby."""
-        if not await self._store.host_beat(lobby_id, host):
+        if not await self._store.refresh_host(lobby_id, host):
             require_peer_host(require_found(await self._store.read(lobby_id)), host)
 
     async def start(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
         """Begin a session."""
         match_id, now = MatchId(new_id()), self._clock.now()
-        decide = partial(session_begun, host=host, match_id=match_id, started_at=now)
-        return await self._changes.apply(lobby_id, decide, "started", host)
+        decide = partial(begin_peer_session, host=host, match_id=match_id, started_at=now)
+        return await self._changes.apply_rule(lobby_id, decide, "started", host)
 
     async def report(self, host: PlayerId, report: Report) -> Lobby:
         """Put a session's result on record, once; the lobby is open again."""
         async with self._changes.turns.hold(report.lobby_id):
             async with self._store.transaction() as transaction:
-                before = require_found(await transaction.lobby(report.lobby_id))
-                rules.member_of(before, host)
+                before = require_found(await transaction.lock_lobby(report.lobby_id))
+                rules.require_member(before, host)
                 if await transaction.has_match(report.lobby_id, report.match_id):
                     return before
-                after, match = session_ended(before, host, report, self._clock.now())
+                after, match = end_peer_session(before, host, report, self._clock.now())
                 await transaction.add_match(match)
                 after = await transaction.save(before, after)
             self._changes.publish_if_changed(before, after, "reported", host)
@@ -300,9 +300,9 @@ class PeerLobbyService:
 
     async def fall_back(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
         """Play on the server, under the same lobby."""
-        config = validated_config(self._catalog.ruleset(RELAY), {})
-        decide = partial(fallen_back_to_relay, host=host, config=config)
-        lobby = await self._changes.apply(lobby_id, decide, "fell_back", host)
+        config = validate_config(self._catalog.ruleset(RELAY), {})
+        decide = partial(fall_back_to_relay, host=host, config=config)
+        lobby = await self._changes.apply_rule(lobby_id, decide, "fell_back", host)
         if lobby.status == "PLAYING":
             return lobby
         check = partial(rules.require_all_ready, host=host)

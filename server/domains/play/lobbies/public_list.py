@@ -29,8 +29,8 @@ from server.domains.play.lobbies.views import (
     FilterFields,
     filter_fields,
     is_listed,
-    listed,
-    unlisted,
+    list_removal_frame,
+    list_update_frame,
 )
 from server.gateway.transport.framing import text_frame
 
@@ -120,13 +120,13 @@ class PublicList:
         self._deliver(change)
         return True
 
-    async def catch_up(self, topics: Sequence[Topic[Follower]]) -> None:
+    async def deliver_missed(self, topics: Sequence[Topic[Follower]]) -> None:
         """Deliver what the database has and was not delivered, as far as the list is compared."""
         (topic,) = topics
         if not self._is_read:
             await self._read_versions()
             return
-        versions = await self._store.listed_versions(COMPARED_MAX)
+        versions = await self._store.read_listed_versions(COMPARED_MAX)
         versions |= await self._versions_of_missing(versions)
         for lobby_id, version in versions.items():
             last = self._remembered.get(lobby_id)
@@ -142,7 +142,7 @@ class PublicList:
     async def _read_versions(self) -> None:
         """Note where the list stands. Who follows it reads it after this."""
         topic = self._kind.get(_KEY)
-        versions = await self._store.listed_versions(COMPARED_MAX)
+        versions = await self._store.read_listed_versions(COMPARED_MAX)
         if topic is None or self._kind.get(_KEY) is not topic:
             return
         for lobby_id, version in versions.items():
@@ -158,7 +158,7 @@ class PublicList:
         ]
         found: dict[LobbyId, int] = {}
         for start in range(0, len(missing), VERSIONS_AT_ONCE):
-            found |= await self._store.versions(missing[start : start + VERSIONS_AT_ONCE])
+            found |= await self._store.read_versions(missing[start : start + VERSIONS_AT_ONCE])
         for lobby_id in missing:
             if lobby_id not in found:  # deleted, a while after it was closed
                 self._remembered.pop(lobby_id, None)
@@ -209,7 +209,12 @@ def _was_listed(before: Iterable[FilterFields], look_for: ListFilter) -> bool:
 
 def _change_of(lobby: Lobby, before: FilterFields | None) -> ListChange:
     return ListChange(
-        lobby.lobby_id, lobby.version, before, filter_fields(lobby), listed(lobby), unlisted(lobby)
+        lobby.lobby_id,
+        lobby.version,
+        before,
+        filter_fields(lobby),
+        list_update_frame(lobby),
+        list_removal_frame(lobby),
     )
 
 

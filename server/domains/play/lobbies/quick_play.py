@@ -23,8 +23,8 @@ from server.domains.play.lobbies import rules
 from server.domains.play.lobbies.catalog import (
     RulesetCatalog,
     draft_quick_play_lobby,
-    validated_config,
-    validated_seats,
+    validate_config,
+    validate_seats,
 )
 from server.domains.play.lobbies.changes import (
     LobbyChanges,
@@ -67,8 +67,8 @@ class QuickPlay:
     async def seat_player(self, player_id: PlayerId, wish: wire.QuickPlay) -> Lobby:
         """Seat a player; the game of a lobby that is full now is about to start."""
         ruleset = self._catalog.ruleset(wish.ruleset)
-        seats = None if wish.seats is None else validated_seats(ruleset, wish.seats)
-        fit = QuickPlayCriteria(ruleset.name, validated_config(ruleset, wish.config), seats)
+        seats = None if wish.seats is None else validate_seats(ruleset, wish.seats)
+        fit = QuickPlayCriteria(ruleset.name, validate_config(ruleset, wish.config), seats)
         # One after the other, or a crowd would open a lobby each.
         async with self._changes.turns.hold(f"quick_play:{ruleset.name}"):
             lobby = await self._seated(player_id, fit)
@@ -81,7 +81,9 @@ class QuickPlay:
         lobby = require_found(await self._store.read(lobby_id))
         bots = list(self._catalog.ruleset(lobby.ruleset).bots)
         try:
-            await self._changes.apply(lobby_id, partial(rules.filled, bots=bots), "filled")
+            await self._changes.apply_rule(
+                lobby_id, partial(rules.fill_seats_with_bots, bots=bots), "filled"
+            )
             await self._starter.start(lobby_id)
         except LobbyClosed:
             log.info("lobby %s was started or closed by another node", lobby_id)
@@ -91,11 +93,13 @@ class QuickPlay:
     async def postpone(self, lobby_id: LobbyId) -> None:
         """Let bots come later, since the game cannot start yet."""
         later = self._after(max(self._wait_s, POSTPONED_S_MIN))
-        await self._changes.apply(lobby_id, partial(rules.postponed, fill_at=later), "postponed")
+        await self._changes.apply_rule(
+            lobby_id, partial(rules.postpone_bots, fill_at=later), "postponed"
+        )
 
     async def _seated(self, player_id: PlayerId, fit: QuickPlayCriteria) -> Lobby:
         for _ in range(LOOKS_MAX):
-            lobby_id = await self._store.fitting(player_id, fit)
+            lobby_id = await self._store.find_quick_play(player_id, fit)
             if lobby_id is None:
                 lobby = await self._opened(player_id, fit)
             else:
@@ -106,7 +110,7 @@ class QuickPlay:
 
     async def _entered(self, lobby_id: LobbyId, player_id: PlayerId) -> Lobby | None:
         try:
-            return await self._changes.enter(lobby_id, player_id, "player")
+            return await self._changes.enter_lobby(lobby_id, player_id, "player")
         except TOO_LATE:
             return None
 
@@ -116,11 +120,11 @@ class QuickPlay:
         now, fill_at = self._clock.now(), self._after(self._wait_s)
         draft = draft_quick_play_lobby(fit, ruleset, created_at=now, fill_at=fill_at)
         async with self._store.transaction() as transaction:
-            joiner = await transaction.player(player_id)
-            await transaction.sole_opener(fit.ruleset)
-            if await transaction.fitting(player_id, fit) is not None:
+            joiner = await transaction.lock_player(player_id)
+            await transaction.lock_quick_play(fit.ruleset)
+            if await transaction.find_quick_play(player_id, fit) is not None:
                 return None
-            lobby = await add_with_code(transaction, rules.joined(draft, joiner, "player"))
+            lobby = await add_with_code(transaction, rules.join_lobby(draft, joiner, "player"))
         self._changes.publish(lobby, "created", player_id)
         return lobby
 

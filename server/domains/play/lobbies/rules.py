@@ -8,7 +8,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from persistence.games.model import NewGame, NewPlayer
-from persistence.lobbies.model import Joiner, Lobby, Member
+from persistence.lobbies.model import JoiningPlayer, Lobby, Member
 from protocol.errors import (
     Forbidden,
     InvalidField,
@@ -29,20 +29,20 @@ from protocol.lobbies import BANS_MAX, OPEN_LOBBIES_MAX, Role
 
 def may_see(lobby: Lobby, player_id: PlayerId | None) -> bool:
     """Say whether somebody may see a lobby."""
-    is_member = lobby.member(player_id) is not None
+    is_member = lobby.find_member(player_id) is not None
     return (lobby.is_public or is_member) and player_id not in lobby.bans
 
 
 def may_watch_game(lobby: Lobby, player_id: PlayerId | None) -> bool:
     """Say whether somebody may watch a lobby's game."""
     is_open_to_all = lobby.is_public and lobby.password_hash is None
-    is_member = lobby.member(player_id) is not None
+    is_member = lobby.find_member(player_id) is not None
     return (is_open_to_all or is_member) and player_id not in lobby.bans
 
 
 def require_visible(lobby: Lobby | None, player_id: PlayerId | None) -> Lobby:
     """Give the lobby to somebody who may see it; to others a private one is not there."""
-    if lobby is None or not (lobby.is_public or lobby.member(player_id)):
+    if lobby is None or not (lobby.is_public or lobby.find_member(player_id)):
         raise LobbyNotFound
     if player_id in lobby.bans:
         raise Kicked
@@ -60,10 +60,10 @@ def require_may_join(lobby: Lobby, player_id: PlayerId) -> None:
 # ------------------------------------------------------------------ coming and going
 
 
-def joined(lobby: Lobby, joiner: Joiner, role: Role) -> Lobby:
+def join_lobby(lobby: Lobby, joiner: JoiningPlayer, role: Role) -> Lobby:
     """Let somebody in; who is in already stays, sits down, or gets up to watch."""
     require_may_join(lobby, joiner.player_id)
-    member = lobby.member(joiner.player_id)
+    member = lobby.find_member(joiner.player_id)
     if member is not None and member.role == role:
         return lobby
     if member is not None and role == "spectator":
@@ -77,18 +77,18 @@ def joined(lobby: Lobby, joiner: Joiner, role: Role) -> Lobby:
     return _with_member(lobby, newcomer)
 
 
-def left(lobby: Lobby, player_id: PlayerId) -> Lobby:
+def leave_lobby(lobby: Lobby, player_id: PlayerId) -> Lobby:
     """Let somebody go; the last person closes the lobby."""
-    member = member_of(lobby, player_id)
+    member = require_member(lobby, player_id)
     if lobby.status == "PLAYING" and lobby.mode == "server" and member.role == "player":
         raise LobbyClosed("The game has started; leave it with game.leave.")
-    return lobby if lobby.status == "CLOSED" else without(lobby, member)
+    return lobby if lobby.status == "CLOSED" else remove_member(lobby, member)
 
 
-def kicked(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
+def kick_member(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
     """Remove somebody for good."""
     require_host(lobby, host)
-    member = lobby.member(player_id)
+    member = lobby.find_member(player_id)
     if member is None:
         raise NotAMember("That player is not in this lobby.")
     if player_id == host:
@@ -101,17 +101,17 @@ def kicked(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
         raise Forbidden(
             f"{BANS_MAX} people have been removed already; create a private lobby instead."
         )
-    return replace(without(lobby, member), bans=lobby.bans | {player_id})
+    return replace(remove_member(lobby, member), bans=lobby.bans | {player_id})
 
 
-def closed(lobby: Lobby, host: PlayerId) -> Lobby:
+def close_lobby(lobby: Lobby, host: PlayerId) -> Lobby:
     """Close an open lobby."""
     require_host(lobby, host)
     require_open(lobby)
     return _closed(lobby)
 
 
-def closed_if_silent(lobby: Lobby, silent_s: float) -> Lobby:
+def close_if_silent(lobby: Lobby, silent_s: float) -> Lobby:
     """Close a lobby, open or between peers, without life for so long; leave any other be."""
     # What is played on a server has its own end.
     is_alive = lobby.status == "OPEN" or (lobby.mode == "peer" and lobby.status == "PLAYING")
@@ -123,7 +123,7 @@ def closed_if_silent(lobby: Lobby, silent_s: float) -> Lobby:
 
 def with_ready(lobby: Lobby, player_id: PlayerId, ready: bool) -> Lobby:
     """Note that a player is ready, or not any more."""
-    member = member_of(lobby, player_id)
+    member = require_member(lobby, player_id)
     require_open(lobby)
     if member.role != "player":
         raise NotSeated("You are a spectator; join as a player first.")
@@ -145,13 +145,13 @@ def without_bot(lobby: Lobby, host: PlayerId, player_id: PlayerId) -> Lobby:
     """Take a bot's seat from it."""
     require_host(lobby, host)
     require_open(lobby)
-    member = lobby.member(player_id)
+    member = lobby.find_member(player_id)
     if member is None or member.bot is None:
         raise UnknownBot("There is no such bot in this lobby; lobby.watch lists its members.")
-    return without(lobby, member)
+    return remove_member(lobby, member)
 
 
-def configured(
+def configure_lobby(
     lobby: Lobby,
     host: PlayerId,
     *,
@@ -173,10 +173,10 @@ def configured(
         seats=lobby.seats if seats is None else seats,
         is_public=lobby.is_public if is_public is None else is_public,
     )
-    return after if after == lobby else _moved_up(unready(after))
+    return after if after == lobby else _moved_up(clear_ready(after))
 
 
-def filled(lobby: Lobby, bots: Sequence[str]) -> Lobby:
+def fill_seats_with_bots(lobby: Lobby, bots: Sequence[str]) -> Lobby:
     """Give the free seats to bots, to each of these in turn; none if there are none."""
     require_open(lobby)
     for bot in islice(cycle(bots), lobby.seats - len(lobby.players)):
@@ -184,7 +184,7 @@ def filled(lobby: Lobby, bots: Sequence[str]) -> Lobby:
     return lobby
 
 
-def postponed(lobby: Lobby, fill_at: datetime) -> Lobby:
+def postpone_bots(lobby: Lobby, fill_at: datetime) -> Lobby:
     """Let bots come later, if the lobby is still open."""
     return replace(lobby, fill_at=fill_at) if lobby.status == "OPEN" else lobby
 
@@ -208,13 +208,13 @@ def require_all_ready(lobby: Lobby, host: PlayerId) -> None:
     """Refuse to start while somebody else is not ready."""
     require_host(lobby, host)
     require_open(lobby)
-    others = [p for p in lobby.people if not p.ready and p.player_id != host]
+    others = [p for p in lobby.human_players if not p.ready and p.player_id != host]
     if others:
         names = ", ".join(player.display_name for player in others)
         raise NotReady(f"Not everyone is ready; still missing: {names}.")
 
 
-def new_game(lobby: Lobby, seats: range) -> NewGame:
+def build_new_game(lobby: Lobby, seats: range) -> NewGame:
     """Make a game of an open lobby, for a ruleset that takes so many players."""
     require_open(lobby)
     players = sorted(lobby.players, key=lambda player: player.seat or 0)
@@ -243,9 +243,9 @@ def player_count_text(seats: range) -> str:
 # ------------------------------------------------------------------ details
 
 
-def member_of(lobby: Lobby, player_id: PlayerId) -> Member:
+def require_member(lobby: Lobby, player_id: PlayerId) -> Member:
     """Find a member, or refuse."""
-    member = lobby.member(player_id)
+    member = lobby.find_member(player_id)
     if member is not None:
         return member
     if lobby.is_public:
@@ -255,7 +255,7 @@ def member_of(lobby: Lobby, player_id: PlayerId) -> Member:
 
 def require_host(lobby: Lobby, player_id: PlayerId) -> None:
     """Refuse everybody but the host."""
-    member_of(lobby, player_id)
+    require_member(lobby, player_id)
     if lobby.host_player_id is None:
         raise NotTheHost("Quick play lobbies have no host; the game starts by itself.")
     if lobby.host_player_id != player_id:
@@ -280,7 +280,7 @@ def _require_may_get_up(lobby: Lobby, player: Member) -> None:
     """Refuse to let somebody give up a seat that cannot be given up."""
     if lobby.status != "OPEN":
         raise LobbyClosed("The game has started; its players cannot change role.")
-    if lobby.host_player_id == player.player_id or len(lobby.people) == 1:
+    if lobby.host_player_id == player.player_id or len(lobby.human_players) == 1:
         problem = "role: the host and the last player cannot become spectators; use lobby.leave."
         raise InvalidField(problem, field="role")
 
@@ -301,14 +301,14 @@ def _free_seat(lobby: Lobby) -> int:
 def _next_bot(lobby: Lobby, bot: str) -> Member:
     """Make a bot of this name that is not in the lobby yet: the same ones everywhere."""
     number = 1
-    while lobby.member(bot_id(lobby.ruleset, bot, number)) is not None:
+    while lobby.find_member(bot_player_id(lobby.ruleset, bot, number)) is not None:
         number += 1
     display_name = f"{bot.replace('_', ' ').title()} {number}"
-    player_id = bot_id(lobby.ruleset, bot, number)
+    player_id = bot_player_id(lobby.ruleset, bot, number)
     return Member(player_id, display_name, "player", _free_seat(lobby), ready=True, bot=bot)
 
 
-def bot_id(ruleset: str, bot: str, number: int) -> PlayerId:
+def bot_player_id(ruleset: str, bot: str, number: int) -> PlayerId:
     """Name the player that a bot sits as; `number` tells those in one lobby apart, from 1."""
     return PlayerId(str(uuid5(NAMESPACE_URL, f"playhall:bot:{ruleset}:{bot}:{number}")))
 
@@ -319,14 +319,14 @@ def _with_member(lobby: Lobby, member: Member) -> Lobby:
     return replace(lobby, members=tuple(members.values()))
 
 
-def without(lobby: Lobby, gone: Member) -> Lobby:
+def remove_member(lobby: Lobby, gone: Member) -> Lobby:
     """Take a member out; the longest-standing person becomes host after the host."""
     members = tuple(m for m in lobby.members if m.player_id != gone.player_id)
     rest = replace(lobby, members=members)
-    if not rest.people:
+    if not rest.human_players:
         return _closed(rest)
     if lobby.host_player_id == gone.player_id:
-        return replace(rest, host_player_id=rest.people[0].player_id, host_peer_id=None)
+        return replace(rest, host_player_id=rest.human_players[0].player_id, host_peer_id=None)
     return rest
 
 
@@ -334,7 +334,7 @@ def _closed(lobby: Lobby) -> Lobby:
     return replace(lobby, status="CLOSED", fill_at=None, host_peer_id=None)
 
 
-def unready(lobby: Lobby) -> Lobby:
+def clear_ready(lobby: Lobby) -> Lobby:
     """Take back every person's `ready`."""
     members = tuple(m._replace(ready=m.bot is not None) for m in lobby.members)
     return replace(lobby, members=members)

@@ -1,6 +1,6 @@
 """What people in a lobby, or about to be in one, ask of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -12,17 +12,17 @@ from protocol.errors import InvalidField, NotTheHost, WrongPassword
 from protocol.ids import LobbyId, PlayerId
 from protocol.lobbies import ListFilter, ListQuery, LobbyPage
 from server.core.clock import Clock
-from server.core.events import LocalEvents, MemberKicked
-from server.core.passwords import HashClient, PasswordHasher
-from server.core.rate_limits import Rate, RateLimiter, client_network
+from server.core.events import LocalEventBus, MemberKicked
+from server.core.passwords import HashRequester, PasswordHasher
+from server.core.rate_limits import Rate, RateLimiter, client_network, require_all
 from server.domains.play.lobbies import rules
 from server.domains.play.lobbies.catalog import (
     RulesetCatalog,
     draft_lobby,
     draft_peer_lobby,
-    validated_config,
-    validated_free_config,
-    validated_seats,
+    validate_config,
+    validate_free_config,
+    validate_seats,
 )
 from server.domains.play.lobbies.changes import LobbyChanges, LobbyGameStarter, require_found
 from server.domains.play.lobbies.followers import ConnectionLookup, Follower
@@ -30,7 +30,7 @@ from server.domains.play.lobbies.peers import PeerLobbyService
 from server.domains.play.lobbies.quick_play import QuickPlay
 from server.domains.play.lobbies.rules import require_may_join, require_visible
 from server.domains.play.lobbies.subscribers import LobbySubscribers
-from server.domains.play.lobbies.views import page, read_list_cursor
+from server.domains.play.lobbies.views import lobby_page, read_list_cursor
 from server.gateway.session.identity import Identity
 
 
@@ -47,7 +47,9 @@ class LobbyReader:
 
     async def read_page(self, query: ListQuery) -> LobbyPage:
         """Read a page of the public list."""
-        return page(await self._store.cards(query, read_list_cursor(query.cursor)), query.limit)
+        return lobby_page(
+            await self._store.list_public(query, read_list_cursor(query.cursor)), query.limit
+        )
 
     async def watch(self, follower: Follower, lobby_id: LobbyId) -> Lobby:
         """Follow a lobby that the follower's player may see, and read it."""
@@ -59,7 +61,7 @@ class LobbyReader:
         except BaseException:
             self._subscribers.unfollow(follower, lobby_id)
             raise
-        self._subscribers.read(lobby)
+        self._subscribers.note_read(lobby)
         if lobby.status == "CLOSED":  # there is nothing more to come
             self._subscribers.unfollow(follower, lobby_id)
         return lobby
@@ -90,17 +92,25 @@ class LobbyPasswords:
     def __init__(self, passwords: PasswordHasher, *, now: Callable[[], float]) -> None:
         self._passwords = passwords
         self._now = now
-        self._networks = RateLimiter(FROM_NETWORK, "Too many lobby passwords from your network")
-        self._players = RateLimiter(OF_PLAYER, "You sent too many lobby passwords")
-        self._pairs = RateLimiter(
-            INTO_LOBBY_FROM_NETWORK, "Too many passwords for this lobby from your network"
+        self._networks = RateLimiter(
+            "lobby-passwords-network", FROM_NETWORK, "Too many lobby passwords from your network"
         )
-        self._lobbies = RateLimiter(INTO_LOBBY, "Too many passwords for this lobby")
+        self._players = RateLimiter(
+            "lobby-passwords-player", OF_PLAYER, "You sent too many lobby passwords"
+        )
+        self._pairs = RateLimiter(
+            "lobby-passwords-lobby-network",
+            INTO_LOBBY_FROM_NETWORK,
+            "Too many passwords for this lobby from your network",
+        )
+        self._lobbies = RateLimiter(
+            "lobby-passwords-lobby", INTO_LOBBY, "Too many passwords for this lobby"
+        )
 
-    async def hashed(self, password: str, *, host: PlayerId, remote: str) -> str:
+    async def hash_password(self, password: str, *, host: PlayerId, remote: str) -> str:
         """Hash the password of a new lobby; raise `RateLimited` or `Overloaded`."""
-        self._count(host, remote)
-        return await self._passwords.hash(password, HashClient.at("lobby", remote))
+        require_all(self._counted(host, client_network(remote)), self._now())
+        return await self._passwords.hash(password, HashRequester.at("lobby", remote))
 
     async def require(
         self, lobby: Lobby, password: str | None, *, player_id: PlayerId, remote: str
@@ -110,16 +120,21 @@ class LobbyPasswords:
             return
         if password is None:
             raise WrongPassword("This lobby has a password; send it as `password`.")
-        self._count(player_id, remote)
-        self._pairs.require((lobby.lobby_id, client_network(remote)), self._now())
-        self._lobbies.require(lobby.lobby_id, self._now())
-        asker = HashClient.at("lobby", remote)
+        network = client_network(remote)
+        require_all(
+            [
+                *self._counted(player_id, network),
+                (self._pairs, (lobby.lobby_id, network)),
+                (self._lobbies, lobby.lobby_id),
+            ],
+            self._now(),
+        )
+        asker = HashRequester.at("lobby", remote)
         if not await self._passwords.matches(lobby.password_hash, password, asker):
             raise WrongPassword
 
-    def _count(self, player_id: PlayerId, remote: str) -> None:
-        self._networks.require(client_network(remote), self._now())
-        self._players.require(player_id, self._now())
+    def _counted(self, player_id: PlayerId, network: str) -> Sequence[tuple[RateLimiter, Hashable]]:
+        return (self._networks, network), (self._players, player_id)
 
 
 class LobbyService:
@@ -138,7 +153,7 @@ class LobbyService:
         presence: ConnectionLookup,
         passwords: LobbyPasswords,
         clock: Clock,
-        events: LocalEvents,
+        events: LocalEventBus,
     ) -> None:
         self._store = store
         self._changes = changes
@@ -156,19 +171,19 @@ class LobbyService:
         """Open a lobby; `remote` is the client's address."""
         draft = self._drafted(new)
         if new.password is not None:
-            hashed = await self._passwords.hashed(new.password, host=host, remote=remote)
+            hashed = await self._passwords.hash_password(new.password, host=host, remote=remote)
             draft = replace(draft, password_hash=hashed)
-        return self._followed(await self._changes.open(draft, host), host)
+        return self._followed(await self._changes.open_lobby(draft, host), host)
 
     async def join(self, player_id: PlayerId, joining: wire.Joining, *, remote: str) -> Lobby:
         """Enter a lobby: a public one by id, any by its code; `remote` is the client's address."""
         lobby = await self._meant(joining, player_id)
         require_may_join(lobby, player_id)
-        if lobby.member(player_id) is None:
+        if lobby.find_member(player_id) is None:
             await self._passwords.require(
                 lobby, joining.password, player_id=player_id, remote=remote
             )
-        entered = await self._changes.enter(lobby.lobby_id, player_id, joining.role)
+        entered = await self._changes.enter_lobby(lobby.lobby_id, player_id, joining.role)
         return self._followed(entered, player_id)
 
     async def quick_play(self, player_id: PlayerId, wish: wire.QuickPlay) -> Lobby:
@@ -177,8 +192,8 @@ class LobbyService:
 
     async def leave(self, player_id: PlayerId, lobby_id: LobbyId) -> Lobby:
         """Leave a lobby, and follow it no longer."""
-        decide = partial(rules.left, player_id=player_id)
-        lobby = await self._changes.apply(lobby_id, decide, "left", player_id)
+        decide = partial(rules.leave_lobby, player_id=player_id)
+        lobby = await self._changes.apply_rule(lobby_id, decide, "left", player_id)
         if (follower := self._presence.connection_of_player(player_id)) is not None:
             self._subscribers.unfollow(follower, lobby_id)
         return lobby
@@ -186,12 +201,12 @@ class LobbyService:
     async def ready(self, player_id: PlayerId, lobby_id: LobbyId, ready: bool) -> Lobby:
         """Say whether one is ready."""
         decide = partial(rules.with_ready, player_id=player_id, ready=ready)
-        return await self._changes.apply(lobby_id, decide, "ready", player_id)
+        return await self._changes.apply_rule(lobby_id, decide, "ready", player_id)
 
     async def kick(self, host: PlayerId, wish: wire.Kick) -> Lobby:
         """Remove somebody for good."""
-        decide = partial(rules.kicked, host=host, player_id=wish.player_id)
-        lobby = await self._changes.apply(wish.lobby_id, decide, "kicked", wish.player_id)
+        decide = partial(rules.kick_member, host=host, player_id=wish.player_id)
+        lobby = await self._changes.apply_rule(wish.lobby_id, decide, "kicked", wish.player_id)
         if lobby.game_id is not None:
             self._events.publish(MemberKicked(lobby.lobby_id, lobby.game_id, wish.player_id))
         return lobby
@@ -204,19 +219,19 @@ class LobbyService:
             self._catalog.require_bot(lobby.ruleset, wish.bot)
             return after
 
-        return await self._changes.apply(wish.lobby_id, decide, "bot_added")
+        return await self._changes.apply_rule(wish.lobby_id, decide, "bot_added")
 
     async def remove_bot(self, host: PlayerId, wish: wire.RemoveBot) -> Lobby:
         """Take a bot out."""
         decide = partial(rules.without_bot, host=host, player_id=wish.player_id)
-        return await self._changes.apply(wish.lobby_id, decide, "bot_removed", wish.player_id)
+        return await self._changes.apply_rule(wish.lobby_id, decide, "bot_removed", wish.player_id)
 
     async def configure(self, host: PlayerId, wish: wire.Configure) -> Lobby:
         """Change what is given, as far as the lobby's ruleset allows it."""
 
         def decide(lobby: Lobby) -> Lobby:
             config, seats = self._checked(lobby, wish)
-            return rules.configured(
+            return rules.configure_lobby(
                 lobby,
                 host,
                 name=wish.name,
@@ -225,7 +240,7 @@ class LobbyService:
                 is_public=wish.is_public,
             )
 
-        return await self._changes.apply(wish.lobby_id, decide, "configured", host)
+        return await self._changes.apply_rule(wish.lobby_id, decide, "configured", host)
 
     async def start(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
         """Start the game: on the server, or of a peer lobby on the host's machine."""
@@ -239,7 +254,7 @@ class LobbyService:
         """Close an open lobby: the rules say why not, the database decides."""
         async with self._changes.turns.hold(lobby_id):
             before = require_found(await self._store.read(lobby_id))
-            rules.closed(before, who.player_id)
+            rules.close_lobby(before, who.player_id)
             if not await self._store.close_as(who.requester, lobby_id):
                 raise NotTheHost
             after = require_found(await self._store.read(lobby_id))
@@ -255,21 +270,21 @@ class LobbyService:
     ) -> tuple[dict[str, Any] | None, int | None]:
         """Check the configuration and the seats, where they are given."""
         if lobby.mode == "peer":
-            return None if wish.config is None else validated_free_config(wish.config), wish.seats
+            return None if wish.config is None else validate_free_config(wish.config), wish.seats
         ruleset = self._catalog.ruleset(lobby.ruleset)
-        config = None if wish.config is None else validated_config(ruleset, wish.config)
-        return config, None if wish.seats is None else validated_seats(ruleset, wish.seats)
+        config = None if wish.config is None else validate_config(ruleset, wish.config)
+        return config, None if wish.seats is None else validate_seats(ruleset, wish.seats)
 
     async def _meant(self, joining: wire.Joining, player_id: PlayerId) -> Lobby:
         if (joining.lobby_id is None) == (joining.code is None):
             raise InvalidField("lobby_id: give either `lobby_id` or `code`.", field="lobby_id")
         if joining.lobby_id is not None:
             return require_visible(await self._store.read(joining.lobby_id), player_id)
-        lobby_id = await self._store.of_code(joining.code or "")
+        lobby_id = await self._store.find_by_code(joining.code or "")
         return require_found(None if lobby_id is None else await self._store.read(lobby_id))
 
     def _followed(self, lobby: Lobby, player_id: PlayerId) -> Lobby:
         if (follower := self._presence.connection_of_player(player_id)) is not None:
             self._subscribers.follow(follower, lobby.lobby_id)
-            self._subscribers.read(lobby)
+            self._subscribers.note_read(lobby)
         return lobby

@@ -70,7 +70,7 @@ class LobbySubscribers:
             ) from None
         follower.follow(_key(lobby_id), partial(self._left, lobby_id, stops))
 
-    def read(self, lobby: Lobby) -> None:
+    def note_read(self, lobby: Lobby) -> None:
         """Note what a follower has read; the oldest counts until the next change is sent."""
         topic = self._lobbies.get(lobby.lobby_id)
         if topic is None:
@@ -98,7 +98,7 @@ class LobbySubscribers:
         topic.note_delivered(lobby.version)
         followers = self._rest_of(topic.subscribers(), lobby, change)
         if lobby.host_peer_id is None:
-            topic.send(views.update(lobby, change))
+            topic.send(views.lobby_update_frame(lobby, change))
         else:
             _notify_each(followers, lobby, change)
         if lobby.status == "CLOSED":
@@ -133,14 +133,14 @@ class LobbySubscribers:
         """Have the lobby read; its notices only say how far it is."""
         return False
 
-    async def catch_up(self, topics: Sequence[Topic[Follower]]) -> None:
+    async def deliver_missed(self, topics: Sequence[Topic[Follower]]) -> None:
         """Notify followers of lobbies that changed on another node."""
         # Nothing is sent to followers who have not read the lobby yet: their reply comes first.
         self._unread.update(each for each in topics if each.number == NO_NUMBER and len(each))
         read = [each for each in topics if each.number != NO_NUMBER]
         if not read:
             return
-        versions = await self._store.versions([LobbyId(each.key) for each in read])
+        versions = await self._store.read_versions([LobbyId(each.key) for each in read])
         for topic in read:
             lobby_id = LobbyId(topic.key)
             if topic.number < versions.get(lobby_id, topic.number):
@@ -160,10 +160,10 @@ def _seen_from_afar(lobby: Lobby) -> ChangeKind:
 
 def _notify_each(followers: Iterable[Follower], lobby: Lobby, change: LobbyChange) -> None:
     """Send members where their host is, and everybody else all but that."""
-    to_others = views.update(lobby, change)
-    to_members = views.update(lobby, change, to_members=True)
+    to_others = views.lobby_update_frame(lobby, change)
+    to_members = views.lobby_update_frame(lobby, change, to_members=True)
     for follower in followers:
-        is_member = lobby.member(follower.who.player_id) is not None
+        is_member = lobby.find_member(follower.who.player_id) is not None
         follower.socket.send(to_members if is_member else to_others)
 
 

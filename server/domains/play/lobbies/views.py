@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from persistence.lobbies.model import Card, Lobby, Place
+from persistence.lobbies.model import Lobby, LobbyCard, LobbyListPosition
 from protocol import lobbies as wire
 from protocol.codec import encode
 from protocol.ids import PlayerId
@@ -14,12 +14,14 @@ from server.core.clock import wire_fields, wire_time, wire_time_or_none
 from server.core.cursors import CursorCodec
 from server.gateway.session.sessions import update_frame
 
-_CURSOR: Final = CursorCodec("lobbies", Place, datetime, UUID)
+_CURSOR: Final = CursorCodec("lobbies", LobbyListPosition, datetime, UUID)
 
 
-def page(cards: list[Card], limit: int) -> LobbyPage:
+def lobby_page(cards: list[LobbyCard], limit: int) -> LobbyPage:
     """Make a page; where it is full, another may follow."""
-    older = _CURSOR.after_page(cards, limit, lambda last: Place(last.created_at, last.lobby_id))
+    older = _CURSOR.after_page(
+        cards, limit, lambda last: LobbyListPosition(last.created_at, last.lobby_id)
+    )
     return LobbyPage(lobbies=[lobby_card(card) for card in cards], next=older)
 
 
@@ -61,24 +63,26 @@ def is_listed(lobby: FilterFields, look_for: ListFilter) -> bool:
     )
 
 
-def read_list_cursor(cursor: str | None) -> Place | None:
+def read_list_cursor(cursor: str | None) -> LobbyListPosition | None:
     """Read a cursor, or refuse one that is not ours."""
     return None if cursor is None else _CURSOR.read(cursor)
 
 
 def lobby_for(lobby: Lobby, player_id: PlayerId | None) -> wire.Lobby:
     """Write a lobby for one reader: only a member sees its join code and its host's peer id."""
-    is_member = lobby.member(player_id) is not None
+    is_member = lobby.find_member(player_id) is not None
     code, peer_id = (lobby.join_code, lobby.host_peer_id) if is_member else (None, None)
     return _lobby(lobby, join_code=code, host_peer_id=peer_id)
 
 
-def lobby_card(card: Card) -> wire.LobbyCard:
+def lobby_card(card: LobbyCard) -> wire.LobbyCard:
     """Write a lobby of a list."""
     return wire.LobbyCard(**wire_fields(card))
 
 
-def update(lobby: Lobby, change: wire.LobbyChange, *, to_members: bool = False) -> bytes:
+def lobby_update_frame(
+    lobby: Lobby, change: wire.LobbyChange, *, to_members: bool = False
+) -> bytes:
     """Write the frame that sends everybody, or members alone, a change."""
     peer_id = lobby.host_peer_id if to_members else None
     return update_frame(
@@ -107,15 +111,15 @@ def update_of_hidden(lobby: Lobby, change: wire.LobbyChange) -> bytes:
         started_at=None,
         fill_at=None,
     )
-    return update(hidden, change)
+    return lobby_update_frame(hidden, change)
 
 
-def listed(lobby: Lobby) -> bytes:
+def list_update_frame(lobby: Lobby) -> bytes:
     """Write, as JSON, what those get who watch the public list."""
     return _list_update(lobby, lobby_card(_card(lobby)))
 
 
-def unlisted(lobby: Lobby) -> bytes:
+def list_removal_frame(lobby: Lobby) -> bytes:
     """Write, as JSON, that it is there no longer."""
     return _list_update(lobby, None)
 
@@ -157,8 +161,8 @@ def _needs_peer(lobby: Lobby) -> bool:
     return is_there and lobby.host_peer_id is None
 
 
-def _card(lobby: Lobby) -> Card:
-    return Card(
+def _card(lobby: Lobby) -> LobbyCard:
+    return LobbyCard(
         lobby_id=lobby.lobby_id,
         version=lobby.version,
         name=lobby.name,

@@ -3,18 +3,18 @@
 from server.core.settings import split_names
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import MembersKey, PeerAdmissions
-from server.domains.play.signaling.service import SOCKET_PATH, Signaling
+from server.domains.play.signaling.service import SOCKET_PATH, SignalingService
 from server.domains.play.signaling.settings import SignalingSettings
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
-from server.gateway.transport.listener import Route
+from server.gateway.transport.listener import WebSocketRoute
 
 
 def build(services: Services) -> Domain:
     """Put the domain together."""
     settings = services.settings(SignalingSettings)
     keys, member_keys = split_names(settings.peer_keys), split_names(settings.peer_member_keys)
-    signaling = Signaling(
+    signaling = SignalingService(
         keys=frozenset(keys),
         member_keys=frozenset(member_keys),
         admissions=services.interfaces.get(PeerAdmissions),
@@ -28,7 +28,7 @@ def build(services: Services) -> Domain:
         name="signaling",
         settings=SignalingSettings,
         mounts=[signaling.add_routes],
-        websockets={SOCKET_PATH: Route(signaling.accept, origins=origins)},
+        websockets={SOCKET_PATH: WebSocketRoute(signaling.accept, origins=origins)},
         metrics=[
             MetricsCollector(
                 gauges=(

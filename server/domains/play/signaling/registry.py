@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import orjson
 
 from protocol import signaling as wire
-from protocol.signaling import Admission
+from protocol.signaling import PeerAdmission
 from server.core.containment import contain_failures
 
 
@@ -37,9 +37,9 @@ class RegisteredPeer:
     opening: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.opening = wire.opening(self.peer_id)
+        self.opening = wire.message_prefix(self.peer_id)
 
-    def meet(self, peer_id: str) -> None:
+    def remember_partner(self, peer_id: str) -> None:
         """Remember whom to notify when it goes."""
         if len(self.partners) < wire.PARTNERS_MAX:
             self.partners.add(peer_id)
@@ -123,7 +123,7 @@ class PeerRegistry:
         for partner_id in peer.partners:
             partner = self._peers.get(partner_id)
             if partner is not None:
-                partner.link.send(wire.frame(wire.LEAVE, src=peer.peer_id, dst=partner_id))
+                partner.link.send(wire.encode_message(wire.LEAVE, src=peer.peer_id, dst=partner_id))
 
     # ------------------------------------------------------------------ messages
 
@@ -134,7 +134,7 @@ class PeerRegistry:
             kind, dst = said["type"], said.get("dst")
             is_passed_on = kind in wire.RELAYED and dst
             if is_passed_on:
-                message = wire.signed(message, said, peer.opening)
+                message = wire.with_sender(message, said, peer.opening)
         except (orjson.JSONDecodeError, LookupError, TypeError):  # no object of the right shape
             return
         if not is_passed_on:
@@ -146,8 +146,8 @@ class PeerRegistry:
                     self._keep(peer.peer_id, dst, message, now)
                 return
             if dst not in peer.partners:
-                peer.meet(dst)
-                other.meet(peer.peer_id)
+                peer.remember_partner(dst)
+                other.remember_partner(peer.peer_id)
             self.load.relayed += 1
             other.link.send(message)
 
@@ -196,8 +196,8 @@ class PeerRegistry:
     def _introduce(self, one_id: str, other_id: str) -> None:
         one, other = self._peers.get(one_id), self._peers.get(other_id)
         if one is not None and other is not None:
-            one.meet(other_id)
-            other.meet(one_id)
+            one.remember_partner(other_id)
+            other.remember_partner(one_id)
 
     # ------------------------------------------------------------------ time
 
@@ -221,7 +221,7 @@ class PeerRegistry:
     def _report_expired(self, src: str, dst: str) -> None:
         sender = self._peers.get(src)
         if sender is not None:
-            sender.link.send(wire.frame(wire.EXPIRE, src=dst, dst=src))
+            sender.link.send(wire.encode_message(wire.EXPIRE, src=dst, dst=src))
 
 
 class PeerPlace(NamedTuple):
@@ -231,7 +231,7 @@ class PeerPlace(NamedTuple):
     peer: RegisteredPeer
 
 
-class Namespaces:
+class PeerNamespaces:
     """One key's namespaces: ids are unique within one, and no message leaves one.
 
     Under a key for members, the peers of one lobby share one.
@@ -242,15 +242,15 @@ class Namespaces:
         self._registries: dict[str, PeerRegistry] = {}
 
     def enter(
-        self, peer_id: str, admission: Admission, link: PeerLink, now: float
+        self, peer_id: str, admission: PeerAdmission, link: PeerLink, now: float
     ) -> PeerPlace | bytes:
         """Let a peer into its circle; or say why not, in a message."""
         registry = self._registries.get(admission.circle)
         if registry is None:
             registry = PeerRegistry(load=self.load)
-        elif peer_id not in registry and self._has_enough(registry, admission.owner):
+        elif peer_id not in registry and self._has_enough(registry, admission.peer_owner):
             return wire.TOO_MANY_OF_YOURS
-        entered = registry.enter(peer_id, admission.owner, link, now)
+        entered = registry.enter(peer_id, admission.peer_owner, link, now)
         if not isinstance(entered, RegisteredPeer):
             return entered
         self._registries[admission.circle] = registry

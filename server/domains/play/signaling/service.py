@@ -9,14 +9,14 @@ from aiohttp import web
 from protocol import signaling as wire
 from protocol.errors import Overloaded, Unavailable
 from protocol.ids import new_id
-from protocol.signaling import Admission
+from protocol.signaling import PeerAdmission
 from server.core.containment import contain_failures
 from server.core.periodic import repeat_every
 from server.core.rate_limits import TokenBucket
 from server.core.tasks import Tasks
 from server.domains.interfaces import PeerAdmissions
 from server.domains.play.signaling.registry import (
-    Namespaces,
+    PeerNamespaces,
     PeerPlace,
     PeerRegistry,
     RegisteredPeer,
@@ -33,8 +33,8 @@ NORMAL: Final = (1000, "")
 class PeerConnection:
     """One peer's socket. `admission` is by what it is in a circle, once it is."""
 
-    def __init__(self, signaling: "Signaling", key: str, peer_id: str, token: str) -> None:
-        self.admission: Admission | None = None
+    def __init__(self, signaling: "SignalingService", key: str, peer_id: str, token: str) -> None:
+        self.admission: PeerAdmission | None = None
         self._signaling = signaling
         self._key = key
         self._id = peer_id
@@ -78,7 +78,7 @@ class PeerConnection:
         if self._place is not None:
             self._place.registry.leave(self._place.peer)
 
-    # ------------------------------------------------------------------ `Signaling` calls these
+    # ------------------------------------------------------------- `SignalingService` calls these
 
     def send(self, message: bytes) -> None:
         """Write a message to the socket."""
@@ -110,7 +110,7 @@ class PeerConnection:
             return wire.TOO_LONG
         return None
 
-    async def _be_admitted(self, namespaces: Namespaces) -> None:
+    async def _be_admitted(self, namespaces: PeerNamespaces) -> None:
         try:
             admission = await self._signaling.admissions.read_admission(self._token)
         except Exception as error:
@@ -157,7 +157,7 @@ MESSAGES_PER_S: Final = 100.0
 ANYBODY: Final = {"Access-Control-Allow-Origin": "*"}
 
 
-class Signaling:
+class SignalingService:
     """Everything under `/peerjs`.
 
     `keys` may be used by anybody, `member_keys` by those whom `admissions` lets in; `discovery`
@@ -178,7 +178,9 @@ class Signaling:
         self.registries: Mapping[str, PeerRegistry] = {
             key: PeerRegistry() for key in keys - member_keys
         }
-        self.namespaces: Mapping[str, Namespaces] = {key: Namespaces() for key in member_keys}
+        self.namespaces: Mapping[str, PeerNamespaces] = {
+            key: PeerNamespaces() for key in member_keys
+        }
         self.members: set[PeerConnection] = set()
         self.admissions = admissions
         self.tasks = tasks

@@ -3,12 +3,9 @@
 from functools import partial
 from secrets import token_hex
 
-from persistence.command_saves.store import SaveLogStore
-from persistence.saves.schemas import SchemaStore
 from server.domains.contract import Domain
-from server.domains.interfaces import ProgressStream, SaveSlots
 from server.domains.progression.command_saves.http import CommandSaveRoutes
-from server.domains.progression.command_saves.service import CommandSaveService
+from server.domains.progression.command_saves.service import service_of
 from server.domains.progression.command_saves.settings import CommandSavesSettings
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
@@ -16,17 +13,8 @@ from server.gateway.metrics import MetricsCollector, MetricSource
 
 def build(services: Services) -> Domain:
     """Put the domain together."""
-    settings, interfaces = services.settings(CommandSavesSettings), services.interfaces
-    service = CommandSaveService(
-        database=services.database,
-        store=SaveLogStore(),
-        schemas=SchemaStore(services.database),
-        slots=interfaces.get(SaveSlots),
-        stream=interfaces.get(ProgressStream),
-        rulesets=services.rulesets,
-        clock=services.clock,
-        new_seed=partial(token_hex, 32),
-    )
+    settings = services.settings(CommandSavesSettings)
+    service = service_of(services, new_seed=partial(token_hex, 32))
     return Domain(
         name="command_saves",
         settings=CommandSavesSettings,

@@ -27,6 +27,7 @@ class CommandSaveRoutes:
         self._service = service
         self._clock = clock
         self._limit = RateLimiter(
+            "save-logs",
             Rate(settings.requests_per_minute, settings.requests_burst),
             "You are sending commands too often",
         )
@@ -70,7 +71,7 @@ class CommandSaveRoutes:
         ]
 
     def _admit(self, request: HttpRequest) -> None:
-        self._limit.require(request.who.user_id, self._clock.monotonic())
+        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
 
     async def _begin(self, request: HttpRequest) -> wire.SaveLog:
         return await self._service.begin(request.who, _slot_id(request), request.body)

@@ -12,14 +12,14 @@ from pydantic import ValidationError
 from persistence.command_saves.store import (
     LogMutation,
     SaveLogStore,
-    StoredLog,
-    StoredLogEvent,
-    first_hash,
+    StoredSaveLog,
+    StoredSaveLogEvent,
+    genesis_of_slot,
 )
 from persistence.database import Connection, Database
-from persistence.eventlog.hashchain import canonical
+from persistence.eventlog.hashchain import canonical_json
 from persistence.saves.changes import ChangeRow
-from persistence.saves.schemas import SchemaStore
+from persistence.saves.schemas import SaveSchemaStore
 from protocol import command_saves as wire
 from protocol.errors import InvalidField, MoveRefused
 from protocol.saves import MutationReused
@@ -27,8 +27,9 @@ from server.core.clock import Clock, wire_time
 from server.core.containment import RAISED_BY_RULES
 from server.domains.interfaces import ProgressStream, SaveSlot, SaveSlots
 from server.domains.progression.command_saves import simulation
+from server.domains.services import Services
 from server.gamekit.contract import Event, IllegalMove
-from server.gamekit.fold import AnyRuleset, Fold
+from server.gamekit.fold import AnyRuleset, GameFold
 from server.gamekit.table import visible_payload
 from server.gateway.session.identity import Identity
 
@@ -44,8 +45,8 @@ class _Opened(NamedTuple):
     """A log that is held, folded up to now."""
 
     slot: SaveSlot
-    stored: StoredLog
-    fold: Fold
+    stored: StoredSaveLog
+    fold: GameFold
     commands: int = 0
 
 
@@ -57,7 +58,7 @@ class CommandSaveService:
         *,
         database: Database,
         store: SaveLogStore,
-        schemas: SchemaStore,
+        schemas: SaveSchemaStore,
         slots: SaveSlots,
         stream: ProgressStream,
         rulesets: Mapping[str, AnyRuleset],
@@ -79,7 +80,7 @@ class CommandSaveService:
         """Make a slot the log of the ruleset that its title names; a repeat changes nothing."""
         async with self._database.transaction() as connection:
             slot = await self._slots.lock(connection, who.user_id, slot_id)
-            if (stored := await self._store.find(connection, slot_id)) is not None:
+            if (stored := await self._store.find_log(connection, slot_id)) is not None:
                 opened = await self._opened(connection, slot, stored)
                 return _shown(opened.fold, stored, [], is_repeated=True)
             ruleset = self._ruleset_of(slot)
@@ -87,13 +88,13 @@ class CommandSaveService:
             seed = self._new_seed()
             with _rules():
                 try:
-                    origin = simulation.origin_of(ruleset, who.player_id, asked.config, seed)
+                    origin = simulation.read_origin(ruleset, who.player_id, asked.config, seed)
                 except ValidationError as error:
                     problem = error.errors()[0]
                     field = ".".join(["config", *map(str, problem["loc"])])
                     raise InvalidField(f"{field}: {problem['msg']}.", field=field) from None
-                fold, events = simulation.begun(origin)
-            stored = StoredLog(
+                fold, events = simulation.begin_log(origin)
+            stored = StoredSaveLog(
                 slot_id,
                 who.user_id,
                 who.player_id,
@@ -102,9 +103,9 @@ class CommandSaveService:
                 origin.config.model_dump(),
                 seed,
                 0,
-                first_hash(slot_id),
+                genesis_of_slot(slot_id),
             )
-            await self._store.add(connection, stored)
+            await self._store.add_log(connection, stored)
             added, change = await self._write(connection, _Opened(slot, stored, fold), events)
             stored = stored._replace(next_index=len(added))
         self._stream.announce(change)
@@ -116,7 +117,7 @@ class CommandSaveService:
             slot = await self._slots.read(connection, who.user_id, slot_id)
             stored = await self._found(connection, slot_id)
             opened = await self._opened(connection, slot, stored)
-            events = await self._store.events(
+            events = await self._store.read_events(
                 connection, slot_id, after=after, limit=wire.PAGE_EVENTS
             )
         return _shown(opened.fold, stored, events)
@@ -155,7 +156,7 @@ class CommandSaveService:
         for place, move in enumerate(moves):
             try:
                 with _rules():
-                    events += simulation.carried_out(opened.fold, move, opened.commands + place + 1)
+                    events += simulation.apply_move(opened.fold, move, opened.commands + place + 1)
             except IllegalMove as refused:
                 self.refused += 1
                 raise MoveRefused(
@@ -167,11 +168,11 @@ class CommandSaveService:
 
     async def _write(
         self, connection: Connection, opened: _Opened, events: Sequence[Event]
-    ) -> tuple[list[StoredLogEvent], ChangeRow]:
+    ) -> tuple[list[StoredSaveLogEvent], ChangeRow]:
         with _rules():
-            rows = [(event.type, canonical(event.payload)) for event in events]
-            state = simulation.state_of(opened.fold)
-        added = await self._store.append(connection, opened.stored, rows, self._clock.now())
+            rows = [(event.type, canonical_json(event.payload)) for event in events]
+            state = simulation.build_slot_state(opened.fold)
+        added = await self._store.append_events(connection, opened.stored, rows, self._clock.now())
         return added, await self._slots.write(connection, opened.slot, state)
 
     async def _repeated(
@@ -180,30 +181,32 @@ class CommandSaveService:
         if made.content_hash != content:
             raise MutationReused(field="mutation_id")
         count = made.end_index - made.first_index
-        events = await self._store.events(
+        events = await self._store.read_events(
             connection, opened.slot.slot_id, after=made.first_index - 1, limit=count
         )
         return _shown(opened.fold, opened.stored, events, is_repeated=True)
 
-    async def _found(self, connection: Connection, slot_id: str) -> StoredLog:
-        stored = await self._store.find(connection, slot_id)
+    async def _found(self, connection: Connection, slot_id: str) -> StoredSaveLog:
+        stored = await self._store.find_log(connection, slot_id)
         if stored is None:
             raise wire.NoSaveLog
         return stored
 
-    async def _opened(self, connection: Connection, slot: SaveSlot, stored: StoredLog) -> _Opened:
+    async def _opened(
+        self, connection: Connection, slot: SaveSlot, stored: StoredSaveLog
+    ) -> _Opened:
         newest = self._rulesets.get(stored.ruleset)
         ruleset = None if newest is None else newest.of_version(stored.ruleset_version)
         if ruleset is None:
             raise wire.NotSimulated(
                 f"This server does not have version {stored.ruleset_version} of {stored.ruleset}."
             )
-        rows = await self._store.events(connection, slot.slot_id)
+        rows = await self._store.read_events(connection, slot.slot_id)
         with _rules():
-            origin = simulation.origin_of(ruleset, stored.player_id, stored.config, stored.seed)
+            origin = simulation.read_origin(ruleset, stored.player_id, stored.config, stored.seed)
             events = [Event(row.type, orjson.loads(row.payload)) for row in rows]
-            commands = simulation.commands_in(events)
-            return _Opened(slot, stored, simulation.folded(origin, events), commands)
+            commands = simulation.count_commands(events)
+            return _Opened(slot, stored, simulation.fold_log(origin, events), commands)
 
     def _ruleset_of(self, slot: SaveSlot) -> AnyRuleset:
         ruleset = self._rulesets.get(slot.title)
@@ -224,6 +227,21 @@ class CommandSaveService:
             )
 
 
+def service_of(services: Services, *, new_seed: Seeds) -> CommandSaveService:
+    """Make the service of a node; `new_seed` gives each log its chance."""
+    interfaces = services.interfaces
+    return CommandSaveService(
+        database=services.database,
+        store=SaveLogStore(),
+        schemas=SaveSchemaStore(services.database),
+        slots=interfaces.get(SaveSlots),
+        stream=interfaces.get(ProgressStream),
+        rulesets=services.rulesets,
+        clock=services.clock,
+        new_seed=new_seed,
+    )
+
+
 @contextmanager
 def _rules() -> Any:
     """Let a bug of the rules cost this request alone, whatever they raise."""
@@ -237,9 +255,9 @@ def _rules() -> Any:
 
 
 def _shown(
-    fold: Fold,
-    stored: StoredLog,
-    events: Sequence[StoredLogEvent],
+    fold: GameFold,
+    stored: StoredSaveLog,
+    events: Sequence[StoredSaveLogEvent],
     *,
     is_repeated: bool = False,
 ) -> wire.SaveLog:
@@ -258,7 +276,7 @@ def _shown(
     )
 
 
-def _event(fold: Fold, stored: StoredLogEvent) -> wire.LogEvent:
+def _event(fold: GameFold, stored: StoredSaveLogEvent) -> wire.LogEvent:
     event = Event(stored.type, orjson.loads(stored.payload))
     payload = visible_payload(fold.ruleset, event, simulation.SEAT) or {}
     return wire.LogEvent(

@@ -4,24 +4,24 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from server.gamekit.contract import Event, Payload
-from server.gamekit.fold import AnyRuleset, Fold, Origin
-from server.gamekit.table import CMD, Player, game_completed, game_created
+from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
+from server.gamekit.table import CMD, SeatedPlayer, game_completed_event, game_created_event
 
 SEAT: Final = 0
 # What a view has for the moment alone.
 _NOT_STATE: Final = frozenset({"seat", "legal_moves"})
 
 
-def origin_of(ruleset: AnyRuleset, player_id: Any, config: Payload, seed: str) -> Origin:
+def read_origin(ruleset: AnyRuleset, player_id: Any, config: Payload, seed: str) -> GameOrigin:
     """Say what a log starts from."""
     parsed = ruleset.config.model_validate(config)
-    return Origin(ruleset, (Player(player_id),), parsed, seed)
+    return GameOrigin(ruleset, (SeatedPlayer(player_id),), parsed, seed)
 
 
-def begun(origin: Origin) -> tuple[Fold, list[Event]]:
+def begin_log(origin: GameOrigin) -> tuple[GameFold, list[Event]]:
     """Make the first events, and fold them."""
-    ruleset, fold = origin.ruleset, Fold(origin)
-    created = game_created(
+    ruleset, fold = origin.ruleset, GameFold(origin)
+    created = game_created_event(
         ruleset.name,
         ruleset.version,
         origin.players,
@@ -32,20 +32,20 @@ def begun(origin: Origin) -> tuple[Fold, list[Event]]:
     return fold, [*_taken(fold, [created]), *_taken(fold, ruleset.setup(fold.state))]
 
 
-def commands_in(events: Iterable[Event]) -> int:
+def count_commands(events: Iterable[Event]) -> int:
     """Count the commands of a log."""
     return sum(CMD in event.payload for event in events)
 
 
-def folded(origin: Origin, events: Iterable[Event]) -> Fold:
+def fold_log(origin: GameOrigin, events: Iterable[Event]) -> GameFold:
     """Fold a log."""
-    fold = Fold(origin)
+    fold = GameFold(origin)
     for event in events:
         fold.apply(event, at_ms=0)  # no rule looks at the time
     return fold
 
 
-def carried_out(fold: Fold, move: Payload, cmd_no: int) -> list[Event]:
+def apply_move(fold: GameFold, move: Payload, cmd_no: int) -> list[Event]:
     """Decide a move, the player's so many-th, and fold what comes of it; raise `IllegalMove`."""
     ruleset = fold.ruleset
     events = ruleset.decide(fold.state, SEAT, ruleset.read_move(move))
@@ -53,17 +53,17 @@ def carried_out(fold: Fold, move: Payload, cmd_no: int) -> list[Event]:
     taken = _taken(fold, events)
     outcome = fold.outcome()
     if outcome is not None:
-        taken += _taken(fold, [game_completed(fold.table, outcome, fold.origin.seed)])
+        taken += _taken(fold, [game_completed_event(fold.table, outcome, fold.origin.seed)])
     return taken
 
 
-def state_of(fold: Fold) -> Payload:
+def build_slot_state(fold: GameFold) -> Payload:
     """Give the state of a slot: what its player sees, without what can be chosen now."""
     view = fold.ruleset.view(fold.state, SEAT)
     return {key: value for key, value in view.items() if key not in _NOT_STATE}
 
 
-def _taken(fold: Fold, events: Sequence[Event]) -> list[Event]:
+def _taken(fold: GameFold, events: Sequence[Event]) -> list[Event]:
     for event in events:
         fold.apply(event, at_ms=0)
     return list(events)

@@ -9,7 +9,7 @@ import orjson
 from persistence.inventory.definitions import (
     DefinitionKind,
     DefinitionStore,
-    Match,
+    RevisionMatch,
     StoredDefinition,
 )
 from protocol import inventory as wire
@@ -28,7 +28,7 @@ MATCH: Final = {
 _TAG: Final = re.compile(r'"([1-9][0-9]{0,15})"')
 
 
-class Definitions(NamedTuple):
+class DefinitionKindService(NamedTuple):
     """One kind of definitions, and its models."""
 
     kind: DefinitionKind
@@ -45,8 +45,10 @@ class Definitions(NamedTuple):
 
 
 KINDS: Final = (
-    Definitions("item", "items", wire.ItemRequest, wire.Item, wire.ManagedItem, wire.Items),
-    Definitions(
+    DefinitionKindService(
+        "item", "items", wire.ItemRequest, wire.Item, wire.ManagedItem, wire.Items
+    ),
+    DefinitionKindService(
         "currency",
         "currencies",
         wire.CurrencyRequest,
@@ -54,7 +56,9 @@ KINDS: Final = (
         wire.ManagedCurrency,
         wire.Currencies,
     ),
-    Definitions("recipe", "recipes", wire.RecipeRequest, wire.Recipe, wire.Recipe, wire.Recipes),
+    DefinitionKindService(
+        "recipe", "recipes", wire.RecipeRequest, wire.Recipe, wire.Recipe, wire.Recipes
+    ),
 )
 
 
@@ -68,7 +72,7 @@ class DefinitionRoutes:
         """List them."""
         return [endpoint for kind in KINDS for endpoint in self._of(kind)]
 
-    def _of(self, kind: Definitions) -> list[Endpoint]:
+    def _of(self, kind: DefinitionKindService) -> list[Endpoint]:
         make = partial(Endpoint, auth="required", scope="editor", tag=TAG)
         none = wire.RecipeNotFound if kind.kind == "recipe" else wire.AssetNotFound
         one = f"/v1/admin/{kind.plural}/{{asset_id}}"
@@ -83,6 +87,7 @@ class DefinitionRoutes:
                 tag=TAG,
                 query=wire.DefinitionsQuery,
                 answer=kind.page,
+                is_tagged=True,
             ),
             make(
                 "GET",
@@ -103,6 +108,7 @@ class DefinitionRoutes:
                 errors=(
                     Forbidden,
                     wire.AssetNotFound,
+                    wire.DefinitionInUse,
                     wire.TooManyDefinitions,
                     *matching,
                 ),
@@ -118,7 +124,7 @@ class DefinitionRoutes:
             ),
         ]
 
-    async def _list(self, kind: Definitions, request: HttpRequest) -> WireModel:
+    async def _list(self, kind: DefinitionKindService, request: HttpRequest) -> WireModel:
         query: wire.DefinitionsQuery = request.query
         after = "" if query.cursor is None else kind.cursor.read(query.cursor)
         found = await self._store.list_all(kind.kind, after=after, limit=query.limit)
@@ -128,13 +134,13 @@ class DefinitionRoutes:
         }
         return kind.page.model_validate(page)
 
-    async def _read(self, kind: Definitions, request: HttpRequest) -> RawResponse:
+    async def _read(self, kind: DefinitionKindService, request: HttpRequest) -> RawResponse:
         found = await self._store.read(kind.kind, _asset_id(request))
         if found is None:
             raise wire.RecipeNotFound if kind.kind == "recipe" else wire.AssetNotFound
         return _raw(kind, found)
 
-    async def _put(self, kind: Definitions, request: HttpRequest) -> RawResponse:
+    async def _put(self, kind: DefinitionKindService, request: HttpRequest) -> RawResponse:
         asked, asset_id = request.body, _asset_id(request)
         named = _named(asked)
         stored = await self._store.put(
@@ -142,13 +148,23 @@ class DefinitionRoutes:
             asset_id,
             _content(asked),
             match=_match(request),
-            items={each for bundle in named for each in bundle.items},
-            currencies={each for bundle in named for each in bundle.currencies},
+            items={
+                each: f"{field}.items.{each}"
+                for field, bundle in named.items()
+                for each in bundle.items
+            },
+            currencies={
+                each: f"{field}.currencies.{each}"
+                for field, bundle in named.items()
+                for each in bundle.currencies
+            },
             actor=request.who.user_id,
         )
         return _raw(kind, stored)
 
-    async def _delete(self, kind: Definitions, request: HttpRequest) -> wire.DefinitionDeleted:
+    async def _delete(
+        self, kind: DefinitionKindService, request: HttpRequest
+    ) -> wire.DefinitionDeleted:
         asset_id, match = _asset_id(request), _match(request)
         if match == "add":
             raise wire.MatchRequired(field="If-Match")
@@ -160,7 +176,7 @@ def _asset_id(request: HttpRequest) -> str:
     return validate(wire.AssetPath, dict(request.path)).asset_id
 
 
-def _match(request: HttpRequest) -> Match:
+def _match(request: HttpRequest) -> RevisionMatch:
     """Read which revision a change is made to; raise `MatchRequired`."""
     if request.headers.get("If-None-Match", "").strip() == "*":
         return "add"
@@ -173,13 +189,13 @@ def _match(request: HttpRequest) -> Match:
     return int(found[1])
 
 
-def _named(asked: WireModel) -> list[wire.Components]:
-    """List the bundles in a definition."""
+def _named(asked: WireModel) -> dict[str, wire.Components]:
+    """List the bundles in a definition, by field."""
     if isinstance(asked, wire.RecipeRequest):
-        return [asked.takes, asked.gives]
+        return {"takes": asked.takes, "gives": asked.gives}
     if isinstance(asked, wire.ItemRequest) and asked.use_bundle is not None:
-        return [asked.use_bundle]
-    return []
+        return {"use_bundle": asked.use_bundle}
+    return {}
 
 
 def _content(asked: WireModel) -> dict[str, Any]:
@@ -190,13 +206,15 @@ def _content(asked: WireModel) -> dict[str, Any]:
     return content
 
 
-def _raw(kind: Definitions, stored: StoredDefinition) -> RawResponse:
+def _raw(kind: DefinitionKindService, stored: StoredDefinition) -> RawResponse:
     shown = _shown(kind, stored, kind.managed)
     headers = {"ETag": f'"{stored.revision}"'}
     return RawResponse(orjson.dumps(shown.model_dump()), "application/json", headers=headers)
 
 
-def _shown(kind: Definitions, stored: StoredDefinition, model: type[WireModel]) -> WireModel:
+def _shown(
+    kind: DefinitionKindService, stored: StoredDefinition, model: type[WireModel]
+) -> WireModel:
     shown = {
         f"{kind.kind}_id": stored.id,
         **stored.content,

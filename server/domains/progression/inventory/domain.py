@@ -3,7 +3,7 @@
 from persistence.inventory.definitions import DefinitionStore
 from persistence.inventory.store import EconomyStore
 from server.domains.contract import Domain, provide
-from server.domains.interfaces import Economy, EconomyReview, ProgressStream
+from server.domains.interfaces import Economy, EconomyReview, ProgressStream, SlotDeletions
 from server.domains.progression.inventory.definitions import DefinitionRoutes
 from server.domains.progression.inventory.http import InventoryRoutes
 from server.domains.progression.inventory.service import EconomyService
@@ -32,6 +32,7 @@ def build(services: Services) -> Domain:
         tasks=services.tasks,
         plausibility=settings.plausibility,
     )
+    services.interfaces.get(SlotDeletions).add_holdings(service.held_in)
     routes = InventoryRoutes(service=service, store=store, settings=settings, clock=services.clock)
     return Domain(
         name="inventory",

@@ -9,8 +9,8 @@ import orjson
 from persistence.inventory.store import (
     SEQ_MAX,
     EconomyStore,
-    StackPlace,
-    StoredFlag,
+    StackPosition,
+    StoredReviewEntry,
     StoredTransaction,
 )
 from protocol import inventory as wire
@@ -29,7 +29,7 @@ TAG: Final = "inventory"
 INVENTORY: Final = "/v1/saves/{slot_id}/inventory"
 FLAGS: Final = "/v1/admin/economy/flags"
 
-_STACKS: Final = CursorCodec("inventory", StackPlace, str, str)
+_STACKS: Final = CursorCodec("inventory", StackPosition, str, str)
 _UNLOCKS: Final = CursorCodec("unlocks", str, str)
 _LEDGER: Final = CursorCodec("ledger", int, int)
 _FLAGS: Final = CursorCodec("flags", int, int)
@@ -50,6 +50,7 @@ class InventoryRoutes:
         self._store = store
         self._clock = clock
         self._limit = RateLimiter(
+            "inventory",
             Rate(settings.requests_per_minute, settings.requests_burst),
             "You are changing your inventory too often",
         )
@@ -59,7 +60,7 @@ class InventoryRoutes:
         return [*self._of_reading(), *self._of_moving(), *self._of_staff()]
 
     def _of_reading(self) -> list[Endpoint]:
-        make = partial(Endpoint, "GET", auth="required", tag=TAG)
+        make = partial(Endpoint, "GET", auth="required", tag=TAG, is_tagged=True)
         return [
             make(
                 INVENTORY,
@@ -95,7 +96,7 @@ class InventoryRoutes:
             admit=self._admit,
         )
         always = (SaveSlotNotFound, wire.AssetNotFound, wire.KeyReused, RateLimited)
-        gains = (wire.HoldingFull, wire.AssetRetired, wire.GainRefused)
+        gains = (wire.HoldingFull, wire.AssetRetired, wire.GainRefused, wire.ModdedSlot)
         return [
             make(
                 f"{INVENTORY}/collect",
@@ -182,14 +183,14 @@ class InventoryRoutes:
         ]
 
     def _admit(self, request: HttpRequest) -> None:
-        self._limit.require(request.who.user_id, self._clock.monotonic())
+        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
 
     # ------------------------------------------------------------------ reading
 
     async def _inventory(self, request: HttpRequest) -> wire.Inventory:
         slot_id, query = _slot_id(request), request.query
-        after = StackPlace() if query.cursor is None else _STACKS.read(query.cursor)
-        stacks, currencies = await self._store.inventory(
+        after = StackPosition() if query.cursor is None else _STACKS.read(query.cursor)
+        stacks, currencies = await self._store.list_inventory(
             request.who.requester, slot_id, after=after, limit=query.limit
         )
         return wire.Inventory(
@@ -200,14 +201,14 @@ class InventoryRoutes:
             ],
             currencies=currencies,
             next=_STACKS.after_page(
-                stacks, query.limit, lambda last: StackPlace(last.item_id, last.stack_key)
+                stacks, query.limit, lambda last: StackPosition(last.item_id, last.stack_key)
             ),
         )
 
     async def _unlocks(self, request: HttpRequest) -> wire.UnlockPage:
         query: wire.UnlocksQuery = request.query
         after = "" if query.cursor is None else _UNLOCKS.read(query.cursor)
-        found = await self._store.unlocks(
+        found = await self._store.list_unlocks(
             request.who.requester, query.kind, after=after, limit=query.limit
         )
         return wire.UnlockPage(
@@ -217,7 +218,7 @@ class InventoryRoutes:
 
     async def _ledger(self, request: HttpRequest) -> wire.Ledger:
         query: wire.LedgerQuery = request.query
-        found = await self._store.ledger(
+        found = await self._store.list_own_ledger(
             request.who.requester, query.slot_id, below=_below(query.cursor), limit=query.limit
         )
         return _page(found, query.limit)
@@ -252,7 +253,7 @@ class InventoryRoutes:
 
     async def _ledger_of(self, request: HttpRequest) -> wire.Ledger:
         query: wire.ManagedLedgerQuery = request.query
-        found = await self._store.ledger_of(
+        found = await self._store.list_ledger(
             UserId(query.account_id),
             query.slot_id,
             below=_below(query.cursor),
@@ -264,7 +265,7 @@ class InventoryRoutes:
     async def _flags(self, request: HttpRequest) -> wire.Flags:
         query: wire.FlagsQuery = request.query
         below = SEQ_MAX if query.cursor is None else _FLAGS.read(query.cursor)
-        found = await self._store.flags(
+        found = await self._store.list_review_entries(
             query.status, query.account_id, below=below, limit=query.limit
         )
         return wire.Flags(
@@ -276,7 +277,9 @@ class InventoryRoutes:
         flag_id = validate(wire.FlagPath, dict(request.path)).flag_id
         asked: wire.FlagDecision = request.body
         actor = request.who.user_id
-        return _flag(await self._store.decide(flag_id, asked.decision, asked.note, actor=actor))
+        return _flag(
+            await self._store.decide_review_entry(flag_id, asked.decision, asked.note, actor=actor)
+        )
 
 
 def _slot_id(request: HttpRequest) -> str:
@@ -312,7 +315,7 @@ def _answer(stored: StoredTransaction, is_repeat: bool) -> wire.EconomyAnswer:
     return wire.EconomyAnswer(**_transaction(stored).model_dump(), repeated=is_repeat)
 
 
-def _flag(stored: StoredFlag) -> wire.Flag:
+def _flag(stored: StoredReviewEntry) -> wire.Flag:
     fields = wire_fields(stored)
     del fields["seq"]
     return wire.Flag(**fields)

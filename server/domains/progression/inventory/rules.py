@@ -7,7 +7,7 @@ there is enough to take, what is given fits, and what is gained can have been ea
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from persistence.inventory.store import AssetKind, Move, PlayTime, StoredAsset
+from persistence.inventory.store import AssetKind, HoldingChange, PlayTime, StoredAsset
 from protocol import inventory as wire
 from protocol.limits import INT_MAX
 
@@ -18,7 +18,7 @@ JUDGED: Final = frozenset({"grant", "collect", "use", "craft", "trade"})
 HOUR_S: Final = 3600
 
 
-class Stack(NamedTuple):
+class StackQuantity(NamedTuple):
     """So many of a stack or a currency."""
 
     kind: AssetKind
@@ -28,13 +28,13 @@ class Stack(NamedTuple):
     metadata: Mapping[str, Any] = {}
 
 
-class Plan(NamedTuple):
+class TransactionPlan(NamedTuple):
     """What a transaction shall do."""
 
     kind: wire.Kind
     reason: str
-    takes: Sequence[Stack] = ()
-    gives: Sequence[Stack] = ()
+    takes: Sequence[StackQuantity] = ()
+    gives: Sequence[StackQuantity] = ()
     unlocks: Sequence[tuple[str, str]] = ()
     relocks: Sequence[tuple[str, str]] = ()
 
@@ -49,7 +49,7 @@ class Plan(NamedTuple):
         return {stack.id for stack in (*self.takes, *self.gives) if stack.kind == "currency"}
 
 
-class Suspicion(NamedTuple):
+class ImplausibleGain(NamedTuple):
     """Why a gain is implausible; `is_enforced`: it is refused, and not only noted."""
 
     rule: str
@@ -58,33 +58,33 @@ class Suspicion(NamedTuple):
     is_enforced: bool
 
 
-def stacks_of(
+def list_bundle_stacks(
     components: wire.Components,
     *,
     times: int = 1,
     stack_key: str = "",
     metadata: Mapping[str, Any] | None = None,
-) -> tuple[Stack, ...]:
+) -> tuple[StackQuantity, ...]:
     """List what is in a bundle; the key and the metadata are of its items."""
     named = metadata or {}
     items = (
-        Stack("item", each, quantity * times, stack_key, named)
+        StackQuantity("item", each, quantity * times, stack_key, named)
         for each, quantity in components.items.items()
     )
     currencies = (
-        Stack("currency", each, quantity * times)
+        StackQuantity("currency", each, quantity * times)
         for each, quantity in components.currencies.items()
     )
     return (*items, *currencies)
 
 
-def unlocks_of(bundle: wire.Bundle) -> tuple[tuple[str, str], ...]:
+def list_bundle_unlocks(bundle: wire.Bundle) -> tuple[tuple[str, str], ...]:
     """List what a bundle unlocks."""
     lore = (("lore", each) for each in bundle.lore)
     return (*lore, *(("cosmetic", each) for each in bundle.cosmetics))
 
 
-def require_known(plan: Plan, assets: Assets) -> None:
+def require_known(plan: TransactionPlan, assets: Assets) -> None:
     """Raise `AssetNotFound` or, for what nobody gets any more, `AssetRetired`."""
     for stack in (*plan.takes, *plan.gives):
         if (stack.kind, stack.id) not in assets:
@@ -103,7 +103,24 @@ def require_known(plan: Plan, assets: Assets) -> None:
             )
 
 
-def require_room(plan: Plan, assets: Assets, stacks: Mapping[tuple[str, str], int]) -> None:
+def for_modded(plan: TransactionPlan, assets: Assets) -> TransactionPlan:
+    """Leave out of a reward what belongs to the account; raise `ModdedSlot` for other gains.
+
+    What a modded slot gains stays in it: its currencies and items, but nothing of the account.
+    """
+    if plan.kind not in JUDGED:
+        return plan
+    kept = tuple(stack for stack in plan.gives if assets[stack.kind, stack.id].scope == "slot")
+    if len(kept) == len(plan.gives) and not plan.unlocks:
+        return plan
+    if plan.kind != "grant":  # the player would pay for nothing
+        raise wire.ModdedSlot
+    return plan._replace(gives=kept, unlocks=())
+
+
+def require_room(
+    plan: TransactionPlan, assets: Assets, stacks: Mapping[tuple[str, str], int]
+) -> None:
     """Raise `NotEnough` or `HoldingFull`. What is taken makes room for what is given."""
     for stack in plan.takes:
         asset = assets[stack.kind, stack.id]
@@ -133,7 +150,9 @@ def require_room(plan: Plan, assets: Assets, stacks: Mapping[tuple[str, str], in
             raise wire.HoldingFull(f"{asset.id}: no more of it can be counted.", field=asset.id)
 
 
-def moves_of(plan: Plan, assets: Assets, slot_id: str | None) -> list[Move]:
+def list_holding_changes(
+    plan: TransactionPlan, assets: Assets, slot_id: str | None
+) -> list[HoldingChange]:
     """List what the player loses and gets, in this order, each stack once a side."""
     return [
         *(_move(stack, assets, slot_id, -stack.quantity) for stack in plan.takes),
@@ -141,14 +160,14 @@ def moves_of(plan: Plan, assets: Assets, slot_id: str | None) -> list[Move]:
     ]
 
 
-def needs_slot(plan: Plan, assets: Assets) -> bool:
+def needs_slot(plan: TransactionPlan, assets: Assets) -> bool:
     """Say whether something of a plan is held by a slot."""
     return any(assets[stack.kind, stack.id].scope == "slot" for stack in (*plan.takes, *plan.gives))
 
 
-def suspicions(
-    plan: Plan, assets: Assets, *, play_time: PlayTime, mode: wire.Mode
-) -> list[Suspicion]:
+def find_implausible_gains(
+    plan: TransactionPlan, assets: Assets, *, play_time: PlayTime, mode: wire.Mode
+) -> list[ImplausibleGain]:
     """Say what of a plan's gains cannot have been earned; `mode` is for limits without one."""
     if plan.kind not in JUDGED:
         return []
@@ -164,7 +183,7 @@ def suspicions(
 
 def _of_asset(
     asset: StoredAsset, gain: int, play_time: PlayTime, mode: wire.Mode
-) -> Iterable[Suspicion]:
+) -> Iterable[ImplausibleGain]:
     limits = wire.GainLimits(**asset.limits)
     mode = limits.mode or mode
     if mode == "off":
@@ -186,12 +205,12 @@ def _of_asset(
     for rule, measured, allowed, when in found:
         if allowed is not None and measured > allowed:
             reason = f"{measured} {when}, of at most {allowed}"
-            yield Suspicion(rule, name, reason, mode == "enforce")
+            yield ImplausibleGain(rule, name, reason, mode == "enforce")
 
 
-def _move(stack: Stack, assets: Assets, slot_id: str | None, amount: int) -> Move:
+def _move(stack: StackQuantity, assets: Assets, slot_id: str | None, amount: int) -> HoldingChange:
     holder = slot_id if assets[stack.kind, stack.id].scope == "slot" else None
-    return Move(stack.kind, stack.id, holder, amount, stack.stack_key, stack.metadata)
+    return HoldingChange(stack.kind, stack.id, holder, amount, stack.stack_key, stack.metadata)
 
 
 def _list_of(kind: AssetKind) -> str:

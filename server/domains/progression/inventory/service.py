@@ -5,19 +5,19 @@ the slot and the account are locked, in this order; the plan is made and checked
 ledger gets its entries, and the database applies them; the account's devices are told.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple, TypeAlias
 
 import orjson
 
-from persistence.accounts.audit_log import record
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection
 from persistence.inventory.definitions import DefinitionStore
 from persistence.inventory.store import (
     EconomyStore,
-    EconomyWork,
-    NewFlag,
+    EconomyTransaction,
+    NewReviewEntry,
     NewTransaction,
     StoredTransaction,
 )
@@ -29,12 +29,16 @@ from protocol.ids import UserId
 from server.core.tasks import Tasks
 from server.domains.interfaces import Holdings, ProgressStream
 from server.domains.progression.inventory import rules
-from server.domains.progression.inventory.rules import Plan, Stack, Suspicion
+from server.domains.progression.inventory.rules import (
+    ImplausibleGain,
+    StackQuantity,
+    TransactionPlan,
+)
 
-Planner: TypeAlias = Callable[[EconomyWork], Awaitable[Plan]]
+Planner: TypeAlias = Callable[[EconomyTransaction], Awaitable[TransactionPlan]]
 
 
-class Request(NamedTuple):
+class EconomyRequest(NamedTuple):
     """What somebody wants done: the key, what it says, and how it becomes a plan."""
 
     key: str
@@ -42,7 +46,7 @@ class Request(NamedTuple):
     plan: Planner
 
 
-class Done(NamedTuple):
+class EconomyResult(NamedTuple):
     """What came of a request; `change` is what devices are told, None for a repeat."""
 
     transaction: StoredTransaction
@@ -52,7 +56,7 @@ class Done(NamedTuple):
 class _Implausible(wire.GainRefused):
     """A refusal, with what is put on the review queue once nothing else came of it."""
 
-    def __init__(self, flags: Sequence[NewFlag]) -> None:
+    def __init__(self, flags: Sequence[NewReviewEntry]) -> None:
         super().__init__()
         self.flags = flags
 
@@ -82,14 +86,16 @@ class EconomyService:
         self, account_id: UserId, slot_id: str, asked: wire.CollectRequest
     ) -> tuple[StoredTransaction, bool]:
         """Take in what a player found."""
-        plan = Plan("collect", asked.reason, gives=rules.stacks_of(asked.bundle))
+        plan = TransactionPlan(
+            "collect", asked.reason, gives=rules.list_bundle_stacks(asked.bundle)
+        )
         return await self._perform(account_id, slot_id, _request("collect", asked, _ready(plan)))
 
     async def spend(
         self, account_id: UserId, slot_id: str, asked: wire.SpendRequest
     ) -> tuple[StoredTransaction, bool]:
         """Take away what a player pays."""
-        plan = Plan("spend", asked.reason, takes=rules.stacks_of(asked.bundle))
+        plan = TransactionPlan("spend", asked.reason, takes=rules.list_bundle_stacks(asked.bundle))
         return await self._perform(account_id, slot_id, _request("spend", asked, _ready(plan)))
 
     async def use(
@@ -97,20 +103,20 @@ class EconomyService:
     ) -> tuple[StoredTransaction, bool]:
         """Use an item up; raise `NotUsable`."""
 
-        async def plan(work: EconomyWork) -> Plan:
-            assets = await work.assets([asked.item_id], [])
+        async def plan(work: EconomyTransaction) -> TransactionPlan:
+            assets = await work.read_assets([asked.item_id], [])
             item = assets.get(("item", asked.item_id))
             if item is None:
                 raise wire.AssetNotFound(field="item_id")
             if item.use_bundle is None:
                 raise wire.NotUsable(field="item_id")
             gives = wire.Bundle(**item.use_bundle)
-            return Plan(
+            return TransactionPlan(
                 "use",
                 asked.item_id,
-                takes=(Stack("item", asked.item_id, asked.quantity, asked.stack_key),),
-                gives=rules.stacks_of(gives, times=asked.quantity),
-                unlocks=rules.unlocks_of(gives),
+                takes=(StackQuantity("item", asked.item_id, asked.quantity, asked.stack_key),),
+                gives=rules.list_bundle_stacks(gives, times=asked.quantity),
+                unlocks=rules.list_bundle_unlocks(gives),
             )
 
         return await self._perform(account_id, slot_id, _request("use", asked, plan))
@@ -120,7 +126,7 @@ class EconomyService:
     ) -> tuple[StoredTransaction, bool]:
         """Carry out a recipe; raise `RecipeNotFound`."""
 
-        async def plan(work: EconomyWork) -> Plan:
+        async def plan(work: EconomyTransaction) -> TransactionPlan:
             found = await self._definitions.read(
                 "recipe", asked.recipe_id, connection=work.connection
             )
@@ -129,12 +135,12 @@ class EconomyService:
             recipe = wire.RecipeRequest(**found.content)
             if recipe.is_retired:
                 raise wire.AssetRetired("This recipe is not offered any more.", field="recipe_id")
-            return Plan(
+            return TransactionPlan(
                 recipe.kind,
                 asked.recipe_id,
-                takes=rules.stacks_of(recipe.takes, times=asked.times),
-                gives=rules.stacks_of(recipe.gives, times=asked.times),
-                unlocks=rules.unlocks_of(recipe.gives),
+                takes=rules.list_bundle_stacks(recipe.takes, times=asked.times),
+                gives=rules.list_bundle_stacks(recipe.gives, times=asked.times),
+                unlocks=rules.list_bundle_unlocks(recipe.gives),
             )
 
         return await self._perform(account_id, slot_id, _request("craft", asked, plan))
@@ -145,17 +151,19 @@ class EconomyService:
         self, asked: wire.Adjustment, *, actor: UserId
     ) -> tuple[StoredTransaction, bool]:
         """Give somebody something, or take it back; on record."""
-        stack_key = stack_key_of(asked.metadata)
-        stacks = rules.stacks_of(asked.bundle, stack_key=stack_key, metadata=asked.metadata)
-        unlocks = rules.unlocks_of(asked.bundle)
+        stack_key = compute_stack_key(asked.metadata)
+        stacks = rules.list_bundle_stacks(
+            asked.bundle, stack_key=stack_key, metadata=asked.metadata
+        )
+        unlocks = rules.list_bundle_unlocks(asked.bundle)
         plan = (
-            Plan("give", asked.reason, gives=stacks, unlocks=unlocks)
+            TransactionPlan("give", asked.reason, gives=stacks, unlocks=unlocks)
             if asked.kind == "give"
-            else Plan("take_back", asked.reason, takes=stacks, relocks=unlocks)
+            else TransactionPlan("take_back", asked.reason, takes=stacks, relocks=unlocks)
         )
 
         async def recorded(connection: Connection, transaction: StoredTransaction) -> None:
-            await record(
+            await record_entry(
                 connection,
                 actor=actor,
                 action=f"economy_{asked.kind}",
@@ -184,39 +192,59 @@ class EconomyService:
         *,
         key: str,
         reason: str,
-    ) -> bool:
-        """Grant a bundle in the caller's transaction; False where the key was granted before."""
-        plan = Plan(
-            "grant", reason, gives=rules.stacks_of(bundle), unlocks=rules.unlocks_of(bundle)
+    ) -> wire.Bundle | None:
+        """Grant a bundle in the caller's transaction; see `Economy`."""
+        plan = TransactionPlan(
+            "grant",
+            reason,
+            gives=rules.list_bundle_stacks(bundle),
+            unlocks=rules.list_bundle_unlocks(bundle),
         )
         # A space of keys of its own, so that no request of a player takes a reward's key.
-        request = Request(f"grant/{key}", _hash("grant", bundle), _ready(plan))
-        work = EconomyWork(connection, account_id, slot_id)
+        request = EconomyRequest(f"grant/{key}", _hash("grant", bundle), _ready(plan))
+        work = EconomyTransaction(connection, account_id, slot_id)
         try:
             done = await self._carry_out(work, request)
         except _Implausible as refused:
             self._flag_later(refused.flags)
             raise
-        return done.change is not None
+        return None if done.change is None else _granted(done.transaction)
 
-    async def holdings(self, connection: Connection, account_id: UserId, slot_id: str) -> Holdings:
+    async def read_holdings(
+        self, connection: Connection, account_id: UserId, slot_id: str
+    ) -> Holdings:
         """Read what a slot holds."""
-        return Holdings(*await EconomyWork(connection, account_id, slot_id).holdings())
+        return Holdings(*await EconomyTransaction(connection, account_id, slot_id).read_holdings())
 
-    async def suspect(
-        self, connection: Connection, account_id: UserId, slot_id: str, *, rule: str, reason: str
+    async def held_in(
+        self, connection: Connection, account_id: UserId, slot_id: str
+    ) -> Mapping[str, int]:
+        """Read what would be lost with a slot, by item and currency."""
+        return await EconomyTransaction(connection, account_id, slot_id).held_in_slot()
+
+    async def flag_for_review(
+        self,
+        connection: Connection,
+        account_id: UserId,
+        slot_id: str,
+        *,
+        rule: str,
+        subject: str,
+        reason: str,
+        mode: wire.Mode | None,
     ) -> None:
         """Flag what another domain finds implausible; see `EconomyReview`."""
-        if self._plausibility == "off":
+        mode = mode or self._plausibility
+        if mode == "off":
             return
-        is_enforced = self._plausibility == "enforce"
-        flag = NewFlag(account_id, slot_id, None, rule, "", reason, is_enforced)
+        is_enforced = mode == "enforce"
+        flag = NewReviewEntry(account_id, slot_id, None, rule, subject, reason, is_enforced)
         if is_enforced:
             self._flag_later([flag])
             self.refused += 1
             raise wire.GainRefused
         self.flagged += 1
-        await EconomyWork(connection, account_id, slot_id).flag(flag)
+        await EconomyTransaction(connection, account_id, slot_id).add_review_entry(flag)
 
     # ------------------------------------------------------------------ details
 
@@ -224,7 +252,7 @@ class EconomyService:
         self,
         account_id: UserId,
         slot_id: str | None,
-        request: Request,
+        request: EconomyRequest,
         also: Callable[[Connection, StoredTransaction], Awaitable[None]] | None = None,
     ) -> tuple[StoredTransaction, bool]:
         """Carry a request out in a transaction of its own; says whether it was a repeat.
@@ -233,32 +261,36 @@ class EconomyService:
         """
         try:
             async with self._store.database.transaction() as connection:
-                work = EconomyWork(connection, account_id, slot_id)
+                work = EconomyTransaction(connection, account_id, slot_id)
                 done = await self._carry_out(work, request)
                 if done.change is not None and also is not None:
                     await also(connection, done.transaction)
         except _Implausible as refused:
-            await self._store.flag(refused.flags)
+            await self._store.add_review_entries(refused.flags)
             raise
         if done.change is not None:
             self._progress.announce(done.change)
         return done.transaction, done.change is None
 
-    async def _carry_out(self, work: EconomyWork, request: Request) -> Done:
+    async def _carry_out(self, work: EconomyTransaction, request: EconomyRequest) -> EconomyResult:
         if (found := await self._repeated(work, request)) is not None:
             return found
-        play_time = await work.lock()
+        locked = await work.lock_holdings()
         # Whoever held the account meanwhile may have used the key.
         if (found := await self._repeated(work, request)) is not None:
             return found
         plan = await request.plan(work)
-        assets = await work.assets(plan.items, plan.currencies)
+        assets = await work.read_assets(plan.items, plan.currencies)
         rules.require_known(plan, assets)
+        if locked.is_modded:
+            plan = rules.for_modded(plan, assets)
         if work.slot_id is None and rules.needs_slot(plan, assets):
             raise InvalidField("slot_id: name the slot that holds this.", field="slot_id")
         taken = [stack.id for stack in plan.takes if stack.kind == "item"]
-        rules.require_room(plan, assets, await work.stacks(taken) if taken else {})
-        found_odd = rules.suspicions(plan, assets, play_time=play_time, mode=self._plausibility)
+        rules.require_room(plan, assets, await work.read_stacks(taken) if taken else {})
+        found_odd = rules.find_implausible_gains(
+            plan, assets, play_time=locked.play_time, mode=self._plausibility
+        )
         if any(each.is_enforced for each in found_odd):
             self.refused += 1
             raise _Implausible([_flag(work, each, None) for each in found_odd])
@@ -270,21 +302,23 @@ class EconomyService:
             plan.kind,
             plan.reason,
         )
-        moves = rules.moves_of(plan, assets, work.slot_id)
-        transaction = await work.add(new, moves, plan.unlocks)
+        moves = rules.list_holding_changes(plan, assets, work.slot_id)
+        transaction = await work.book(new, moves, plan.unlocks)
         if plan.relocks:
-            await work.lock_again(plan.relocks)
+            await work.remove_unlocks(plan.relocks)
         for each in found_odd:
-            await work.flag(_flag(work, each, transaction.transaction_id))
+            await work.add_review_entry(_flag(work, each, transaction.transaction_id))
         change = await self._progress.append(
             work.connection, work.account_id, "inventory.changed", work.slot_id, _said(transaction)
         )
         self.transactions += 1
         self.flagged += bool(found_odd)
-        return Done(transaction, change)
+        return EconomyResult(transaction, change)
 
-    async def _repeated(self, work: EconomyWork, request: Request) -> Done | None:
-        found = await work.find(request.key)
+    async def _repeated(
+        self, work: EconomyTransaction, request: EconomyRequest
+    ) -> EconomyResult | None:
+        found = await work.find_transaction(request.key, request.content_hash)
         if found is None:
             return None
         transaction, content_hash = found
@@ -293,14 +327,14 @@ class EconomyService:
             content_hash != request.content_hash or transaction.slot_id != work.slot_id
         ):
             raise wire.KeyReused(field="key")
-        return Done(transaction, None)
+        return EconomyResult(transaction, None)
 
-    def _flag_later(self, flags: Sequence[NewFlag]) -> None:
+    def _flag_later(self, flags: Sequence[NewReviewEntry]) -> None:
         """Flag what was refused; the caller's transaction is rolled back, so in another one."""
-        self._tasks.start_work(self._store.flag(flags), name="economy flags")
+        self._tasks.start_work(self._store.add_review_entries(flags), name="economy flags")
 
 
-def stack_key_of(metadata: object) -> str:
+def compute_stack_key(metadata: object) -> str:
     """Name a stack by its metadata."""
     if not metadata:
         return ""
@@ -315,8 +349,8 @@ def _request(
     | wire.CraftRequest
     | wire.Adjustment,
     plan: Planner,
-) -> Request:
-    return Request(asked.key, _hash(kind, asked), plan)
+) -> EconomyRequest:
+    return EconomyRequest(asked.key, _hash(kind, asked), plan)
 
 
 def _hash(kind: str, asked: WireModel) -> str:
@@ -324,15 +358,17 @@ def _hash(kind: str, asked: WireModel) -> str:
     return sha256(said).hexdigest()
 
 
-def _ready(plan: Plan) -> Planner:
-    async def given(_: EconomyWork) -> Plan:
+def _ready(plan: TransactionPlan) -> Planner:
+    async def given(_: EconomyTransaction) -> TransactionPlan:
         return plan
 
     return given
 
 
-def _flag(work: EconomyWork, odd: Suspicion, transaction_id: str | None) -> NewFlag:
-    return NewFlag(
+def _flag(
+    work: EconomyTransaction, odd: ImplausibleGain, transaction_id: str | None
+) -> NewReviewEntry:
+    return NewReviewEntry(
         work.account_id,
         work.slot_id,
         transaction_id,
@@ -340,6 +376,18 @@ def _flag(work: EconomyWork, odd: Suspicion, transaction_id: str | None) -> NewF
         odd.asset,
         odd.reason,
         transaction_id is None,
+    )
+
+
+def _granted(transaction: StoredTransaction) -> wire.Bundle:
+    changes, unlocked = transaction.changes, transaction.unlocked
+    return wire.Bundle(
+        items={each.item_id: each.amount for each in changes if each.item_id is not None},
+        currencies={
+            each.currency_id: each.amount for each in changes if each.currency_id is not None
+        },
+        lore=[each for kind, each in unlocked if kind == "lore"],
+        cosmetics=[each for kind, each in unlocked if kind == "cosmetic"],
     )
 
 

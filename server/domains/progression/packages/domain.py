@@ -5,7 +5,7 @@ from server.domains.contract import Domain, Job
 from server.domains.interfaces import Authenticator
 from server.domains.progression.packages.http import PackageRoutes, PackageServing
 from server.domains.progression.packages.jobs import PackageMaintenance
-from server.domains.progression.packages.service import Manifests, service_of, signer_of
+from server.domains.progression.packages.service import ManifestService, make_service, make_signer
 from server.domains.progression.packages.settings import PackageSettings
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
@@ -15,8 +15,8 @@ def build(services: Services) -> Domain:
     """Put the domain together."""
     settings = services.settings(PackageSettings)
     store = PackageStore(services.database, services.rls)
-    manifests = Manifests(store, services.subscriptions)
-    service = service_of(services, settings, changed=manifests.announce)
+    manifests = ManifestService(store, services.subscriptions)
+    service = make_service(services, settings, changed=manifests.announce)
     routes = PackageRoutes(service=service, store=store, manifests=manifests)
     serving = PackageServing(
         service=service,
@@ -29,7 +29,7 @@ def build(services: Services) -> Domain:
     maintenance = PackageMaintenance(
         store=store,
         objects=services.objects,
-        signer=signer_of(services, settings),
+        signer=make_signer(services, settings),
         manifests=manifests,
         clock=services.clock,
         delta_bytes_max=settings.content_delta_bytes_max,
@@ -58,6 +58,6 @@ def build(services: Services) -> Domain:
                 ],
             )
         ],
-        start=[manifests.look],
+        start=[manifests.refresh_catalog],
         jobs=[Job("content", maintenance.run)],
     )

@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from aiohttp import web
 
-from persistence.objects import ObjectMissing, Objects
+from persistence.objects import ObjectMissing, ObjectStorage
 from persistence.packages.store import PackageStore, SignedRole, StoredPackage
 from persistence.rls import Requester
 from protocol import packages as wire
@@ -14,7 +14,7 @@ from protocol.codec import validate
 from protocol.errors import BadToken, Forbidden, NotFound, TooLarge
 from protocol.packages import PackageNotFound, PackageWithdrawn
 from server.domains.progression.packages import targets, views
-from server.domains.progression.packages.service import Manifests, PackageService
+from server.domains.progression.packages.service import ManifestService, PackageService
 from server.gateway.http.endpoints import (
     Answer,
     Authenticate,
@@ -22,15 +22,20 @@ from server.gateway.http.endpoints import (
     HttpRequest,
     RawResponse,
     identify,
+    is_known,
 )
 from server.gateway.http.ranges import SAFE_BYTES_HEADERS, Representation, send_bytes
-from server.gateway.session.identity import refused_by_scope
+from server.gateway.session.identity import find_scope_error
 
 TAG: Final = "content"
 ALL: Final = "/v1/content/packages"
 MANIFEST: Final = "/v1/content/manifest"
 METADATA: Final = "/v1/content/tuf/metadata/{name}"
 TARGETS: Final = "/v1/content/tuf/targets/{path:.+}"
+
+IF_NONE_MATCH: Final = {
+    "If-None-Match": "The ETag of the answer that you have; 304 if it is the same."
+}
 
 CHUNK_BYTES: Final = 256 * 1024
 FOR_EVER: Final = "public, max-age=31536000, immutable"
@@ -42,7 +47,7 @@ class PackageRoutes:
     """The addresses that are described."""
 
     def __init__(
-        self, *, service: PackageService, store: PackageStore, manifests: Manifests
+        self, *, service: PackageService, store: PackageStore, manifests: ManifestService
     ) -> None:
         self._service = service
         self._store = store
@@ -61,6 +66,7 @@ class PackageRoutes:
                 self._manifest,
                 query=wire.ManifestQuery,
                 answer=wire.ContentManifest,
+                headers=IF_NONE_MATCH,
             ),
             get(
                 ALL,
@@ -68,12 +74,14 @@ class PackageRoutes:
                 self._list,
                 query=wire.PackagesQuery,
                 answer=wire.Packages,
+                is_tagged=True,
             ),
             get(
                 views.ONE,
                 "Read a package.",
                 self._read,
                 answer=wire.Package,
+                is_tagged=True,
                 errors=(PackageNotFound,),
             ),
             get(
@@ -154,33 +162,33 @@ class PackageRoutes:
         subject = query.installation
         if request.identity is not None:
             subject = request.identity.user_id
-        answer = self._manifests.answer(query, subject)
+        answer = self._manifests.make_manifest(query, subject)
         tag = f'"{answer.tag}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
-        if _matches(request.headers.get("If-None-Match", ""), tag):
+        if is_known(request.headers.get("If-None-Match", ""), tag):
             return RawResponse(b"", JSON, status=304, headers=headers)
         return RawResponse(answer.body, JSON, headers=headers)
 
     async def _list(self, request: HttpRequest) -> wire.Packages:
         query: wire.PackagesQuery = request.query
-        found = await self._store.listed(
+        found = await self._store.list_packages(
             _asker(request),
             name=query.name,
             status=query.status,
             after=None if query.cursor is None else views.CURSOR.read(query.cursor),
             limit=query.limit,
         )
-        return views.page(found, query.limit)
+        return views.package_page(found, query.limit)
 
     async def _read(self, request: HttpRequest) -> wire.Package:
-        return views.package(await self._store.find(_asker(request), _id(request)))
+        return views.package_view(await self._store.find(_asker(request), _id(request)))
 
     async def _metadata(self, request: HttpRequest) -> Answer:
         asked = targets.read_metadata_name(request.path["name"])
         if asked is None:
             raise NotFound
         role, version = asked
-        body = await self._store.metadata(cast("SignedRole", role), version)
+        body = await self._store.read_metadata(cast("SignedRole", role), version)
         if body is None:
             raise NotFound("There is no such metadata; content was never released, or it is old.")
         caching = "no-cache" if version is None else FOR_EVER
@@ -188,11 +196,11 @@ class PackageRoutes:
         return RawResponse(body, JSON, headers=headers)
 
     async def _add(self, request: HttpRequest) -> wire.Package:
-        return views.package(await self._service.add(request.who.requester, request.body))
+        return views.package_view(await self._service.add(request.who.requester, request.body))
 
     async def _change(self, request: HttpRequest) -> wire.Package:
         who = request.who.requester
-        return views.package(await self._service.change(who, _id(request), request.body))
+        return views.package_view(await self._service.change(who, _id(request), request.body))
 
     async def _delete(self, request: HttpRequest) -> wire.PackageDeleted:
         package_id = _id(request)
@@ -201,16 +209,16 @@ class PackageRoutes:
 
     async def _release(self, request: HttpRequest) -> wire.Package:
         actor = request.who.user_id
-        return views.package(await self._service.release(_id(request), actor=actor))
+        return views.package_view(await self._service.release(_id(request), actor=actor))
 
     async def _withdraw(self, request: HttpRequest) -> wire.Package:
         actor, reason = request.who.user_id, request.body.reason
-        return views.package(await self._service.withdraw(_id(request), reason, actor=actor))
+        return views.package_view(await self._service.withdraw(_id(request), reason, actor=actor))
 
     async def _roll_back(self, request: HttpRequest) -> wire.RolledBack:
         actor = request.who.user_id
         withdrawn = await self._service.roll_back(request.body, actor=actor)
-        return wire.RolledBack(withdrawn=[views.package(each) for each in withdrawn])
+        return wire.RolledBack(withdrawn=[views.package_view(each) for each in withdrawn])
 
 
 class PackageServing:
@@ -221,8 +229,8 @@ class PackageServing:
         *,
         service: PackageService,
         store: PackageStore,
-        objects: Objects,
-        manifests: Manifests,
+        objects: ObjectStorage,
+        manifests: ManifestService,
         authenticate: Authenticate,
         bytes_max: int,
     ) -> None:
@@ -245,7 +253,7 @@ class PackageServing:
         who = await identify(request, self._authenticate)
         if who is None:
             raise BadToken("Send an access token: Authorization: Bearer …")
-        if (refused := refused_by_scope(who, "editor")) is not None:
+        if (refused := find_scope_error(who, "editor")) is not None:
             raise refused
         if (request.content_length or 0) > self._bytes_max:
             raise TooLarge(f"A package can have at most {self._bytes_max} bytes.")
@@ -253,7 +261,7 @@ class PackageServing:
         stored = await self._service.receive(
             who.requester, path.package_id, aiter(request.content.iter_chunked(CHUNK_BYTES))
         )
-        return web.Response(text=views.package(stored).model_dump_json(), content_type=JSON)
+        return web.Response(text=views.package_view(stored).model_dump_json(), content_type=JSON)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Send the bytes of a package; those of a draft to editors."""
@@ -318,19 +326,13 @@ class PackageServing:
             raise PackageNotFound(LOST) from None
 
     async def _require(self, key: str) -> None:
-        if await self._objects.missing([key]):
+        if await self._objects.find_missing([key]):
             raise PackageNotFound(LOST)
 
 
 def _require_served(package: StoredPackage) -> None:
     if package.status == "withdrawn":
         raise PackageWithdrawn
-
-
-def _matches(condition: str, tag: str) -> bool:
-    """Compare with what a client has, weakly (RFC 9110, section 13.1.2)."""
-    known = {each.strip().removeprefix("W/") for each in condition.split(",")}
-    return tag in known or "*" in known
 
 
 def _asker(request: HttpRequest) -> Requester | None:

@@ -5,14 +5,14 @@ import logging
 from hashlib import sha256
 from typing import Final
 
-from persistence.objects import Objects
+from persistence.objects import ObjectStorage
 from persistence.packages.store import DueDelta, PackageStore
 from protocol.ids import new_id
 from server.core.clock import Clock
 from server.core.containment import contain_failures
 from server.core.periodic import repeat_every
 from server.domains.progression.packages.deltas import make_delta
-from server.domains.progression.packages.service import Manifests, Signer
+from server.domains.progression.packages.service import ManifestService, MetadataSigner
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ class PackageMaintenance:
         self,
         *,
         store: PackageStore,
-        objects: Objects,
-        signer: Signer,
-        manifests: Manifests,
+        objects: ObjectStorage,
+        signer: MetadataSigner,
+        manifests: ManifestService,
         clock: Clock,
         delta_bytes_max: int,
     ) -> None:
@@ -56,17 +56,17 @@ class PackageMaintenance:
 
         Whoever holds the lock signs; the next node finds nothing due.
         """
-        newest = await self._store.newest_metadata()
+        newest = await self._store.read_newest_metadata()
         now = self._clock.now()
         if not any(self._signer.is_due(each, now) for each in newest.values()):
             return False
-        async with self._store.releasing() as work:
+        async with self._store.begin_release() as work:
             return await self._signer.sign(work, released=None)
 
     async def make_due(self) -> int:
         """Make the deltas that are due, one after the other; says how many were tried."""
         tried = 0
-        while (due := await self._store.take_delta(lease_s=DELTA_LEASE_S)) is not None:
+        while (due := await self._store.take_due_delta(lease_s=DELTA_LEASE_S)) is not None:
             tried += 1
             if due.state == "failed":
                 log.error("the delta of package %s was given up", due.package_id)
@@ -82,7 +82,7 @@ class PackageMaintenance:
             await self._store.read(due.parent_id),
         )
         if max(package.size, parent.size) > self._delta_bytes_max or package.status != "released":
-            await self._store.settle_delta(due, "useless")
+            await self._store.finish_delta(due, "useless")
             return
         assert package.key is not None
         assert parent.key is not None, "what was released has its bytes"
@@ -92,14 +92,14 @@ class PackageMaintenance:
         )
         delta = await asyncio.to_thread(make_delta, old, new)
         if delta is None:
-            await self._store.settle_delta(due, "useless")
+            await self._store.finish_delta(due, "useless")
             return
         key = f"content/{package.name}/{due.package_id}/delta-{new_id()}"
-        if not await self._store.place_delta(due, key):
+        if not await self._store.set_delta_key(due, key):
             return
         await self._objects.put(key, delta)
         checksum = f"sha256:{sha256(delta).hexdigest()}"
-        if not await self._store.settle_delta(due, "made", size=len(delta), checksum=checksum):
+        if not await self._store.finish_delta(due, "made", size=len(delta), checksum=checksum):
             await self._objects.delete(key)
             return
         self.deltas_made += 1

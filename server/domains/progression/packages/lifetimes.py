@@ -26,6 +26,6 @@ def is_due(newest: SignedMetadata, lifetime_s: float, now: datetime) -> bool:
     return (newest.expires_at - now).total_seconds() < lifetime_s * RENEW_AT
 
 
-def about_key(key_id: str) -> str:
+def key_seal_context(key_id: str) -> str:
     """Name a sealed key: it opens in its own row only."""
     return f"content key {key_id}"

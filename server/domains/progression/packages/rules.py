@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from semver import Version
 
-from persistence.packages.store import Place, StoredDelta, StoredPackage
+from persistence.packages.store import PackageTrack, StoredDelta, StoredPackage
 from protocol.errors import InvalidField
 from protocol.packages import (
     CHANNELS_MAX,
@@ -24,34 +24,34 @@ COHORTS: Final = 10_000
 
 
 @lru_cache(4096)
-def version_of(text: str) -> Version:
+def parse_version(text: str) -> Version:
     """Read a version that was validated; those without build metadata compare as they should."""
     return Version.parse(text)
 
 
-def newest(packages: Iterable[StoredPackage]) -> StoredPackage | None:
+def find_newest(packages: Iterable[StoredPackage]) -> StoredPackage | None:
     """Find the highest of those that are released."""
     released = [each for each in packages if each.status == "released"]
-    return max(released, key=lambda each: version_of(each.version), default=None)
+    return max(released, key=lambda each: parse_version(each.version), default=None)
 
 
 def is_above(version: str, other: StoredPackage | None) -> bool:
     """Say whether a version is higher than a package's, by precedence and not as text."""
-    return other is None or version_of(version) > version_of(other.version)
+    return other is None or parse_version(version) > parse_version(other.version)
 
 
-def above(packages: Iterable[StoredPackage], version: str) -> list[StoredPackage]:
+def list_released_above(packages: Iterable[StoredPackage], version: str) -> list[StoredPackage]:
     """Find what is released above a version, the highest first."""
     found = [each for each in packages if each.status == "released" and is_higher(each, version)]
-    return sorted(found, key=lambda each: version_of(each.version), reverse=True)
+    return sorted(found, key=lambda each: parse_version(each.version), reverse=True)
 
 
 def is_higher(package: StoredPackage, version: str) -> bool:
     """Say whether a package is above a version."""
-    return version_of(package.version) > version_of(version)
+    return parse_version(package.version) > parse_version(version)
 
 
-def in_rollout(package_id: str, percent: int, subject: str) -> bool:
+def is_in_rollout(package_id: str, percent: int, subject: str) -> bool:
     """Say whether an account (or an installation) is in the share that gets a package.
 
     The hash does not change, so whoever is in stays in while the share grows; the package is part
@@ -100,7 +100,7 @@ def _is_within(path: str, roots: Iterable[str]) -> bool:
 # ------------------------------------------------------------------ the manifest
 
 
-class Asked(NamedTuple):
+class ManifestRequest(NamedTuple):
     """What a client is and has, as it was sent; equal ones get equal answers."""
 
     client: str
@@ -110,25 +110,25 @@ class Asked(NamedTuple):
     mods: frozenset[str]
 
 
-class Choice(NamedTuple):
+class PackageChoice(NamedTuple):
     """A package for a client, and the delta from what it has, if there is one."""
 
     package: StoredPackage
     delta: StoredDelta | None
 
 
-class Chosen(NamedTuple):
+class ManifestChoices(NamedTuple):
     """What a client fetches, keeps and removes, and what it is too old for."""
 
-    fetch: list[Choice]
+    fetch: list[PackageChoice]
     current: list[str]
     remove: list[str]
     needs_client: list[StoredPackage]
 
 
-def asked(query: ManifestQuery) -> Asked:
+def parse_manifest_query(query: ManifestQuery) -> ManifestRequest:
     """Read a query; raise `InvalidField`."""
-    return Asked(
+    return ManifestRequest(
         client=_client(query.client),
         locales=locale_chain(_locale(query.locale)),
         channels=tuple(_listed("channel", query.channel, CHANNELS_MAX)),
@@ -171,7 +171,7 @@ def _ids(text: str) -> list[str]:
     return ids
 
 
-class Catalog:
+class PackageCatalog:
     """What is or was released, in memory; made anew whenever it changes."""
 
     def __init__(self, packages: Iterable[StoredPackage], deltas: Iterable[StoredDelta]) -> None:
@@ -181,40 +181,40 @@ class Catalog:
         }
         released = [each for each in self.packages.values() if each.status == "released"]
         self.released = len(released)
-        released.sort(key=lambda each: version_of(each.version), reverse=True)
+        released.sort(key=lambda each: parse_version(each.version), reverse=True)
         # Those that only some get; whether somebody is in is all that tells accounts apart.
         self.staged: Sequence[StoredPackage] = [
             each for each in released if each.rollout_percent < 100
         ]
-        self._places: dict[Place, list[StoredPackage]] = {}
+        self._places: dict[PackageTrack, list[StoredPackage]] = {}
         for each in released:
-            self._places.setdefault(each.place, []).append(each)
+            self._places.setdefault(each.track, []).append(each)
         self._names = sorted({place.name for place in self._places})
         self._found = {
-            (each.place, each.version, each.checksum): each for each in self.packages.values()
+            (each.track, each.version, each.checksum): each for each in self.packages.values()
         }
 
-    def find(self, place: Place, version: str, checksum: str) -> StoredPackage | None:
+    def find(self, place: PackageTrack, version: str, checksum: str) -> StoredPackage | None:
         """Find what is or was released by what it is called in the signed metadata."""
         return self._found.get((place, version, checksum))
 
-    def left_out(self, subject: str) -> frozenset[str]:
+    def list_excluded(self, subject: str) -> frozenset[str]:
         """Say which packages somebody does not get yet."""
         return frozenset(
             each.package_id
             for each in self.staged
-            if not in_rollout(each.package_id, each.rollout_percent, subject)
+            if not is_in_rollout(each.package_id, each.rollout_percent, subject)
         )
 
-    def choose(self, asked: Asked, left_out: Collection[str]) -> Chosen:
+    def choose_packages(self, asked: ManifestRequest, left_out: Collection[str]) -> ManifestChoices:
         """Decide what a client fetches.
 
         For each name: the most specific locale, then the highest version that the client can use
         and that it is meant to get. What it has stays if that is as high and not withdrawn, so
         nobody goes back a version because a rollout's share shrank.
         """
-        chosen = Chosen([], [], [], [])
-        client = version_of(asked.client)
+        chosen = ManifestChoices([], [], [], [])
+        client = parse_version(asked.client)
         have = self._usable(asked)
         for name in self._names:
             served = self._served(name, asked, client, left_out, chosen.needs_client)
@@ -224,11 +224,11 @@ class Catalog:
             if kept is not None and not is_above(served.version, kept):
                 chosen.current.append(kept.package_id)
             else:
-                chosen.fetch.append(Choice(served, self._delta(served, asked)))
+                chosen.fetch.append(PackageChoice(served, self._delta(served, asked)))
         chosen.remove.extend(sorted(asked.have.difference(chosen.current)))
         return chosen
 
-    def _usable(self, asked: Asked) -> dict[tuple[str, str], StoredPackage]:
+    def _usable(self, asked: ManifestRequest) -> dict[tuple[str, str], StoredPackage]:
         """Find the highest version of each name and locale that a client has and may keep."""
         found: dict[tuple[str, str], StoredPackage] = {}
         for package_id in asked.have:
@@ -242,7 +242,7 @@ class Catalog:
     def _served(
         self,
         name: str,
-        asked: Asked,
+        asked: ManifestRequest,
         client: Version,
         left_out: Collection[str],
         needs_client: list[StoredPackage],
@@ -252,13 +252,13 @@ class Catalog:
             versions = [
                 each
                 for channel in asked.channels
-                for each in self._places.get(Place(name, channel, locale), ())
+                for each in self._places.get(PackageTrack(name, channel, locale), ())
                 if each.package_id not in left_out
                 and (each.kind == "content" or each.name in asked.mods)
             ]
-            versions.sort(key=lambda each: version_of(each.version), reverse=True)
+            versions.sort(key=lambda each: parse_version(each.version), reverse=True)
             for place, each in enumerate(versions):
-                if client >= version_of(each.required_client_version):
+                if client >= parse_version(each.required_client_version):
                     if place:
                         needs_client.append(versions[0])
                     return each
@@ -266,7 +266,7 @@ class Catalog:
                 needs_client.append(versions[0])
         return None
 
-    def _delta(self, served: StoredPackage, asked: Asked) -> StoredDelta | None:
+    def _delta(self, served: StoredPackage, asked: ManifestRequest) -> StoredDelta | None:
         found = [
             delta
             for package_id in asked.have

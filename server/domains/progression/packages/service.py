@@ -14,10 +14,10 @@ from typing import IO, Any, Final, NamedTuple
 
 import orjson
 
-from persistence.objects import Objects, reporting_full_disk
+from persistence.objects import ObjectStorage, reporting_full_disk
 from persistence.packages.store import (
     PackageStore,
-    ReleaseWork,
+    ReleaseTransaction,
     SignedMetadata,
     SignedRole,
     SigningKey,
@@ -44,11 +44,11 @@ from protocol.packages import (
 from server.core.clock import Clock
 from server.core.settings import split_names
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
-from server.domains.interfaces import SaveClass, SaveCompatibility
+from server.domains.interfaces import SaveCompatibility, UnloadableSaves
 from server.domains.progression.packages import rules, views
 from server.domains.progression.packages.archives import check_archive
-from server.domains.progression.packages.lifetimes import about_key, is_due, lifetimes_s
-from server.domains.progression.packages.rules import Asked, Catalog
+from server.domains.progression.packages.lifetimes import is_due, key_seal_context, lifetimes_s
+from server.domains.progression.packages.rules import ManifestRequest, PackageCatalog
 from server.domains.progression.packages.settings import PackageSettings
 from server.domains.services import InterfaceNotProvided, Services
 
@@ -70,7 +70,7 @@ class ManifestAnswer(NamedTuple):
     body: bytes
 
 
-class Manifests:
+class ManifestService:
     """What clients are told, out of memory.
 
     The catalog is read again when another node announces a change, and when the number of changes
@@ -81,38 +81,42 @@ class Manifests:
         self._store = store
         self._generation = -1
         self._looking = asyncio.Lock()
-        self._answers: OrderedDict[tuple[Asked, frozenset[str]], ManifestAnswer] = OrderedDict()
-        self._changed = AnnouncedSweep(subscriptions, "content", self.look)
-        self.catalog = Catalog((), ())
+        self._answers: OrderedDict[tuple[ManifestRequest, frozenset[str]], ManifestAnswer] = (
+            OrderedDict()
+        )
+        self._changed = AnnouncedSweep(subscriptions, "content", self.refresh_catalog)
+        self.catalog = PackageCatalog((), ())
         self.answered = 0
 
-    async def look(self) -> None:
+    async def refresh_catalog(self) -> None:
         """Read what is released, if anything has changed.
 
         One look after the other: an older one that takes longer must not undo a newer one.
         """
         async with self._looking:
-            generation = await self._store.generation()
+            generation = await self._store.read_generation()
             if generation != self._generation:
                 # What changes meanwhile is read as well, and once more at the next look.
-                self.catalog = Catalog(*await self._store.catalog())
+                self.catalog = PackageCatalog(*await self._store.read_catalog())
                 self._generation = generation
                 self._answers.clear()
 
     async def announce(self) -> None:
         """Serve what was just changed, here and on the other nodes."""
-        await self.look()
-        self._changed.announce()
+        await self.refresh_catalog()
+        self._changed.announce_sweep()
 
-    def answer(self, query: ManifestQuery, subject: str) -> ManifestAnswer:
+    def make_manifest(self, query: ManifestQuery, subject: str) -> ManifestAnswer:
         """Tell a client what to fetch; `subject` is what a staged rollout goes by."""
         self.answered += 1
-        asked, left_out = rules.asked(query), self.catalog.left_out(subject)
+        asked, left_out = rules.parse_manifest_query(query), self.catalog.list_excluded(subject)
         key = (asked, left_out)
         if (known := self._answers.get(key)) is not None:
             self._answers.move_to_end(key)
             return known
-        manifest: ContentManifest = views.manifest(self.catalog, self.catalog.choose(*key))
+        manifest: ContentManifest = views.manifest_view(
+            self.catalog, self.catalog.choose_packages(*key)
+        )
         body = orjson.dumps(manifest.model_dump())
         answer = ManifestAnswer(hashlib.blake2b(body, digest_size=16).hexdigest(), body)
         self._answers[key] = answer
@@ -121,7 +125,7 @@ class Manifests:
         return answer
 
 
-class Signer:
+class MetadataSigner:
     """Signs what is released; the library is imported when it is first needed."""
 
     def __init__(self, *, seal: Seal, clock: Clock, timestamp_s: int) -> None:
@@ -135,13 +139,13 @@ class Signer:
 
     async def sign(
         self,
-        work: ReleaseWork,
+        work: ReleaseTransaction,
         *,
         released: Sequence[StoredPackage] | None,
         rotate: SignedRole | None = None,
     ) -> bool:
         """Sign what has changed and what is due, in a transaction; says whether there was any."""
-        keys, newest = await work.keys(), await work.newest_metadata()
+        keys, newest = await work.read_keys(), await work.read_newest_metadata()
         signed = await asyncio.to_thread(
             self._signed, keys, newest, self._clock.now(), released, rotate
         )
@@ -160,7 +164,7 @@ class Signer:
     ) -> Any:
         # It takes up to seconds where the libraries of cloud providers are installed as well.
         signing = import_module("server.domains.progression.packages.signing")
-        repository = signing.Repository(
+        repository = signing.SigningRound(
             seal=self._seal, keys=keys, newest=newest, now=now, lifetimes_s=self._lifetimes_s
         )
         return repository.sign(released, rotate=rotate)
@@ -173,8 +177,8 @@ class PackageService:
         self,
         *,
         store: PackageStore,
-        objects: Objects,
-        signer: Signer,
+        objects: ObjectStorage,
+        signer: MetadataSigner,
         find_saves: FindSaves,
         settings: PackageSettings,
         folder: Path,
@@ -206,8 +210,8 @@ class PackageService:
             )
         if await self._store.count(packages_max) >= packages_max:
             raise TooManyPackages
-        draft = views.draft(new_id(), new)
-        _require_above(draft.version, await self._store.versions_of(views.place_of(new)))
+        draft = views.draft_package(new_id(), new)
+        _require_above(draft.version, await self._store.list_versions(views.package_track(new)))
         return await self._store.add(who, draft)
 
     async def change(self, who: Requester, package_id: str, change: PackageChange) -> StoredPackage:
@@ -282,33 +286,33 @@ class PackageService:
         """
         draft = await self._store.read(package_id)
         await self.require_saves_load(draft)
-        async with self._store.releasing() as work:
+        async with self._store.begin_release() as work:
             draft = await work.lock(package_id)
             _require(draft, "draft")
             if draft.uploaded_at is None:
                 raise WrongPackageStatus("Send the bytes first: PUT them to the package's `url`.")
-            versions = await work.versions_of(draft.place)
+            versions = await work.list_versions(draft.track)
             _require_above(draft.version, versions)
-            parent = rules.newest(versions)
+            parent = rules.find_newest(versions)
             parent_id = None if parent is None else parent.package_id
             released = await work.release(package_id, parent_id=parent_id, actor=actor)
-            await self._signer.sign(work, released=await work.released())
+            await self._signer.sign(work, released=await work.list_released())
         await self._changed()
         return released
 
     async def withdraw(self, package_id: str, reason: str, *, actor: str) -> StoredPackage:
         """Withdraw a released package; clients are offered the one before it."""
-        async with self._store.releasing() as work:
+        async with self._store.begin_release() as work:
             _require(await work.lock(package_id), "released")
             withdrawn = await work.withdraw(package_id, reason=reason, actor=actor)
-            await self._signer.sign(work, released=await work.released())
+            await self._signer.sign(work, released=await work.list_released())
         await self._changed()
         return withdrawn
 
     async def roll_back(self, rollback: Rollback, *, actor: str) -> list[StoredPackage]:
         """Withdraw what is released above a version, at once."""
-        async with self._store.releasing() as work:
-            versions = await work.versions_of(views.place_of(rollback))
+        async with self._store.begin_release() as work:
+            versions = await work.list_versions(views.package_track(rollback))
             target = next((each for each in versions if each.version == rollback.version), None)
             if target is None or target.status != "released":
                 raise WrongPackageStatus(
@@ -316,16 +320,16 @@ class PackageService:
                 )
             withdrawn = [
                 await work.withdraw(each.package_id, reason=rollback.reason, actor=actor)
-                for each in rules.above(versions, rollback.version)
+                for each in rules.list_released_above(versions, rollback.version)
             ]
             if withdrawn:
-                await self._signer.sign(work, released=await work.released())
+                await self._signer.sign(work, released=await work.list_released())
         await self._changed()
         return withdrawn
 
     async def drafts(self) -> list[StoredPackage]:
         """Read every draft."""
-        return await self._store.drafts()
+        return await self._store.list_drafts()
 
     async def read(self, package_id: str) -> StoredPackage:
         """Read a package, whatever its status; raise `PackageNotFound`."""
@@ -333,7 +337,7 @@ class PackageService:
 
     async def require_saves_load(self, package: StoredPackage) -> None:
         """Refuse a package under which stored saves would not load; raise `SavesWouldBreak`."""
-        broken = await self.saves_not_loading(package)
+        broken = await self.find_unloadable_saves(package)
         if broken:
             worst = max(broken, key=lambda each: each.saves)
             raise SavesWouldBreak(
@@ -342,32 +346,34 @@ class PackageService:
                 field="saves",
             )
 
-    async def saves_not_loading(self, package: StoredPackage) -> Sequence[SaveClass]:
+    async def find_unloadable_saves(self, package: StoredPackage) -> Sequence[UnloadableSaves]:
         """Find the stored saves that a package would break."""
         support, saves = views.save_support(package), self._find_saves()
         if support is None or saves is None:
             return ()
-        return await saves.not_loading(support.title, oldest=support.oldest, newest=support.newest)
+        return await saves.find_unloadable(
+            support.title, oldest=support.oldest, newest=support.newest
+        )
 
     # ------------------------------------------------------------------ signatures
 
-    async def rotate(self, role: SignedRole, *, actor: str) -> str:
+    async def rotate_key(self, role: SignedRole, *, actor: str) -> str:
         """Give a role another key; says its id."""
-        async with self._store.releasing() as work:
-            if not await work.keys():
-                await self._signer.sign(work, released=await work.released())
+        async with self._store.begin_release() as work:
+            if not await work.read_keys():
+                await self._signer.sign(work, released=await work.list_released())
             await self._signer.sign(work, released=None, rotate=role)
-            key_id = (await work.keys())[role].key_id
+            key_id = (await work.read_keys())[role].key_id
             await work.record_rotation(role, key_id, actor=actor)
         await self._changed()
         return key_id
 
-    async def root(self) -> bytes:
+    async def read_root(self) -> bytes:
         """Give the first root, which clients ship with; keys are made if there are none."""
-        async with self._store.releasing() as work:
-            if not await work.keys():
-                await self._signer.sign(work, released=await work.released())
-        first = await self._store.metadata("root", 1)
+        async with self._store.begin_release() as work:
+            if not await work.read_keys():
+                await self._signer.sign(work, released=await work.list_released())
+        first = await self._store.read_metadata("root", 1)
         assert first is not None, "roots stay for ever"
         return first
 
@@ -401,7 +407,7 @@ def _require(package: StoredPackage, status: PackageStatus) -> None:
 
 
 def _require_above(version: str, versions: Sequence[StoredPackage]) -> None:
-    newest = rules.newest(versions)
+    newest = rules.find_newest(versions)
     if not rules.is_above(version, newest):
         assert newest is not None
         raise VersionTooLow(
@@ -409,16 +415,16 @@ def _require_above(version: str, versions: Sequence[StoredPackage]) -> None:
         )
 
 
-def signer_of(services: Services, settings: PackageSettings) -> Signer:
+def make_signer(services: Services, settings: PackageSettings) -> MetadataSigner:
     """Make what signs at a node."""
-    return Signer(
+    return MetadataSigner(
         seal=services.interfaces.get(Seal),
         clock=services.clock,
         timestamp_s=settings.content_timestamp_s,
     )
 
 
-def service_of(
+def make_service(
     services: Services,
     settings: PackageSettings,
     *,
@@ -435,7 +441,7 @@ def service_of(
     return PackageService(
         store=PackageStore(services.database, services.rls),
         objects=services.objects,
-        signer=signer_of(services, settings),
+        signer=make_signer(services, settings),
         find_saves=find_saves,
         settings=settings,
         folder=services.config.data_dir / "uploads",
@@ -448,8 +454,8 @@ async def reseal_signing_keys(store: PackageStore, seal: Seal) -> int:
 
     Raises `Unsealable` where a key is missing.
     """
-    old = [key for key in await store.every_signing_key() if not seal.is_newest(key.sealed)]
+    old = [key for key in await store.list_signing_keys() if not seal.is_newest(key.sealed)]
     for key in old:
-        about = about_key(key.key_id)
-        await store.reseal(key, seal.seal(seal.open(key.sealed, about=about), about=about))
+        about = key_seal_context(key.key_id)
+        await store.reseal_key(key, seal.seal(seal.open(key.sealed, about=about), about=about))
     return len(old)

@@ -5,7 +5,7 @@ are the newest, *timestamp* which snapshot is, for a day. So a client notices wh
 older state (rollback), and that it is kept from a newer one (freeze).
 
 Each role has one key, made when something is first released and sealed in the database. Whoever
-calls holds the lock of `PackageStore.releasing`. What runs here blocks.
+calls holds the lock of `PackageStore.begin_release`. What runs here blocks.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,14 +28,14 @@ from tuf.api.metadata import (
 
 from persistence.packages.store import SignedMetadata, SignedRole, SigningKey, StoredPackage
 from persistence.sealing import Seal
-from server.domains.progression.packages.lifetimes import about_key, is_due
-from server.domains.progression.packages.targets import target_of
+from server.domains.progression.packages.lifetimes import is_due, key_seal_context
+from server.domains.progression.packages.targets import target_path
 
 ROLES: Final[tuple[SignedRole, ...]] = ("root", "targets", "snapshot", "timestamp")
 
 
 @dataclass(slots=True)
-class Signed:
+class SignedRound:
     """What a round of signing made."""
 
     metadata: list[SignedMetadata] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Signed:
     keys: list[tuple[SigningKey | None, SigningKey]] = field(default_factory=list)
 
 
-class Repository:
+class SigningRound:
     """One round of signing, from the newest metadata to what takes its place."""
 
     def __init__(
@@ -61,12 +61,12 @@ class Repository:
         self._now = now.replace(microsecond=0)
         self._lifetimes = lifetimes_s
         self._signers: dict[SignedRole, CryptoSigner] = {}
-        self._signed = Signed()
+        self._signed = SignedRound()
         self._resign: set[SignedRole] = set()
 
     def sign(
         self, released: Iterable[StoredPackage] | None, *, rotate: SignedRole | None = None
-    ) -> Signed:
+    ) -> SignedRound:
         """Sign what has changed and what is due; None leaves the list of what is released as it is.
 
         `rotate` gives a role a new key.
@@ -112,7 +112,7 @@ class Repository:
         signer = CryptoSigner.generate_ed25519()
         root.add_key(signer.public_key, role)
         key_id = signer.public_key.keyid
-        sealed = self._seal.seal(signer.private_bytes, about=about_key(key_id))
+        sealed = self._seal.seal(signer.private_bytes, about=key_seal_context(key_id))
         made = SigningKey(role, key_id, sealed)
         self._signed.keys.append((self._keys.get(role), made))
         self._keys[role], self._signers[role] = made, signer
@@ -120,7 +120,7 @@ class Repository:
     def _signer(self, role: SignedRole) -> CryptoSigner:
         if role not in self._signers:
             key = self._keys[role]
-            pem = self._seal.open(key.sealed, about=about_key(key.key_id))
+            pem = self._seal.open(key.sealed, about=key_seal_context(key.key_id))
             private = serialization.load_pem_private_key(pem, password=None)
             self._signers[role] = CryptoSigner(cast("Ed25519PrivateKey", private))
         return self._signers[role]
@@ -156,4 +156,4 @@ class Repository:
 def _target(package: StoredPackage) -> TargetFile:
     hashes = {"sha256": package.checksum.removeprefix("sha256:")}
     custom = {"custom": {"package_id": package.package_id}}
-    return TargetFile(package.size, hashes, target_of(package), custom)
+    return TargetFile(package.size, hashes, target_path(package), custom)

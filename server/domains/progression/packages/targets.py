@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from persistence.packages.store import Place, StoredPackage
+from persistence.packages.store import PackageTrack, StoredPackage
 from protocol.packages import CHANNEL_PATTERN, LOCALE_PATTERN, NAME_PATTERN
 
 _FETCHED: Final = re.compile(
@@ -15,17 +15,17 @@ _METADATA: Final = re.compile(
 )
 
 
-def target_of(package: StoredPackage) -> str:
+def target_path(package: StoredPackage) -> str:
     """Write the path of a package in the signed metadata."""
     return f"{package.name}/{package.channel}/{package.locale}/{package.version}.pkg"
 
 
-def read_target(path: str) -> tuple[Place, str, str] | None:
+def read_target(path: str) -> tuple[PackageTrack, str, str] | None:
     """Read the place, version and checksum of a path with a hash, as clients fetch it."""
     found = _FETCHED.fullmatch(path)
     if found is None:
         return None
-    place = Place(found["name"], found["channel"], found["locale"])
+    place = PackageTrack(found["name"], found["channel"], found["locale"])
     return place, found["version"], f"sha256:{found['hash']}"
 
 

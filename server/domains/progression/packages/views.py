@@ -6,13 +6,13 @@ from uuid import UUID
 
 import orjson
 
-from persistence.packages.store import DraftPackage, Place, StoredDelta, StoredPackage
+from persistence.packages.store import DraftPackage, PackageTrack, StoredDelta, StoredPackage
 from protocol import packages as wire
 from protocol.codec import validate
 from server.core.clock import wire_fields
 from server.core.cursors import CursorCodec
-from server.domains.progression.packages.rules import Catalog, Choice, Chosen
-from server.domains.progression.packages.targets import target_of
+from server.domains.progression.packages.rules import ManifestChoices, PackageCatalog, PackageChoice
+from server.domains.progression.packages.targets import target_path
 
 
 class PackagePosition(NamedTuple):
@@ -28,7 +28,7 @@ DELTA: Final = f"{ONE}/deltas/{{parent_id}}"
 CURSOR: Final = CursorCodec("packages", PackagePosition, datetime, UUID)
 
 
-def draft(package_id: str, new: wire.NewPackage) -> DraftPackage:
+def draft_package(package_id: str, new: wire.NewPackage) -> DraftPackage:
     """Turn what an editor sent into a package to be kept."""
     metadata = new.model_dump(include={"mod", "saves"}, exclude_none=True)
     return DraftPackage(
@@ -47,9 +47,9 @@ def draft(package_id: str, new: wire.NewPackage) -> DraftPackage:
     )
 
 
-def place_of(named: wire.NewPackage | wire.Rollback) -> Place:
+def package_track(named: wire.NewPackage | wire.Rollback) -> PackageTrack:
     """Say where a version is one."""
-    return Place(named.name, named.channel, named.locale)
+    return PackageTrack(named.name, named.channel, named.locale)
 
 
 def save_support(stored: StoredPackage) -> wire.SaveSupport | None:
@@ -58,7 +58,7 @@ def save_support(stored: StoredPackage) -> wire.SaveSupport | None:
     return None if found is None else validate(wire.SaveSupport, found)
 
 
-def package(stored: StoredPackage) -> wire.Package:
+def package_view(stored: StoredPackage) -> wire.Package:
     """Show a package."""
     fields = wire_fields(stored)
     for kept_back in ("metadata", "parent_id", "key"):
@@ -67,15 +67,15 @@ def package(stored: StoredPackage) -> wire.Package:
     return wire.Package(**fields, mod=_mod(stored), saves=save_support(stored), url=url)
 
 
-def page(found: list[StoredPackage], limit: int) -> wire.Packages:
+def package_page(found: list[StoredPackage], limit: int) -> wire.Packages:
     """Show a page of packages."""
     older = CURSOR.after_page(
         found, limit, lambda last: PackagePosition(last.created_at, last.package_id)
     )
-    return wire.Packages(packages=[package(each) for each in found], next=older)
+    return wire.Packages(packages=[package_view(each) for each in found], next=older)
 
 
-def manifest(catalog: Catalog, chosen: Chosen) -> wire.ContentManifest:
+def manifest_view(catalog: PackageCatalog, chosen: ManifestChoices) -> wire.ContentManifest:
     """Show what a client fetches, keeps and removes."""
     return wire.ContentManifest(
         fetch=[_fetch(catalog, each) for each in chosen.fetch],
@@ -92,19 +92,19 @@ def manifest(catalog: Catalog, chosen: Chosen) -> wire.ContentManifest:
     )
 
 
-def _fetch(catalog: Catalog, choice: Choice) -> wire.Fetch:
+def _fetch(catalog: PackageCatalog, choice: PackageChoice) -> wire.Fetch:
     chosen = choice.package
     names = ("package_id", "name", "version", "kind", "channel", "locale", "checksum", "size")
     return wire.Fetch(
         **{name: getattr(chosen, name) for name in (*names, "release_notes")},
         url=FILE.format(package_id=chosen.package_id),
-        target=target_of(chosen),
+        target=target_path(chosen),
         mod=_mod(chosen),
         delta=None if choice.delta is None else _delta(catalog, choice.delta),
     )
 
 
-def _delta(catalog: Catalog, delta: StoredDelta) -> wire.PackageDelta:
+def _delta(catalog: PackageCatalog, delta: StoredDelta) -> wire.PackageDelta:
     return wire.PackageDelta(
         from_package_id=delta.parent_id,
         from_version=catalog.packages[delta.parent_id].version,

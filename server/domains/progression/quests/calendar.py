@@ -67,7 +67,7 @@ class Schedule(NamedTuple):
     recurrence: str | None = None
 
 
-class Opening(NamedTuple):
+class OpeningTimes(NamedTuple):
     """What a schedule says at a moment; times are in UTC, None where there is none."""
 
     is_open: bool
@@ -76,7 +76,7 @@ class Opening(NamedTuple):
     next_opens_at: datetime | None
 
 
-def check(schedule: Schedule, now: datetime) -> None:
+def require_valid_schedule(schedule: Schedule, now: datetime) -> None:
     """Raise `BadSchedule` for a schedule that never opens, or that could take long to compute."""
     try:
         zone = ZoneInfo(schedule.zone)
@@ -118,7 +118,7 @@ def _check_rule(rule: str) -> None:
         raise BadSchedule("recurrence", str(error)[:100]) from None
 
 
-def opening(schedule: Schedule, now: datetime) -> Opening:
+def find_opening(schedule: Schedule, now: datetime) -> OpeningTimes:
     """Say whether something is open, until when, and when it opens next."""
     opened_at = next_opens_at = None
     for at in _openings(schedule, now):
@@ -129,22 +129,22 @@ def opening(schedule: Schedule, now: datetime) -> Opening:
     duration = timedelta(seconds=schedule.duration_s)
     closes_at = None if opened_at is None else opened_at + duration
     is_open = closes_at is not None and now < closes_at
-    return Opening(
+    return OpeningTimes(
         is_open, opened_at if is_open else None, closes_at if is_open else None, next_opens_at
     )
 
 
-def opening_within(schedule: Schedule, season: Schedule, now: datetime) -> Opening:
+def find_opening_within_season(schedule: Schedule, season: Schedule, now: datetime) -> OpeningTimes:
     """Say the same of an event that is open only while its season is."""
-    of_season = opening(season, now)
+    of_season = find_opening(season, now)
     duration = timedelta(seconds=schedule.duration_s)
-    present: Opening | None = None
+    present: OpeningTimes | None = None
     for at in _openings(schedule, now):
         if at + duration <= now:
             continue
         if at <= now and of_season.is_open and of_season.opened_at and of_season.closes_at:
             started, ends = max(at, of_season.opened_at), min(at + duration, of_season.closes_at)
-            present = Opening(True, started, ends, None)
+            present = OpeningTimes(True, started, ends, None)
             continue
         begins = _first_both_open(at, at + duration, season, now)
         if begins is not None:
@@ -156,14 +156,14 @@ def _first_both_open(
     starts: datetime, ends: datetime, season: Schedule, now: datetime
 ) -> datetime | None:
     """Find when, after now, a season is open within an opening of an event."""
-    at = opening(season, starts)
+    at = find_opening(season, starts)
     if starts > now and at.is_open:
         return starts
-    following = at.next_opens_at if starts > now else opening(season, now).next_opens_at
+    following = at.next_opens_at if starts > now else find_opening(season, now).next_opens_at
     return following if following is not None and following < ends else None
 
 
-_CLOSED: Final = Opening(False, None, None, None)
+_CLOSED: Final = OpeningTimes(False, None, None, None)
 
 
 def _openings(schedule: Schedule, now: datetime) -> Iterator[datetime]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from persistence.database import Connection
-from persistence.quests.store import QuestStore, StoredEvent, StoredQuest
+from persistence.quests.store import QuestStore, StoredChecks, StoredQuest, StoredTimedEvent
 from protocol.quests import (
     ConditionRefused,
     ConditionStep,
@@ -21,7 +21,7 @@ from protocol.quests import (
     Step,
 )
 from server.domains.progression.quests import calendar
-from server.domains.progression.quests.calendar import BadSchedule, Opening, Schedule
+from server.domains.progression.quests.calendar import BadSchedule, OpeningTimes, Schedule
 from server.domains.progression.quests.expressions import (
     BadCondition,
     Condition,
@@ -48,6 +48,11 @@ class CompiledQuest:
     when: tuple[Condition | None, ...]
     reward: RewardBundle
 
+    @property
+    def is_conditional(self) -> bool:
+        """Whether something must happen before it is available."""
+        return bool(self.required.source) or self.stored.event is not None
+
     def conditions(self) -> list[Condition]:
         """List all of its conditions."""
         return [each for each in (self.required, self.fails, *self.when) if each is not None]
@@ -58,11 +63,27 @@ class TitleContent:
     """The quests, events and seasons of a title, by name."""
 
     quests: Mapping[str, CompiledQuest]
-    events: Mapping[str, StoredEvent]
-    seasons: Mapping[str, StoredEvent]
+    events: Mapping[str, StoredTimedEvent]
+    seasons: Mapping[str, StoredTimedEvent]
+    checks: StoredChecks
     read_at: float
     # What each says until something opens or closes; filled as it is asked for.
-    _openings: dict[str, tuple[Opening, datetime | None]] = field(default_factory=dict)
+    _openings: dict[str, tuple[OpeningTimes, datetime | None]] = field(default_factory=dict)
+
+    @property
+    def stamp(self) -> frozenset[tuple[str, int]]:
+        """Tell apart what editors made of the quests."""
+        return frozenset((name, quest.stored.version) for name, quest in self.quests.items())
+
+    def open_now(self, now: datetime) -> frozenset[str]:
+        """List the timed events and seasons that are open, by kind and name."""
+        events = {
+            f"event {name}" for name in self.events if self.find_event_opening(name, now).is_open
+        }
+        seasons = {
+            f"season {name}" for name in self.seasons if self.find_season_opening(name, now).is_open
+        }
+        return frozenset(events | seasons)
 
     @property
     def asks_for_holdings(self) -> bool:
@@ -73,28 +94,30 @@ class TitleContent:
             for condition in quest.conditions()
         )
 
-    def event(self, name: str, now: datetime) -> Opening:
+    def find_event_opening(self, name: str, now: datetime) -> OpeningTimes:
         """Say when a timed event is open."""
         event = self.events[name]
         if event.is_withdrawn:
-            return Opening(False, None, None, None)
+            return OpeningTimes(False, None, None, None)
         if event.season is None:
-            return self._cached(f"e {name}", now, lambda: calendar.opening(_of(event), now))
+            return self._cached(f"e {name}", now, lambda: calendar.find_opening(_of(event), now))
         season = self.seasons[event.season]
         if season.is_withdrawn:
-            return Opening(False, None, None, None)
+            return OpeningTimes(False, None, None, None)
         return self._cached(
-            f"e {name}", now, lambda: calendar.opening_within(_of(event), _of(season), now)
+            f"e {name}",
+            now,
+            lambda: calendar.find_opening_within_season(_of(event), _of(season), now),
         )
 
-    def season(self, name: str, now: datetime) -> Opening:
+    def find_season_opening(self, name: str, now: datetime) -> OpeningTimes:
         """Say when a season is open."""
         season = self.seasons[name]
         if season.is_withdrawn:
-            return Opening(False, None, None, None)
-        return self._cached(f"s {name}", now, lambda: calendar.opening(_of(season), now))
+            return OpeningTimes(False, None, None, None)
+        return self._cached(f"s {name}", now, lambda: calendar.find_opening(_of(season), now))
 
-    def _cached(self, key: str, now: datetime, compute: Callable[[], Opening]) -> Opening:
+    def _cached(self, key: str, now: datetime, compute: Callable[[], OpeningTimes]) -> OpeningTimes:
         """Compute an opening again only once something opens or closes."""
         known = self._openings.get(key)
         if known is None or (known[1] is not None and now >= known[1]):
@@ -112,18 +135,19 @@ class QuestCatalogue:
         self._monotonic = monotonic
         self._titles: OrderedDict[str, TitleContent] = OrderedDict()
 
-    async def of(self, connection: Connection, title: str) -> TitleContent:
+    async def find_title(self, connection: Connection, title: str) -> TitleContent:
         """Find what a title has; `connection` works as the server."""
         known = self._titles.get(title)
         if known is None or self._monotonic() - known.read_at > READ_AGAIN_S:
-            quests = await self._store.quests(connection, title)
+            quests = await self._store.list_quests(connection, title)
             if quests:
                 await load_library()
-            events, seasons = await self._store.events(connection, title)
+            events, seasons = await self._store.list_timed_events(connection, title)
             known = self._titles[title] = TitleContent(
                 {quest.name: ready for quest in quests if (ready := _usable(quest)) is not None},
                 {event.name: event for event in events},
                 {season.name: season for season in seasons},
+                await self._store.checks(connection, title),
                 self._monotonic(),
             )
             if len(self._titles) > TITLES_MAX:
@@ -131,12 +155,18 @@ class QuestCatalogue:
         self._titles.move_to_end(title)
         return known
 
-    def forget(self, title: str) -> None:
+    def is_known_empty(self, title: str) -> bool:
+        """Say whether a title had no quests when it was read, a moment ago."""
+        known = self._titles.get(title)
+        is_fresh = known is not None and self._monotonic() - known.read_at <= READ_AGAIN_S
+        return is_fresh and known is not None and not known.quests
+
+    def invalidate(self, title: str) -> None:
         """Read a title anew the next time."""
         self._titles.pop(title, None)
 
 
-def compiled(stored: StoredQuest) -> CompiledQuest:
+def compile_quest(stored: StoredQuest) -> CompiledQuest:
     """Make a stored quest ready for use."""
     steps = _STEPS.validate_python(stored.steps)
     when = [
@@ -151,7 +181,7 @@ def compiled(stored: StoredQuest) -> CompiledQuest:
 def _usable(stored: StoredQuest) -> CompiledQuest | None:
     """Make a quest ready; None for one that no version of this server would store any more."""
     try:
-        return compiled(stored)
+        return compile_quest(stored)
     except (BadCondition, ValueError):
         log.exception("quest %s of %s cannot be used", stored.name, stored.save_title)
         return None
@@ -178,11 +208,11 @@ def schedule_of(asked: SeasonRequest, now: datetime) -> Schedule:
         raise ScheduleRefused("starts_at: there is no such time.", field="starts_at") from None
     schedule = Schedule(starts_at, asked.zone, asked.duration_s, asked.recurrence)
     try:
-        calendar.check(schedule, now)
+        calendar.require_valid_schedule(schedule, now)
     except BadSchedule as error:
         raise ScheduleRefused(f"{error.field}: {error}.", field=error.field) from None
     return schedule
 
 
-def _of(stored: StoredEvent) -> Schedule:
+def _of(stored: StoredTimedEvent) -> Schedule:
     return Schedule(stored.starts_at, stored.zone, stored.duration_s, stored.recurrence)

@@ -65,7 +65,7 @@ class BadCondition(Exception):
     """A condition cannot be used; the message says why."""
 
 
-class Token(NamedTuple):
+class ConditionToken(NamedTuple):
     """A part of a condition: `kind` is text, number, name or sign."""
 
     kind: str
@@ -73,7 +73,7 @@ class Token(NamedTuple):
     at: int
 
 
-class Facts(NamedTuple):
+class ConditionFacts(NamedTuple):
     """What conditions are evaluated against: `values` by the names of `DEFAULTS`."""
 
     values: Mapping[str, Mapping[str, Value]]
@@ -81,7 +81,7 @@ class Facts(NamedTuple):
     play_time_s: int = 0
 
 
-class Verdict(NamedTuple):
+class ConditionVerdict(NamedTuple):
     """Whether a condition holds; `unmet` are those of its parts, joined by `&&`, that do not."""
 
     holds: bool
@@ -89,7 +89,7 @@ class Verdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Conjunct:
     """A part of a condition that is joined to the others by `&&`."""
 
     source: str
@@ -101,15 +101,15 @@ class Condition:
     """A condition that was read and compiled; `asks` is what it asks about."""
 
     source: str
-    parts: tuple[Part, ...]
+    parts: tuple[Conjunct, ...]
     asks: Mapping[str, frozenset[str]]
 
-    def evaluate(self, facts: Facts) -> Verdict:
+    def evaluate(self, facts: ConditionFacts) -> ConditionVerdict:
         """Evaluate it; what cannot be computed, such as a division by zero, does not hold."""
         context = self._context(facts.values, DEFAULTS)
         context |= {"now": facts.now, "play_time_s": facts.play_time_s}
         unmet = [part.source for part in self.parts if _result(part, context) is not True]
-        return Verdict(not unmet, unmet)
+        return ConditionVerdict(not unmet, unmet)
 
     def _context(
         self, values: Mapping[str, Mapping[str, Value]], defaults: Mapping[str, Value]
@@ -124,7 +124,7 @@ class Condition:
                 context[of] = {name: _bounded(known.get(name, defaults[of])) for name in names}
         return context
 
-    def check(self) -> None:
+    def check_on_empty_save(self) -> None:
         """Try it on an empty save; raise `BadCondition` where it could never hold or fail."""
         for part in self.parts:
             problems = []
@@ -149,16 +149,16 @@ def _compiled(source: str) -> Condition:
         return Condition(source, (), {})
     tokens = _tokens(source)
     asks = _asks(tokens)
-    parts = [Part(part, _program(part)) for part in _joined(source, tokens)]
+    parts = [Conjunct(part, _program(part)) for part in _joined(source, tokens)]
     condition = Condition(source, tuple(parts), asks)
-    condition.check()
+    condition.check_on_empty_save()
     return condition
 
 
 # ------------------------------------------------------------------ reading
 
 
-def _tokens(source: str) -> list[Token]:
+def _tokens(source: str) -> list[ConditionToken]:
     if len(source) > CHARS_MAX:
         raise BadCondition(f"it is longer than {CHARS_MAX} characters")
     tokens, at, depth = [], 0, 0
@@ -169,7 +169,7 @@ def _tokens(source: str) -> list[Token]:
         at = found.end()
         if (kind := found.lastgroup) is None:
             continue
-        token = Token(kind, found[0], found.start())
+        token = ConditionToken(kind, found[0], found.start())
         if token.text in ("(", "["):
             depth += 1
         elif token.text in (")", "]"):
@@ -184,7 +184,7 @@ def _tokens(source: str) -> list[Token]:
     return tokens
 
 
-def _asks(tokens: Sequence[Token]) -> dict[str, frozenset[str]]:
+def _asks(tokens: Sequence[ConditionToken]) -> dict[str, frozenset[str]]:
     """Collect what is asked about; raise `BadCondition` for what may not be used."""
     asks: dict[str, set[str]] = {}
     for place, token in enumerate(tokens):
@@ -211,7 +211,7 @@ def _asks(tokens: Sequence[Token]) -> dict[str, frozenset[str]]:
     return {of: frozenset(names) for of, names in asks.items()}
 
 
-def _asked(tokens: Sequence[Token], place: int) -> str:
+def _asked(tokens: Sequence[ConditionToken], place: int) -> str:
     """Say which name of a collection is meant: `flags.a`, `flags["a"]` or `"a" in flags`."""
     of = tokens[place].text
     before, after = tokens[max(place - 2, 0) : place], tokens[place + 1 : place + 4]
@@ -227,13 +227,13 @@ def _asked(tokens: Sequence[Token], place: int) -> str:
     raise BadCondition(f'ask about {of} in this way: {of}.name or {of}["name"]')
 
 
-def _content(token: Token) -> str:
+def _content(token: ConditionToken) -> str:
     if "\\" in token.text:
         raise BadCondition("a name cannot have a backslash")
     return token.text[1:-1]
 
 
-def _joined(source: str, tokens: Sequence[Token]) -> list[str]:
+def _joined(source: str, tokens: Sequence[ConditionToken]) -> list[str]:
     """Split a condition at the `&&` that join all of it."""
     depth, ends = 0, []
     for token in tokens:
@@ -267,14 +267,14 @@ def _program(source: str) -> "Program":
         raise BadCondition(f"it is not CEL: {_first_words(error)}") from None
 
 
-def _result(part: Part, context: Mapping[str, Any]) -> object:
+def _result(part: Conjunct, context: Mapping[str, Any]) -> object:
     try:
         return part.program.execute(dict(context))
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         return error
 
 
-def _problem_of(part: Part, problem: object) -> str:
+def _problem_of(part: Conjunct, problem: object) -> str:
     if isinstance(problem, Exception):
         return f"{part.source}: {_first_words(problem)}"
     return f"{part.source}: it must be true or false, and is {problem!r}"

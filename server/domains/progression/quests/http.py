@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from persistence.quests.store import StoredEvent, StoredQuest
+from persistence.quests.store import StoredQuest, StoredTimedEvent
 from protocol import quests as wire
 from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField, RateLimited
@@ -29,6 +29,7 @@ class QuestRoutes:
         self._service = service
         self._clock = clock
         self._limit = RateLimiter(
+            "quests",
             Rate(settings.actions_per_minute, settings.actions_burst),
             "You are doing too much at once",
         )
@@ -44,6 +45,7 @@ class QuestRoutes:
                 "List a slot's quests, and why some are not available.",
                 self._list,
                 answer=wire.Quests,
+                is_tagged=True,
                 errors=none,
             ),
             self._acting("accept", "Begin a quest.", self._accept),
@@ -58,7 +60,7 @@ class QuestRoutes:
                 "complete",
                 "Finish a quest whose steps are done.",
                 self._complete,
-                errors=(wire.StepNotDone,),
+                errors=(wire.StepNotDone, GainRefused),
             ),
             self._acting("abandon", "Give a quest up.", self._abandon),
             self._acting(
@@ -73,6 +75,7 @@ class QuestRoutes:
                 "Read a slot's flags, choices, and what is unlocked.",
                 self._narrative,
                 answer=wire.Narrative,
+                is_tagged=True,
                 errors=none,
             ),
             Endpoint(
@@ -81,8 +84,9 @@ class QuestRoutes:
                 "List a title's timed events and seasons: what is open now, and what opens next.",
                 self._events,
                 auth="none",
-                query=wire.OpenEventsQuery,
-                answer=wire.OpenEvents,
+                query=wire.TimedEventStatusesQuery,
+                answer=wire.TimedEventStatuses,
+                is_tagged=True,
                 errors=(InvalidField,),
                 tag=TAG,
             ),
@@ -119,7 +123,7 @@ class QuestRoutes:
         )
 
     def _admit(self, request: HttpRequest) -> None:
-        self._limit.require(request.who.user_id, self._clock.monotonic())
+        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
 
     def _of_editors(self) -> list[Endpoint]:
         make = partial(Endpoint, auth="required", scope="editor", tag=TAG)
@@ -140,7 +144,24 @@ class QuestRoutes:
                 self._put_quest,
                 body=wire.QuestRequest,
                 answer=wire.QuestDefinition,
-                errors=(*refusals, wire.ConditionRefused),
+                errors=(*refusals, wire.ConditionRefused, AssetNotFound, AssetRetired),
+            ),
+            make(
+                "GET",
+                f"{ADMIN}/quest-checks/{{title}}",
+                "Read what is done about implausible progress in a title.",
+                self._checks,
+                answer=wire.QuestChecks,
+                errors=(Forbidden, InvalidField),
+            ),
+            make(
+                "PUT",
+                f"{ADMIN}/quest-checks/{{title}}",
+                "Set what is done about implausible progress in a title.",
+                self._put_checks,
+                body=wire.QuestChecks,
+                answer=wire.QuestChecks,
+                errors=refusals,
             ),
             make(
                 "GET",
@@ -197,8 +218,8 @@ class QuestRoutes:
     async def _claim(self, request: HttpRequest) -> wire.QuestActed:
         return await self._service.claim(request.who.requester, *_quest_of(request))
 
-    async def _events(self, request: HttpRequest) -> wire.OpenEvents:
-        query: wire.OpenEventsQuery = request.query
+    async def _events(self, request: HttpRequest) -> wire.TimedEventStatuses:
+        query: wire.TimedEventStatusesQuery = request.query
         return await self._service.open_events(query.title)
 
     # ------------------------------------------------------------------ editors
@@ -211,6 +232,15 @@ class QuestRoutes:
         title, name = _named(request)
         actor = request.who.user_id
         return _definition(await self._service.put_quest(title, name, request.body, actor=actor))
+
+    async def _checks(self, request: HttpRequest) -> wire.QuestChecks:
+        found = await self._service.checks(_title_of(request))
+        return wire.QuestChecks(**found._asdict())
+
+    async def _put_checks(self, request: HttpRequest) -> wire.QuestChecks:
+        actor = request.who.user_id
+        stored = await self._service.put_checks(_title_of(request), request.body, actor=actor)
+        return wire.QuestChecks(**stored._asdict())
 
     async def _event_definitions(self, request: HttpRequest) -> wire.TimedEvents:
         events, seasons = await self._service.events(_title_of(request))
@@ -251,18 +281,18 @@ def _definition(stored: StoredQuest) -> wire.QuestDefinition:
     return wire.QuestDefinition.model_validate(fields)
 
 
-def _event(stored: StoredEvent) -> wire.TimedEventDefinition:
+def _event(stored: StoredTimedEvent) -> wire.TimedEventDefinition:
     return wire.TimedEventDefinition.model_validate(_fields(stored))
 
 
-def _season(stored: StoredEvent) -> wire.Season:
+def _season(stored: StoredTimedEvent) -> wire.Season:
     fields = _fields(stored)
     fields["season_id"] = fields.pop("event_id")
     del fields["season"]
     return wire.Season.model_validate(fields)
 
 
-def _fields(stored: StoredEvent) -> dict[str, Any]:
+def _fields(stored: StoredTimedEvent) -> dict[str, Any]:
     fields = {**stored._asdict(), "updated_at": wire_time(stored.updated_at)}
     fields["starts_at"] = stored.starts_at.isoformat(timespec="seconds")
     del fields["save_title"]

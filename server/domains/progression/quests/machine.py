@@ -30,7 +30,7 @@ from enum import Enum, StrEnum, auto
 from typing import Final, NamedTuple
 
 
-class Status(StrEnum):
+class QuestStatus(StrEnum):
     """How far a slot is with a quest."""
 
     LOCKED = "locked"
@@ -42,7 +42,7 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
-class Input(Enum):
+class QuestInput(Enum):
     """What moves a quest."""
 
     UNLOCK = auto()
@@ -56,23 +56,26 @@ class Input(Enum):
     CLAIM = auto()
 
 
-TRANSITIONS: Final[Mapping[Status, Mapping[Input, Status]]] = {
-    Status.LOCKED: {Input.UNLOCK: Status.AVAILABLE, Input.EXPIRE: Status.EXPIRED},
-    Status.AVAILABLE: {
-        Input.ACCEPT: Status.ACTIVE,
-        Input.LOCK: Status.LOCKED,
-        Input.EXPIRE: Status.EXPIRED,
+TRANSITIONS: Final[Mapping[QuestStatus, Mapping[QuestInput, QuestStatus]]] = {
+    QuestStatus.LOCKED: {
+        QuestInput.UNLOCK: QuestStatus.AVAILABLE,
+        QuestInput.EXPIRE: QuestStatus.EXPIRED,
     },
-    Status.ACTIVE: {
-        Input.ABANDON: Status.AVAILABLE,
-        Input.COMPLETE: Status.COMPLETED,
-        Input.FAIL: Status.FAILED,
-        Input.EXPIRE: Status.EXPIRED,
+    QuestStatus.AVAILABLE: {
+        QuestInput.ACCEPT: QuestStatus.ACTIVE,
+        QuestInput.LOCK: QuestStatus.LOCKED,
+        QuestInput.EXPIRE: QuestStatus.EXPIRED,
     },
-    Status.COMPLETED: {Input.CLAIM: Status.CLAIMED},
-    Status.CLAIMED: {},
-    Status.FAILED: {},
-    Status.EXPIRED: {Input.REOPEN: Status.LOCKED},
+    QuestStatus.ACTIVE: {
+        QuestInput.ABANDON: QuestStatus.AVAILABLE,
+        QuestInput.COMPLETE: QuestStatus.COMPLETED,
+        QuestInput.FAIL: QuestStatus.FAILED,
+        QuestInput.EXPIRE: QuestStatus.EXPIRED,
+    },
+    QuestStatus.COMPLETED: {QuestInput.CLAIM: QuestStatus.CLAIMED},
+    QuestStatus.CLAIMED: {},
+    QuestStatus.FAILED: {},
+    QuestStatus.EXPIRED: {QuestInput.REOPEN: QuestStatus.LOCKED},
 }
 
 
@@ -80,7 +83,7 @@ class NotPossible(Exception):
     """The state does not list the input."""
 
 
-class Circumstances(NamedTuple):
+class QuestCircumstances(NamedTuple):
     """What decides about a quest beside its state.
 
     `is_open` is whether its event is; a quest without one is open. `opens_again` is whether the
@@ -95,7 +98,7 @@ class Circumstances(NamedTuple):
     was_closed: bool = False
 
 
-def moved(status: Status, by: Input) -> Status:
+def transition(status: QuestStatus, by: QuestInput) -> QuestStatus:
     """Give the state that an input leads to; raise `NotPossible`."""
     try:
         return TRANSITIONS[status][by]
@@ -103,29 +106,29 @@ def moved(status: Status, by: Input) -> Status:
         raise NotPossible(f"{by.name} does nothing to a quest that is {status}") from None
 
 
-def next_input(status: Status, now: Circumstances) -> Input | None:
+def find_next_input(status: QuestStatus, now: QuestCircumstances) -> QuestInput | None:
     """Say what the server does next with a quest by itself; None where it rests."""
     match status:
-        case Status.LOCKED if now.is_open and now.is_met:
-            return Input.UNLOCK
-        case Status.LOCKED if not now.is_open and not now.opens_again:
-            return Input.EXPIRE
-        case Status.AVAILABLE if not now.is_open:
-            return Input.EXPIRE
-        case Status.AVAILABLE if not now.is_met:
-            return Input.LOCK
-        case Status.ACTIVE if not now.is_open or now.was_closed:
-            return Input.EXPIRE
-        case Status.ACTIVE if now.has_failed:
-            return Input.FAIL
-        case Status.EXPIRED if now.is_open or now.opens_again:
-            return Input.REOPEN
+        case QuestStatus.LOCKED if now.is_open and now.is_met:
+            return QuestInput.UNLOCK
+        case QuestStatus.LOCKED if not now.is_open and not now.opens_again:
+            return QuestInput.EXPIRE
+        case QuestStatus.AVAILABLE if not now.is_open:
+            return QuestInput.EXPIRE
+        case QuestStatus.AVAILABLE if not now.is_met:
+            return QuestInput.LOCK
+        case QuestStatus.ACTIVE if not now.is_open or now.was_closed:
+            return QuestInput.EXPIRE
+        case QuestStatus.ACTIVE if now.has_failed:
+            return QuestInput.FAIL
+        case QuestStatus.EXPIRED if now.is_open or now.opens_again:
+            return QuestInput.REOPEN
     return None
 
 
-def settled(status: Status, now: Circumstances) -> list[Status]:
+def list_automatic_states(status: QuestStatus, now: QuestCircumstances) -> list[QuestStatus]:
     """List the states that a quest goes through by itself, the present one first."""
     path = [status]
-    while (by := next_input(path[-1], now)) is not None:
-        path.append(moved(path[-1], by))
+    while (by := find_next_input(path[-1], now)) is not None:
+        path.append(transition(path[-1], by))
     return path

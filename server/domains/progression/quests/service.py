@@ -11,12 +11,14 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from persistence.database import Connection, Database
 from persistence.quests.store import (
-    Listening,
+    Availability,
+    GameCountingQuest,
     NoSuchReference,
     ProgressRow,
     QuestStore,
-    StoredEvent,
+    StoredChecks,
     StoredQuest,
+    StoredTimedEvent,
 )
 from persistence.rls import Requester, RlsDatabase
 from persistence.saves.changes import ChangeRow
@@ -28,8 +30,15 @@ from protocol.inventory import Bundle
 from protocol.saves import SaveSlotNotFound
 from server.core.clock import Clock, wire_time, wire_time_or_none
 from server.core.event_delivery import EventDelivery
-from server.domains.interfaces import Economy, Holdings, ProgressStream, SaveSlot, SaveSlots
-from server.domains.progression.quests.calendar import Opening
+from server.domains.interfaces import (
+    Economy,
+    EconomyReview,
+    Holdings,
+    ProgressStream,
+    SaveSlot,
+    SaveSlots,
+)
+from server.domains.progression.quests.calendar import OpeningTimes
 from server.domains.progression.quests.catalogue import (
     CompiledQuest,
     QuestCatalogue,
@@ -37,42 +46,54 @@ from server.domains.progression.quests.catalogue import (
     check_quest,
     schedule_of,
 )
-from server.domains.progression.quests.expressions import Facts, Value, Verdict, load_library
-from server.domains.progression.quests.machine import (
-    Circumstances,
-    Input,
-    NotPossible,
-    Status,
-    moved,
-    settled,
+from server.domains.progression.quests.expressions import (
+    ConditionFacts,
+    ConditionVerdict,
+    Value,
+    load_library,
 )
+from server.domains.progression.quests.machine import (
+    NotPossible,
+    QuestCircumstances,
+    QuestInput,
+    QuestStatus,
+    list_automatic_states,
+    transition,
+)
+from server.domains.services import Services
 
 GRANT: Final = "reward"  # the one grant of a quest; the key of a claim
+GRANT_MODDED: Final = "modded"  # what a modded slot gets of it, once as well
 T = TypeVar("T")
 
 TOLD_MAX: Final = 50  # quests that devices are told of at once
+NAMED_MAX: Final = 5  # quests in the reason of a flag
 NAMES_MAX: Final = 10_000  # of a collection in a state that are looked at
 _NOTHING: Final = Holdings({}, {})
 
 
-class Entry(NamedTuple):
+class QuestEntry(NamedTuple):
     """A quest, and how far a slot is with it: `path` from the stored state to the present one."""
 
     quest: CompiledQuest
     row: ProgressRow | None
-    path: Sequence[Status]
-    verdict: Verdict
-    opening: Opening | None
+    path: Sequence[QuestStatus]
+    verdict: ConditionVerdict
+    opening: OpeningTimes | None
 
     @property
-    def status(self) -> Status:
+    def status(self) -> QuestStatus:
         """The present state."""
         return self.path[-1]
 
     @property
     def step(self) -> int:
         """How many steps are done."""
-        return self.row.step if self.row is not None and self.status is not Status.AVAILABLE else 0
+        return (
+            self.row.step
+            if self.row is not None and self.status is not QuestStatus.AVAILABLE
+            else 0
+        )
 
     @property
     def step_count(self) -> int:
@@ -83,34 +104,35 @@ class Entry(NamedTuple):
     def present_step(self) -> object:
         """The step that is to be done now; None unless the quest is active and has one."""
         steps = self.quest.steps
-        is_going_on = self.status is Status.ACTIVE and self.step < len(steps)
+        is_going_on = self.status is QuestStatus.ACTIVE and self.step < len(steps)
         return steps[self.step] if is_going_on else None
 
     @property
     def is_shown(self) -> bool:
         """Whether its player may know of it."""
         stored = self.quest.stored
-        is_untouched = self.status in (Status.LOCKED, Status.EXPIRED)
+        is_untouched = self.status in (QuestStatus.LOCKED, QuestStatus.EXPIRED)
         return not (is_untouched and (stored.hidden or stored.is_withdrawn))
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class SlotQuests:
     """All quests of a slot at a moment."""
 
     slot: SaveSlot
-    facts: Facts
-    entries: Mapping[str, Entry]
+    facts: ConditionFacts
+    entries: Mapping[str, QuestEntry]
     claimed: set[str]
+    checks: StoredChecks
 
-    def require(self, name: str) -> Entry:
+    def require_quest(self, name: str) -> QuestEntry:
         """Find a quest; raise `QuestNotFound` for one that its player may not know of."""
         entry = self.entries.get(name)
         if entry is None or not entry.is_shown:
             raise wire.QuestNotFound
         return entry
 
-    def shown(self, entry: Entry) -> wire.Quest:
+    def quest_view(self, entry: QuestEntry) -> wire.Quest:
         """Write a quest as its player sees it."""
         quest, stored, opening = entry.quest, entry.quest.stored, entry.opening
         return wire.Quest(
@@ -119,7 +141,7 @@ class Board:
             title=stored.title,
             description=stored.description,
             status=entry.status.value,
-            unmet=list(entry.verdict.unmet) if entry.status is Status.LOCKED else [],
+            unmet=list(entry.verdict.unmet) if entry.status is QuestStatus.LOCKED else [],
             event=stored.event,
             opens_at=None if opening is None else wire_time_or_none(opening.next_opens_at),
             closes_at=None if opening is None else wire_time_or_none(opening.closes_at),
@@ -129,9 +151,9 @@ class Board:
             last_updated=None if entry.row is None else wire_time(entry.row.last_updated),
         )
 
-    def _step(self, entry: Entry, place: int) -> wire.StepProgress:
+    def _step(self, entry: QuestEntry, place: int) -> wire.StepProgress:
         step = entry.quest.steps[place]
-        is_over = entry.status in (Status.COMPLETED, Status.CLAIMED)
+        is_over = entry.status in (QuestStatus.COMPLETED, QuestStatus.CLAIMED)
         is_done = is_over or place < entry.step
         target = step.games if isinstance(step, wire.GamesStep) else 1
         count = 0
@@ -148,18 +170,19 @@ class Board:
         )
 
 
-class Change(NamedTuple):
+class EntryChange(NamedTuple):
     """What an action makes of an entry."""
 
-    status: Status
+    status: QuestStatus
     step: int = 0
     step_count: int = 0
     is_repeated: bool = False
 
 
-_Decide: TypeAlias = Callable[[Board, Entry], Change]
+_Decide: TypeAlias = Callable[[SlotQuests, QuestEntry], EntryChange]
 _Give: TypeAlias = Callable[
-    [Connection, Board, Entry], Awaitable[tuple[wire.RewardContent, SaveSlot, list[ChangeRow]]]
+    [Connection, SlotQuests, QuestEntry],
+    Awaitable[tuple[wire.RewardContent, SaveSlot, list[ChangeRow]]],
 ]
 
 
@@ -176,6 +199,7 @@ class QuestService:
         slots: SaveSlots,
         stream: ProgressStream,
         economy: Economy,
+        review: EconomyReview,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -185,7 +209,9 @@ class QuestService:
         self._slots = slots
         self._stream = stream
         self._economy = economy
+        self._review = review
         self._clock = clock
+        self.announced_total = 0
         self.completed = 0
         self.claimed = 0
 
@@ -193,18 +219,18 @@ class QuestService:
 
     async def list_quests(self, who: Requester, slot_id: str) -> wire.Quests:
         """List a slot's quests, and why some are not available."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             slot = await self._slots.read(connection, who.user_id, slot_id)
-            progress = await self._store.progress(connection, slot_id)
+            progress = await self._store.read_progress(connection, slot_id)
         async with self._database.acquire() as connection:
-            claimed = await self._store.claimed(connection, who.user_id, slot.title)
+            claimed = await self._store.list_claimed(connection, who.user_id, slot.title)
             board = await self._board(connection, slot, progress, claimed)
-        shown = [board.shown(each) for each in board.entries.values() if each.is_shown]
+        shown = [board.quest_view(each) for each in board.entries.values() if each.is_shown]
         return wire.Quests(slot_id=slot_id, quests=shown)
 
     async def narrative(self, who: Requester, slot_id: str) -> wire.Narrative:
         """Read what a slot's state says of the story."""
-        async with self._rls.of(who) as connection:
+        async with self._rls.as_user(who) as connection:
             slot = await self._slots.read(connection, who.user_id, slot_id)
         return wire.Narrative(
             slot_id=slot_id,
@@ -216,22 +242,22 @@ class QuestService:
             cosmetics=sorted(_members(slot.state.get("cosmetics"))),
         )
 
-    async def open_events(self, title: str) -> wire.OpenEvents:
+    async def open_events(self, title: str) -> wire.TimedEventStatuses:
         """Say what is open by the server's clock, and what opens next."""
         now = self._clock.now()
         async with self._database.acquire() as connection:
-            content = await self._catalogue.of(connection, title)
+            content = await self._catalogue.find_title(connection, title)
         shown = [
-            _open_event("season", season, content.season(name, now))
+            _open_event("season", season, content.find_season_opening(name, now))
             for name, season in content.seasons.items()
             if not season.is_withdrawn
         ]
         shown += [
-            _open_event("event", event, content.event(name, now))
+            _open_event("event", event, content.find_event_opening(name, now))
             for name, event in content.events.items()
             if not event.is_withdrawn
         ]
-        return wire.OpenEvents(now=wire_time(now), events=shown)
+        return wire.TimedEventStatuses(now=wire_time(now), events=shown)
 
     async def _board(
         self,
@@ -239,119 +265,126 @@ class QuestService:
         slot: SaveSlot,
         progress: Mapping[str, ProgressRow],
         claimed: set[str],
-    ) -> Board:
-        content = await self._catalogue.of(connection, slot.title)
+    ) -> SlotQuests:
+        content = await self._catalogue.find_title(connection, slot.title)
         held = _NOTHING
         if content.asks_for_holdings:
-            held = await self._economy.holdings(connection, slot.account_id, slot.slot_id)
+            held = await self._economy.read_holdings(connection, slot.account_id, slot.slot_id)
         now = self._clock.now()
         facts = _facts(slot, content, progress, held, now)
         entries = {
             name: _entry(quest, progress.get(quest.stored.quest_id), content, facts)
             for name, quest in content.quests.items()
         }
-        return Board(slot, facts, entries, claimed)
+        return SlotQuests(slot, facts, entries, claimed, content.checks)
 
     # ------------------------------------------------------------------ acting
 
     async def accept(self, who: Requester, slot_id: str, name: str) -> wire.QuestActed:
         """Begin a quest that is available."""
 
-        def decide(_: Board, entry: Entry) -> Change:
-            if entry.status is Status.ACTIVE:
-                return Change(entry.status, entry.step, entry.step_count, is_repeated=True)
+        def decide(_: SlotQuests, entry: QuestEntry) -> EntryChange:
+            if entry.status is QuestStatus.ACTIVE:
+                return EntryChange(entry.status, entry.step, entry.step_count, is_repeated=True)
             if entry.quest.stored.is_withdrawn:
                 raise wire.QuestNotPossible("This quest was withdrawn.")
-            return Change(_require(entry, Input.ACCEPT))
+            return EntryChange(_require(entry, QuestInput.ACCEPT))
 
         return await self._act(who, slot_id, name, decide)
 
     async def abandon(self, who: Requester, slot_id: str, name: str) -> wire.QuestActed:
         """Give a quest up; what was done of it is lost."""
 
-        def decide(_: Board, entry: Entry) -> Change:
-            if entry.status is Status.AVAILABLE:
-                return Change(entry.status, is_repeated=True)
-            return Change(_require(entry, Input.ABANDON))
+        def decide(_: SlotQuests, entry: QuestEntry) -> EntryChange:
+            if entry.status is QuestStatus.AVAILABLE:
+                return EntryChange(entry.status, is_repeated=True)
+            return EntryChange(_require(entry, QuestInput.ABANDON))
 
         return await self._act(who, slot_id, name, decide)
 
     async def advance(self, who: Requester, slot_id: str, name: str, step: str) -> wire.QuestActed:
         """Note that a step is done."""
 
-        def decide(board: Board, entry: Entry) -> Change:
+        def decide(board: SlotQuests, entry: QuestEntry) -> EntryChange:
             names = [each.name for each in entry.quest.steps]
             if step not in names:
                 raise InvalidField(f"step: the steps are {', '.join(names)}.", field="step")
-            if entry.status is not Status.ACTIVE:
+            if entry.status is not QuestStatus.ACTIVE:
                 raise wire.QuestNotPossible(
                     f"This quest is {entry.status}; only active ones have steps to do."
                 )
             place = names.index(step)
             if place < entry.step:
-                return Change(entry.status, entry.step, entry.step_count, is_repeated=True)
+                return EntryChange(entry.status, entry.step, entry.step_count, is_repeated=True)
             if place > entry.step:
                 raise wire.StepNotDone(
                     f"step: {names[entry.step]} is to be done first.", field="step"
                 )
             _require_done(board, entry, place, is_reported=True)
-            return Change(entry.status, place + 1)
+            return EntryChange(entry.status, place + 1)
 
         return await self._act(who, slot_id, name, decide)
 
     async def complete(self, who: Requester, slot_id: str, name: str) -> wire.QuestActed:
         """Finish a quest whose steps are done."""
 
-        def decide(board: Board, entry: Entry) -> Change:
+        def decide(board: SlotQuests, entry: QuestEntry) -> EntryChange:
             steps = len(entry.quest.steps)
-            if entry.status in (Status.COMPLETED, Status.CLAIMED):
-                return Change(entry.status, steps, is_repeated=True)
-            status = _require(entry, Input.COMPLETE)
+            if entry.status in (QuestStatus.COMPLETED, QuestStatus.CLAIMED):
+                return EntryChange(entry.status, steps, is_repeated=True)
+            status = _require(entry, QuestInput.COMPLETE)
             for place in range(entry.step, steps):
                 _require_done(board, entry, place, is_reported=False)
-            return Change(status, steps)
+            return EntryChange(status, steps)
 
         acted = await self._act(who, slot_id, name, decide)
         self.completed += not acted.is_repeated
         return acted
 
     async def claim(self, who: Requester, slot_id: str, name: str) -> wire.QuestActed:
-        """Give the reward: items and currencies once to the account, the rest to the slot."""
+        """Give the reward: items and currencies once to the account, the rest to the slot.
 
-        def decide(_: Board, entry: Entry) -> Change:
+        A modded slot gets what stays in it, and leaves the account's reward to be claimed.
+        """
+
+        def decide(_: SlotQuests, entry: QuestEntry) -> EntryChange:
             steps = len(entry.quest.steps)
-            if entry.status is Status.CLAIMED:
-                return Change(entry.status, steps, is_repeated=True)
-            return Change(_require(entry, Input.CLAIM), steps)
+            if entry.status is QuestStatus.CLAIMED:
+                return EntryChange(entry.status, steps, is_repeated=True)
+            return EntryChange(_require(entry, QuestInput.CLAIM), steps)
 
         return await self._act(who, slot_id, name, decide, self._give)
 
     async def _give(
-        self, connection: Connection, board: Board, entry: Entry
+        self, connection: Connection, board: SlotQuests, entry: QuestEntry
     ) -> tuple[wire.RewardContent, SaveSlot, list[ChangeRow]]:
         slot, stored, reward = board.slot, entry.quest.stored, entry.quest.reward
-        is_first = await self._store.claim(
-            connection, slot.account_id, stored.quest_id, GRANT, slot.slot_id, reward.model_dump()
+        grant = GRANT_MODDED if slot.is_modded else GRANT
+        is_left = not slot.is_modded or stored.quest_id not in board.claimed
+        is_first = is_left and await self._store.record_claim(
+            connection, slot.account_id, stored.quest_id, grant, slot.slot_id, reward.model_dump()
         )
-        granted = _content(reward)
+        granted = _content(reward).model_copy(update={"items": {}, "currencies": {}})
         changes: list[ChangeRow] = []
         bundle = Bundle(**reward.model_dump(exclude={"flags"}))
         if is_first and bundle != Bundle():
-            await self._economy.grant(
+            given = await self._economy.grant(
                 connection,
                 slot.account_id,
                 slot.slot_id,
                 bundle,
-                key=f"quest:{stored.quest_id}:{GRANT}",
+                key=f"quest:{stored.quest_id}:{grant}",
                 reason=f"quest {stored.name}",
             )
-        if not is_first:
-            granted = granted.model_copy(update={"items": {}, "currencies": {}})
+            if given is not None:
+                held = {"items": given.items, "currencies": given.currencies}
+                granted = granted.model_copy(update=held)
         state = with_unlocks(slot.state, reward)
         if state != slot.state:
             changes.append(await self._slots.write(connection, slot, state))
             slot = slot._replace(state=state)
-        board.claimed.add(stored.quest_id)
+        if not slot.is_modded:
+            board.claimed.add(stored.quest_id)
         self.claimed += is_first
         return granted, slot, changes
 
@@ -367,12 +400,14 @@ class QuestService:
         changes: list[ChangeRow] = []
         async with self._database.transaction() as connection:
             slot = await self._slots.lock(connection, who.user_id, slot_id)
-            progress = await self._store.progress(connection, slot_id)
-            claimed = await self._store.claimed(connection, who.user_id, slot.title)
+            progress = await self._store.read_progress(connection, slot_id)
+            claimed = await self._store.list_claimed(connection, who.user_id, slot.title)
             board = await self._board(connection, slot, progress, claimed)
-            entry = board.require(name)
+            entry = board.require_quest(name)
             change = decide(board, entry)
             if not change.is_repeated:
+                if change.status is QuestStatus.COMPLETED:
+                    await self._judge(connection, board, entry)
                 row = await self._store_path(connection, slot, entry, change)
                 if give is not None:
                     granted, slot, changes = await give(connection, board, entry)
@@ -380,22 +415,42 @@ class QuestService:
                 changes.append(await self._append(connection, slot, entry))
                 progress[row.quest_id] = row
                 after = await self._board(connection, slot, progress, board.claimed)
-                changes += await self._append_new(connection, board, after, besides=name)
-            shown = board.shown(entry)
+                available, _ = await self._append_available(connection, after, besides=name)
+                changes += available
+            shown = board.quest_view(entry)
         for each in changes:
             self._stream.announce(each)
         return wire.QuestActed(quest=shown, is_repeated=change.is_repeated, granted=granted)
 
+    async def _judge(self, connection: Connection, board: SlotQuests, entry: QuestEntry) -> None:
+        """Flag an implausible completion; raise `GainRefused` where that is enforced."""
+        slot, stored = board.slot, entry.quest.stored
+        if not (stored.follows or stored.min_play_time_s):
+            return
+        known = await self._store.availability(connection, slot.slot_id)
+        for rule, reason in _implausible(board, stored, known):
+            await self._review.flag_for_review(
+                connection,
+                slot.account_id,
+                slot.slot_id,
+                rule=rule,
+                subject=f"quest:{stored.name}",
+                reason=reason,
+                mode=getattr(board.checks, rule),
+            )
+
     async def _store_path(
-        self, connection: Connection, slot: SaveSlot, entry: Entry, change: Change
+        self, connection: Connection, slot: SaveSlot, entry: QuestEntry, change: EntryChange
     ) -> ProgressRow:
         """Store each state on the way, as the database knows the table of transitions too."""
         row = entry.row
         if row is None:
             quest_id = entry.quest.stored.quest_id
-            row = await self._store.begin(connection, slot.account_id, slot.slot_id, quest_id)
+            row = await self._store.ensure_entry(
+                connection, slot.account_id, slot.slot_id, quest_id
+            )
         for status in (*entry.path[1:], change.status):
-            row = await self._store.move(
+            row = await self._store.update_entry(
                 connection,
                 row.entry_id,
                 status,
@@ -405,23 +460,55 @@ class QuestService:
             )
         return row
 
-    async def _append(self, connection: Connection, slot: SaveSlot, entry: Entry) -> ChangeRow:
+    async def _append(self, connection: Connection, slot: SaveSlot, entry: QuestEntry) -> ChangeRow:
         stored = entry.quest.stored
         data = {"quest_id": stored.quest_id, "name": stored.name, "step": entry.step}
         kind = f"quest.{entry.status}"
         return await self._stream.append(connection, slot.account_id, kind, slot.slot_id, data)
 
-    async def _append_new(
-        self, connection: Connection, before: Board, after: Board, *, besides: str
-    ) -> list[ChangeRow]:
-        """Tell of the quests that are available now because of what was done."""
-        new = [
-            entry
-            for name, entry in after.entries.items()
-            if entry.status is Status.AVAILABLE and name != besides
-            if before.entries[name].status is not Status.AVAILABLE
-        ]
-        return [await self._append(connection, after.slot, entry) for entry in new[:TOLD_MAX]]
+    # ------------------------------------------------------------------ what becomes available
+
+    async def announce_available(self, account_id: UserId, slot_id: str) -> bool:
+        """Tell an account's devices of a slot's quests that became available.
+
+        What was told is stored, so it is told once, by whichever node, and again only after it was
+        not available meanwhile. True if there is more to tell than is told at once.
+        """
+        try:
+            async with self._database.acquire() as connection:
+                slot = await self._slots.read(connection, account_id, slot_id)
+                board = await self._read_board(connection, slot)
+                known = await self._store.availability(connection, slot_id)
+            if _news(known, board).availability == known:  # as it mostly is: nothing is locked
+                return False
+            async with self._database.transaction() as connection:
+                slot = await self._slots.lock(connection, account_id, slot_id)
+                board = await self._read_board(connection, slot)
+                changes, is_more = await self._append_available(connection, board)
+        except SaveSlotNotFound:  # deleted meanwhile
+            return False
+        for each in changes:
+            self._stream.announce(each)
+        return is_more
+
+    async def _read_board(self, connection: Connection, slot: SaveSlot) -> SlotQuests:
+        progress = await self._store.read_progress(connection, slot.slot_id)
+        return await self._board(connection, slot, progress, set())
+
+    async def _append_available(
+        self, connection: Connection, board: SlotQuests, *, besides: str | None = None
+    ) -> tuple[list[ChangeRow], bool]:
+        """Store and append what became available in a locked slot; says if there is more.
+
+        The quest `besides` is told of otherwise.
+        """
+        slot = board.slot
+        known = await self._store.availability(connection, slot.slot_id)
+        news = _news(known, board, besides=besides)
+        if news.availability != known:
+            await self._store.put_availability(connection, slot.slot_id, news.availability)
+        self.announced_total += len(news.announced)
+        return [await self._append(connection, slot, each) for each in news.announced], news.is_more
 
     # ------------------------------------------------------------------ games
 
@@ -432,19 +519,19 @@ class QuestService:
         if event.uncounted is not None:
             return
         seats = {seat.player_id: seat for seat in event.players if not seat.forfeited}
-        for listening in await self._store.listening(list(seats), event.ruleset):
+        for listening in await self._store.list_counting_quests(list(seats), event.ruleset):
             is_won = seats[listening.player_id].is_winner
             await self._count_for(listening, delivery.event_id, event.ruleset, is_won=is_won)
 
     async def _count_for(
-        self, listening: Listening, event_id: str, ruleset: str, *, is_won: bool
+        self, listening: GameCountingQuest, event_id: str, ruleset: str, *, is_won: bool
     ) -> None:
         async with self._database.transaction() as connection:
             try:
                 slot = await self._slots.lock(connection, listening.account_id, listening.slot_id)
             except SaveSlotNotFound:  # deleted meanwhile
                 return
-            progress = await self._store.progress(connection, slot.slot_id)
+            progress = await self._store.read_progress(connection, slot.slot_id)
             board = await self._board(connection, slot, progress, set())
             entries = {each.quest.stored.quest_id: each for each in board.entries.values()}
             if (entry := entries.get(listening.quest_id)) is None:  # it cannot be used any more
@@ -454,9 +541,9 @@ class QuestService:
                 return
             if (step.wins and not is_won) or entry.step_count >= step.games:
                 return
-            if not await self._store.see(connection, listening.entry_id, event_id):
+            if not await self._store.record_counted_event(connection, listening.entry_id, event_id):
                 return
-            change = Change(entry.status, entry.step, entry.step_count + 1)
+            change = EntryChange(entry.status, entry.step, entry.step_count + 1)
             row = await self._store_path(connection, slot, entry, change)
             data = {
                 "quest_id": listening.quest_id,
@@ -474,12 +561,12 @@ class QuestService:
     async def definitions(self, title: str) -> list[StoredQuest]:
         """List the quests of a title, hidden and withdrawn ones too."""
         async with self._database.acquire() as connection:
-            return await self._store.quests(connection, title)
+            return await self._store.list_quests(connection, title)
 
-    async def events(self, title: str) -> tuple[list[StoredEvent], list[StoredEvent]]:
+    async def events(self, title: str) -> tuple[list[StoredTimedEvent], list[StoredTimedEvent]]:
         """List the timed events and the seasons of a title."""
         async with self._database.acquire() as connection:
-            return await self._store.events(connection, title)
+            return await self._store.list_timed_events(connection, title)
 
     async def put_quest(
         self, title: str, name: str, asked: wire.QuestRequest, *, actor: UserId
@@ -487,12 +574,31 @@ class QuestService:
         """Add or change a quest; raise what is wrong with it, by field."""
         await load_library()
         check_quest(asked)
+        if asked.follows:
+            there = {each.name for each in await self.definitions(title)} - {name}
+            for place, each in enumerate(asked.follows):
+                if each not in there:
+                    field = f"follows.{place}"
+                    message = f"{field}: the title has no other quest {each}."
+                    raise InvalidField(message, field=field)
         put = self._store.put_quest(title, name, asked.model_dump(), actor=actor)
         return await self._put(title, put, "event")
 
+    async def checks(self, title: str) -> StoredChecks:
+        """Read what is done about implausible progress in a title."""
+        async with self._database.acquire() as connection:
+            return await self._store.checks(connection, title)
+
+    async def put_checks(
+        self, title: str, asked: wire.QuestChecks, *, actor: UserId
+    ) -> StoredChecks:
+        """Set what is done about implausible progress in a title."""
+        checks = StoredChecks(asked.play_time, asked.quest_order)
+        return await self._put(title, self._store.put_checks(title, checks, actor=actor), "title")
+
     async def put_event(
         self, title: str, name: str, asked: wire.TimedEventRequest, *, actor: UserId
-    ) -> StoredEvent:
+    ) -> StoredTimedEvent:
         """Add or change a timed event."""
         schedule = schedule_of(asked, self._clock.now())
         put = self._store.put_event(
@@ -502,7 +608,7 @@ class QuestService:
 
     async def put_season(
         self, title: str, name: str, asked: wire.SeasonRequest, *, actor: UserId
-    ) -> StoredEvent:
+    ) -> StoredTimedEvent:
         """Add or change a season."""
         schedule = schedule_of(asked, self._clock.now())
         put = self._store.put_season(
@@ -518,20 +624,85 @@ class QuestService:
             raise InvalidField(message, field=refers_by) from None
         if stored is None:
             raise wire.TooManyQuests
-        self._catalogue.forget(title)
+        self._catalogue.invalidate(title)
         return stored
+
+
+def service_of(services: Services, catalogue: QuestCatalogue | None = None) -> QuestService:
+    """Make the service of a node, from what the domains before this one provide."""
+    store, interfaces = QuestStore(services.database), services.interfaces
+    return QuestService(
+        database=services.database,
+        rls=services.rls,
+        store=store,
+        catalogue=catalogue or QuestCatalogue(store, services.clock.monotonic),
+        slots=interfaces.get(SaveSlots),
+        stream=interfaces.get(ProgressStream),
+        economy=interfaces.get(Economy),
+        review=interfaces.get(EconomyReview),
+        clock=services.clock,
+    )
 
 
 # ------------------------------------------------------------------ deciding
 
 
+class _News(NamedTuple):
+    """What devices are to be told of, and what they know then."""
+
+    announced: Sequence[QuestEntry]
+    availability: Availability
+    is_more: bool
+
+
+def _news(known: Availability, board: SlotQuests, *, besides: str | None = None) -> _News:
+    """Find what became available; what is so from the start was not unlocked, and is not told."""
+    available = {
+        name: entry
+        for name, entry in board.entries.items()
+        if entry.status is QuestStatus.AVAILABLE and not entry.quest.stored.is_withdrawn
+    }
+    new = [
+        entry
+        for name, entry in available.items()
+        if entry.quest.stored.quest_id not in known.available
+        if name != besides and entry.quest.is_conditional
+    ]
+    waiting = {entry.quest.stored.quest_id for entry in new[TOLD_MAX:]}
+    ids = {entry.quest.stored.quest_id for entry in available.values()} - waiting
+    begun = {entry.row.quest_id for entry in board.entries.values() if entry.row is not None}
+    availability = Availability(frozenset(ids), known.reached | ids | begun)
+    return _News(new[:TOLD_MAX], availability, bool(waiting))
+
+
+def _implausible(
+    board: SlotQuests, stored: StoredQuest, known: Availability
+) -> list[tuple[str, str]]:
+    """Say by which rules, and why, it is implausible that a slot completes a quest now."""
+    found = []
+    played, takes = board.slot.play_time_s, stored.min_play_time_s
+    if played < takes:
+        found.append(("play_time", f"completed after {played} s of play, of at least {takes}"))
+    skipped = [
+        name
+        for name in stored.follows
+        if (before := board.entries.get(name)) is not None
+        if before.status in (QuestStatus.LOCKED, QuestStatus.EXPIRED) and before.row is None
+        if before.quest.stored.quest_id not in known.reached | board.claimed
+    ]
+    if skipped:
+        names = ", ".join(skipped[:NAMED_MAX])
+        found.append(("quest_order", f"completed, and never available was: {names}"))
+    return found
+
+
 def _entry(
-    quest: CompiledQuest, row: ProgressRow | None, content: TitleContent, facts: Facts
-) -> Entry:
+    quest: CompiledQuest, row: ProgressRow | None, content: TitleContent, facts: ConditionFacts
+) -> QuestEntry:
     stored = quest.stored
-    opening = None if stored.event is None else content.event(stored.event, facts.now)
+    opening = None if stored.event is None else content.find_event_opening(stored.event, facts.now)
     verdict = quest.required.evaluate(facts)
-    circumstances = Circumstances(
+    circumstances = QuestCircumstances(
         is_met=verdict.holds,
         has_failed=quest.fails is not None and quest.fails.evaluate(facts).holds,
         is_open=opening is None or opening.is_open,
@@ -541,20 +712,20 @@ def _entry(
         and opening.opened_at is not None
         and row.last_updated < opening.opened_at,
     )
-    status = Status.LOCKED if row is None else Status(row.status)
-    return Entry(quest, row, settled(status, circumstances), verdict, opening)
+    status = QuestStatus.LOCKED if row is None else QuestStatus(row.status)
+    return QuestEntry(quest, row, list_automatic_states(status, circumstances), verdict, opening)
 
 
-def _require(entry: Entry, by: Input) -> Status:
+def _require(entry: QuestEntry, by: QuestInput) -> QuestStatus:
     try:
-        return moved(entry.status, by)
+        return transition(entry.status, by)
     except NotPossible:
         raise wire.QuestNotPossible(
             f"This quest is {entry.status}, so you cannot {by.name.lower()} it."
         ) from None
 
 
-def _require_done(board: Board, entry: Entry, place: int, *, is_reported: bool) -> None:
+def _require_done(board: SlotQuests, entry: QuestEntry, place: int, *, is_reported: bool) -> None:
     """Raise `StepNotDone` for a step that is not; what clients report is theirs to say."""
     step, when = entry.quest.steps[place], entry.quest.when[place]
     if when is not None:
@@ -573,7 +744,7 @@ def _facts(
     progress: Mapping[str, ProgressRow],
     held: Holdings,
     now: datetime,
-) -> Facts:
+) -> ConditionFacts:
     state = slot.state
     values: dict[str, Mapping[str, Value]] = {
         "flags": _mapping(state.get("flags")),
@@ -588,10 +759,12 @@ def _facts(
             for name, quest in content.quests.items()
             if quest.stored.quest_id in progress
         },
-        "events": {name: content.event(name, now).is_open for name in content.events},
-        "seasons": {name: content.season(name, now).is_open for name in content.seasons},
+        "events": {name: content.find_event_opening(name, now).is_open for name in content.events},
+        "seasons": {
+            name: content.find_season_opening(name, now).is_open for name in content.seasons
+        },
     }
-    return Facts(values, now, slot.play_time_s)
+    return ConditionFacts(values, now, slot.play_time_s)
 
 
 def with_unlocks(state: Mapping[str, Any], reward: wire.RewardBundle) -> dict[str, Any]:
@@ -622,8 +795,10 @@ def _members(value: object) -> list[str]:
     return []
 
 
-def _open_event(kind: Any, stored: StoredEvent, opening: Opening) -> wire.OpenEvent:
-    return wire.OpenEvent(
+def _open_event(
+    kind: Any, stored: StoredTimedEvent, opening: OpeningTimes
+) -> wire.TimedEventStatus:
+    return wire.TimedEventStatus(
         kind=kind,
         name=stored.name,
         season=stored.season,

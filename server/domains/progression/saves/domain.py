@@ -1,7 +1,7 @@
 """Saves: everything that the domain offers."""
 
 from persistence.saves.changes import ProgressStore
-from persistence.saves.schemas import SchemaStore
+from persistence.saves.schemas import SaveSchemaStore
 from persistence.saves.store import SaveStore
 from server.core.events import PlayerSeen
 from server.domains.contract import Domain, provide
@@ -10,13 +10,18 @@ from server.domains.interfaces import (
     SaveCompatibility,
     SaveSlots,
     SaveUpgrades,
+    SlotDeletions,
 )
-from server.domains.progression.saves.compatibility import StoredSaves
+from server.domains.progression.saves.compatibility import SaveCompatibilityChecker
 from server.domains.progression.saves.http import SaveRoutes
 from server.domains.progression.saves.schemas import SaveSchemaRegistry
-from server.domains.progression.saves.service import SaveService, SlotAccess
+from server.domains.progression.saves.service import (
+    Deletions,
+    SlotAccess,
+    limits_of,
+    service_of,
+)
 from server.domains.progression.saves.settings import SavesSettings
-from server.domains.progression.saves.states import StateLimits
 from server.domains.progression.saves.streams import ProgressStreams
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
@@ -25,23 +30,13 @@ from server.gateway.metrics import MetricsCollector, MetricSource
 def build(services: Services) -> Domain:
     """Put the domain together."""
     settings = services.settings(SavesSettings)
-    limits = StateLimits(
-        settings.saves_state_bytes_max,
-        settings.saves_state_depth_max,
-        settings.saves_mods_bytes_max,
-    )
     changes = ProgressStore(services.database)
-    streams = ProgressStreams(services.subscriptions, changes)
-    schemas = SaveSchemaRegistry(SchemaStore(services.database), services.clock, limits)
+    streams = ProgressStreams(services.subscriptions, changes, services.events.publish)
+    limits = limits_of(settings)
+    schemas = SaveSchemaRegistry(SaveSchemaStore(services.database), services.clock, limits)
+    deletions = Deletions()
     store = SaveStore(services.database, services.rls, changes)
-    service = SaveService(
-        store=store,
-        schemas=schemas,
-        settings=settings,
-        announce=streams.announce,
-        clock=services.clock,
-        limits=limits,
-    )
+    service = service_of(services, settings, schemas=schemas, stream=streams, deletions=deletions)
     routes = SaveRoutes(
         service=service,
         schemas=schemas,
@@ -76,6 +71,7 @@ def build(services: Services) -> Domain:
             provide(SaveSlots, SlotAccess(changes)),
             provide(ProgressStream, streams),
             provide(SaveUpgrades, schemas),
-            provide(SaveCompatibility, StoredSaves(store, schemas)),
+            provide(SlotDeletions, deletions),
+            provide(SaveCompatibility, SaveCompatibilityChecker(store, schemas)),
         ],
     )

@@ -10,14 +10,15 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel
 
-from persistence.saves.schemas import StoredSchema
+from persistence.saves.schemas import StoredSaveSchema
 from persistence.saves.store import (
     REVISION_MAX,
-    SlotPlace,
+    ConflictPlace,
+    SlotPosition,
     StoredConflict,
     StoredRevision,
     StoredSlot,
-    state_of,
+    parse_state,
 )
 from protocol import saves as wire
 from protocol.codec import validate
@@ -30,7 +31,7 @@ from server.domains.progression.saves.schemas import SaveSchemaRegistry
 from server.domains.progression.saves.service import ANY, Base, SaveService
 from server.domains.progression.saves.settings import SavesSettings
 from server.domains.progression.saves.states import read_patch
-from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
+from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse, is_known
 
 TAG: Final = "saves"
 ALL: Final = "/v1/saves"
@@ -45,8 +46,10 @@ IF_NONE_MATCH: Final = {
     "If-None-Match": "The revision that you have; answers 304 if it is current."
 }
 
-_SLOTS: Final = CursorCodec("saves", SlotPlace, datetime, UUID)
+_SLOTS: Final = CursorCodec("saves", SlotPosition, datetime, UUID)
 _REVISIONS: Final = CursorCodec("revisions", int, int, int_max=REVISION_MAX)
+_CONFLICTS: Final = CursorCodec("conflicts", ConflictPlace, str, datetime, UUID)
+_SCHEMAS: Final = CursorCodec("save-schemas", int, int)
 _REVISION_TAG: Final = re.compile(r'"([1-9][0-9]{0,15})"')
 
 
@@ -68,6 +71,7 @@ class SaveRoutes:
         self._schemas = schemas
         self._clock = clock
         self._limit = RateLimiter(
+            "saves",
             Rate(settings.saves_writes_per_minute, settings.saves_writes_burst),
             "You are saving too often",
         )
@@ -93,6 +97,7 @@ class SaveRoutes:
                 self._list,
                 query=wire.SavesQuery,
                 answer=wire.Saves,
+                is_tagged=True,
             ),
             self._writing(
                 "POST",
@@ -125,10 +130,11 @@ class SaveRoutes:
             make(
                 "DELETE",
                 ONE,
-                "Delete a slot with all its revisions.",
+                "Delete a slot with all its revisions, and what it holds if you accept that.",
                 self._delete,
+                query=wire.DeleteQuery,
                 answer=wire.SaveDeleted,
-                errors=none,
+                errors=(*none, wire.SlotHoldsSomething),
             ),
             make(
                 "GET",
@@ -196,6 +202,7 @@ class SaveRoutes:
                 self._revisions,
                 query=wire.RevisionsQuery,
                 answer=wire.Revisions,
+                is_tagged=True,
                 errors=(wire.SaveSlotNotFound,),
             ),
             make(
@@ -204,6 +211,7 @@ class SaveRoutes:
                 "Read a revision.",
                 self._revision,
                 answer=wire.Revision,
+                is_tagged=True,
                 errors=none,
             ),
             make(
@@ -242,8 +250,10 @@ class SaveRoutes:
                 "List the conflicts of a slot, open ones first.",
                 self._conflicts,
                 auth="required",
+                query=wire.ConflictsQuery,
                 answer=wire.Conflicts,
-                errors=(wire.SaveSlotNotFound, InvalidField),
+                is_tagged=True,
+                errors=(wire.SaveSlotNotFound,),
                 tag=TAG,
             ),
             self._writing(
@@ -276,8 +286,9 @@ class SaveRoutes:
                 "List the versions of a title's save schema, newest first.",
                 self._list_schemas,
                 auth="none",
+                query=wire.SaveSchemasQuery,
                 answer=wire.SaveSchemas,
-                errors=(InvalidField,),
+                is_tagged=True,
                 tag=TAG,
             ),
             Endpoint(
@@ -328,21 +339,21 @@ class SaveRoutes:
         )
 
     def _admit(self, request: HttpRequest) -> None:
-        self._limit.require(request.who.user_id, self._clock.monotonic())
+        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
         self._saw(request.who.player_id)
 
     # ------------------------------------------------------------------ slots
 
     async def _list(self, request: HttpRequest) -> wire.Saves:
         query: wire.SavesQuery = request.query
-        after = SlotPlace() if query.cursor is None else _SLOTS.read(query.cursor)
+        after = SlotPosition() if query.cursor is None else _SLOTS.read(query.cursor)
         slots = await self._service.list_slots(
             request.who.requester, title=query.title, after=after, limit=query.limit
         )
         return wire.Saves(
             saves=[wire.SaveCard(**_card(slot)) for slot in slots],
             next=_SLOTS.after_page(
-                slots, query.limit, lambda last: SlotPlace(last.created_at, last.slot_id)
+                slots, query.limit, lambda last: SlotPosition(last.created_at, last.slot_id)
             ),
         )
 
@@ -355,7 +366,8 @@ class SaveRoutes:
             request.who.requester, _slot_id(request), query.schema_version
         )
         tag = _tag(slot.progression_version)
-        if query.schema_version is None and request.headers.get("If-None-Match") == tag:
+        known = request.headers.get("If-None-Match", "")
+        if query.schema_version is None and is_known(known, tag):
             return RawResponse(b"", "application/json", status=304, headers={"ETag": tag})
         return _save(slot)
 
@@ -365,7 +377,8 @@ class SaveRoutes:
 
     async def _delete(self, request: HttpRequest) -> wire.SaveDeleted:
         slot_id = _slot_id(request)
-        await self._service.delete(request.who.requester, slot_id)
+        query: wire.DeleteQuery = request.query
+        await self._service.delete(request.who.requester, slot_id, discards=query.discard)
         return wire.SaveDeleted(slot_id=slot_id)
 
     async def _export(self, request: HttpRequest) -> RawResponse:
@@ -413,7 +426,7 @@ class SaveRoutes:
         slot_id, revision = _revision_of(request)
         found = await self._service.revision(request.who.requester, slot_id, revision)
         assert found.state is not None
-        return wire.Revision(**_revision_card(found).model_dump(), state=state_of(found.state))
+        return wire.Revision(**_revision_card(found).model_dump(), state=parse_state(found.state))
 
     async def _pin(self, request: HttpRequest) -> wire.RevisionCard:
         slot_id, revision = _revision_of(request)
@@ -431,8 +444,19 @@ class SaveRoutes:
     # ------------------------------------------------------------------ conflicts
 
     async def _conflicts(self, request: HttpRequest) -> wire.Conflicts:
-        found = await self._service.conflicts(request.who.requester, _slot_id(request))
-        return wire.Conflicts(conflicts=[_conflict(each) for each in found])
+        query: wire.ConflictsQuery = request.query
+        after = ConflictPlace() if query.cursor is None else _CONFLICTS.read(query.cursor)
+        found = await self._service.conflicts(
+            request.who.requester, _slot_id(request), after=after, limit=query.limit
+        )
+        return wire.Conflicts(
+            conflicts=[_conflict(each) for each in found],
+            next=_CONFLICTS.after_page(
+                found,
+                query.limit,
+                lambda last: ConflictPlace(last.status, last.opened_at, last.conflict_id),
+            ),
+        )
 
     async def _resolve(self, request: HttpRequest) -> RawResponse:
         slot_id, base = _slot_id(request), _base(request)
@@ -448,9 +472,14 @@ class SaveRoutes:
 
     async def _list_schemas(self, request: HttpRequest) -> wire.SaveSchemas:
         title = validate(wire.SchemaPath, dict(request.path)).title
-        known = await self._schemas.of(title)
-        newest_first = sorted(known.versions.items(), reverse=True)
-        return wire.SaveSchemas(schemas=[_schema(each.stored) for _, each in newest_first])
+        query: wire.SaveSchemasQuery = request.query
+        below = REVISION_MAX if query.cursor is None else _SCHEMAS.read(query.cursor)
+        known = (await self._schemas.find_title(title)).versions
+        page = sorted((each for each in known if each < below), reverse=True)[: query.limit]
+        return wire.SaveSchemas(
+            schemas=[_schema(known[version].stored) for version in page],
+            next=_SCHEMAS.after_page(page, query.limit, int),
+        )
 
     async def _publish(self, request: HttpRequest) -> wire.SaveSchema:
         path = validate(wire.SchemaVersionPath, dict(request.path))
@@ -524,7 +553,7 @@ def _conflict(stored: StoredConflict) -> wire.Conflict:
     return wire.Conflict(**wire_fields(stored))
 
 
-def _schema(stored: StoredSchema) -> wire.SaveSchema:
+def _schema(stored: StoredSaveSchema) -> wire.SaveSchema:
     return wire.SaveSchema(
         title=stored.title,
         version=stored.version,

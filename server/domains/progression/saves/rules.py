@@ -26,7 +26,7 @@ decision is made here, and carried out by `service.py`, or in memory by the test
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from functools import partial
 from math import isfinite
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -63,6 +63,8 @@ class RuleNode:
     # Whether there is a counter here or below: if two devices count to the same number, it is the
     # sum of what both counted all the same.
     has_sum: bool = False
+    # Whether there is a field of the server here or below.
+    has_server: bool = False
 
     def child(self, key: str) -> "RuleNode":
         """Find the rules of a key; its own go before those of any key."""
@@ -87,20 +89,22 @@ def merge_rules(
     root = RuleNode()
     for pointer, rule in fields.items():
         node = root
-        for key in keys_of(pointer):
+        for key in parse_pointer(pointer):
             node.has_sum |= rule == "sum"
+            node.has_server |= rule == "server"
             node = node.children.setdefault(key, RuleNode())
         node.has_sum |= rule == "sum"
+        node.has_server |= rule == "server"
         node.rule = rule
     return MergeRules(root, otherwise)
 
 
-def keys_of(pointer: str) -> Path:
+def parse_pointer(pointer: str) -> Path:
     """Take a JSON Pointer apart (RFC 6901)."""
     return tuple(key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:])
 
 
-def pointer_of(path: Path) -> str:
+def format_pointer(path: Path) -> str:
     """Write a JSON Pointer."""
     return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in path)
 
@@ -108,7 +112,7 @@ def pointer_of(path: Path) -> str:
 # ------------------------------------------------------------------ merging
 
 
-class Merged(NamedTuple):
+class MergeResult(NamedTuple):
     """What a merge comes to: where `paths` are to be decided, the state is as ours."""
 
     state: State
@@ -122,7 +126,7 @@ def merge(
     rules: MergeRules,
     *,
     newest: Literal["ours", "theirs"] = "theirs",
-) -> Merged:
+) -> MergeResult:
     """Merge the changes of two sides; None is a base that is not known any more.
 
     Without a base, everything that differs counts as changed by both. `newest` is the side that the
@@ -136,7 +140,7 @@ def merge(
     mods = _Merge("newest", newest).merged(*sides, _EACH_MOD, (MODS,))
     if mods is not MISSING:
         state[MODS] = mods
-    return Merged(state, merge.paths)
+    return MergeResult(state, merge.paths)
 
 
 def _no_mods(state: State) -> State:
@@ -157,16 +161,18 @@ class _Merge:
         self._is_ours_newest = newest == "ours"
 
     def merged(self, base: Any, ours: Any, theirs: Any, node: RuleNode, path: Path) -> Any:
-        if same(base, theirs) or (same(ours, theirs) and not node.has_sum):
+        return ours if json_equal(base, theirs) else self._changed(base, ours, theirs, node, path)
+
+    def _changed(self, base: Any, ours: Any, theirs: Any, node: RuleNode, path: Path) -> Any:
+        """Merge a field that they changed."""
+        if node.rule == "server" or (not node.has_sum and json_equal(ours, theirs)):
             return ours
-        if node.rule == "server":
-            return ours
-        if same(base, ours):
+        if json_equal(base, ours):
             return theirs
         if node.rule is not None:
             return self._by_rule(node.rule, base, ours, theirs, path)
-        if isinstance(ours, dict) and isinstance(theirs, dict):
-            before = base if isinstance(base, dict) else {}
+        if type(ours) is dict and type(theirs) is dict:
+            before = base if type(base) is dict else {}
             return self.by_key(before, ours, theirs, node, path)
         return self._by_rule(self._otherwise, base, ours, theirs, path)
 
@@ -175,14 +181,16 @@ class _Merge:
     ) -> dict[str, Any]:
         """Merge objects: what they did not change costs them a look-up, and us nothing."""
         result = dict(ours)
-        removed = base.keys() - theirs.keys()
-        for key, right in chain(theirs.items(), zip(removed, repeat(MISSING))):
-            origin = base.get(key, MISSING)
-            kind = type(right)
-            if kind is type(origin) and kind not in _CONTAINERS and right == origin:
-                continue
+        any_key = node.children.get(ANY_KEY, _NO_RULES)
+        for key in _changed_keys(base, theirs):
             left = ours.get(key, MISSING)
-            value = self.merged(origin, left, right, node.child(key), (*path, key))
+            value = self._changed(
+                base.get(key, MISSING),
+                left,
+                theirs.get(key, MISSING),
+                node.children.get(key, any_key),
+                (*path, key),
+            )
             if value is MISSING:
                 result.pop(key, None)
             elif value is not left:
@@ -195,8 +203,28 @@ class _Merge:
         decided = _decided(rule, base, ours, theirs)
         if decided is not UNDECIDED:
             return decided
-        self.paths.append(pointer_of(path))
+        self.paths.append(format_pointer(path))
         return ours
+
+
+def _changed_keys(base: State, theirs: State) -> list[str]:
+    """List the fields that one object has otherwise than another, in a steady order."""
+    changed, alike = [], []
+    for key, right in theirs.items():
+        origin = base.get(key, MISSING)
+        kind = type(right)
+        if kind is not type(origin):
+            if not json_equal(origin, right):
+                changed.append(key)
+        elif right != origin:
+            changed.append(key)
+        elif kind in _CONTAINERS:
+            alike.append(key)
+    # Those that Python takes for equal hardly ever differ as JSON: they are compared all at once.
+    if not json_equal([base[key] for key in alike], [theirs[key] for key in alike]):
+        changed = [key for key in theirs if not json_equal(base.get(key, MISSING), theirs[key])]
+    changed.extend(base.keys() - theirs.keys())
+    return changed
 
 
 UNDECIDED: Final = _Missing()
@@ -224,29 +252,65 @@ def _decided(rule: MergeRule, base: Any, ours: Any, theirs: Any) -> Any:
 
 def _union(base: list[Any], ours: list[Any], theirs: list[Any]) -> list[Any]:
     """Merge lists as sets, in an order that depends on nothing but what is in them."""
-    before, left, right = (
-        {_identity(item): item for item in each} for each in (base, ours, theirs)
+    start = _common_start(base, ours, theirs)
+    before, left, right = (_as_set(each[start:]) for each in (base, ours, theirs))
+    common = _as_set(base[:start])  # so that most are looked at once
+    texts = common.texts | (
+        (left.texts | right.texts) - (before.texts - (left.texts & right.texts))
     )
-    removed = (before.keys() - left.keys()) | (before.keys() - right.keys())
-    kept = left | right
-    return [kept[key] for key in sorted(kept.keys() - removed)]
+    removed = before.others.keys() - (left.others.keys() & right.others.keys())
+    others = common.others | left.others | right.others
+    kept = others.keys() - (removed - common.others.keys())
+    empty = [""] if "" in texts else []
+    return [
+        *empty,
+        *(others[key] for key in sorted(kept)),
+        *sorted(texts.difference(empty)),
+    ]
 
 
-def _identity(item: Any) -> tuple[str, bytes]:
-    """Tell items apart, in an order: text first, as most sets have nothing else."""
-    return (item, b"") if type(item) is str else ("", _key_of(item))
+def _common_start(base: list[Any], ours: list[Any], theirs: list[Any]) -> int:
+    """Count the items with which all three lists begin."""
+    length = min(map(len, (base, ours, theirs)))
+    if base[:length] != ours[:length] or base[:length] != theirs[:length]:
+        pairs = enumerate(zip(base, ours, theirs))  # noqa: B905 - the shortest ends it
+        length = next((at for at, (one, two, three) in pairs if not one == two == three), length)
+    start = base[:length]
+    return length if json_equal(start, ours[:length]) and json_equal(start, theirs[:length]) else 0
 
 
-def _key_of(item: Any) -> bytes:
-    return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+class _Set(NamedTuple):
+    """The items of a list: texts, and everything else by its JSON."""
+
+    texts: set[str]
+    others: dict[bytes, Any]
 
 
-def same(one: Any, other: Any) -> bool:
+def _as_set(items: list[Any]) -> _Set:
+    types = set(map(type, items))
+    if str not in types:
+        return _Set(set(), dict(zip(map(_key_of, items), items, strict=True)))
+    if len(types) == 1:
+        return _Set(set(items), {})
+    others = [item for item in items if type(item) is not str]
+    return _Set(
+        {item for item in items if type(item) is str},
+        dict(zip(map(_key_of, others), others, strict=True)),
+    )
+
+
+_key_of = partial(orjson.dumps, option=orjson.OPT_SORT_KEYS)
+
+
+def json_equal(one: Any, other: Any) -> bool:
     """Compare as JSON does: true is not 1, though Python says so; 1.0 is 1."""
     if one is other:
         return True
     if type(one) in _CONTAINERS:
-        return bool(one == other) and _key_of(one) == _key_of(other)
+        # Most have their keys in one order, and then need not be sorted.
+        return bool(one == other) and (
+            orjson.dumps(one) == orjson.dumps(other) or _key_of(one) == _key_of(other)
+        )
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
 
 
@@ -266,31 +330,31 @@ def _all_keys(*values: Any) -> Iterable[str]:
 # ------------------------------------------------------------------ fields of the server
 
 
-class Transplant(NamedTuple):
+class ServerFieldsResult(NamedTuple):
     """A state with the server's fields of another one; `changed` are those that differed."""
 
     state: State
     changed: list[str]
 
 
-def with_server_fields(of: State, state: State, rules: MergeRules) -> Transplant:
+def with_server_fields(of: State, state: State, rules: MergeRules) -> ServerFieldsResult:
     """Give a state with the server's fields of another one, and say which a client had changed.
 
     A field that the client left out is not counted: it may not know it.
     """
     changed: list[str] = []
     result = _transplanted(of, state, rules.root, (), changed)
-    return Transplant(result if isinstance(result, dict) else state, changed)
+    return ServerFieldsResult(result if isinstance(result, dict) else state, changed)
 
 
 def _transplanted(source: Any, target: Any, node: RuleNode, path: Path, changed: list[str]) -> Any:
     if node.rule == "server":
-        if same(source, target):
+        if json_equal(source, target):
             return target
         if target is not MISSING:
-            changed.append(pointer_of(path))
+            changed.append(format_pointer(path))
         return source
-    if node.rule is not None or not node.children:
+    if node.rule is not None or not node.has_server:
         return target
     keys = node.children.keys() - {ANY_KEY}
     if ANY_KEY in node.children:
@@ -314,7 +378,7 @@ def with_fields(of: State, state: State, pointers: Iterable[str]) -> State:
     """Give a state with some fields of another one; a field that is missing there is removed."""
     result = orjson.loads(orjson.dumps(state))
     for pointer in pointers:
-        *above, last = keys_of(pointer)
+        *above, last = parse_pointer(pointer)
         value: Any = of
         for key in (*above, last):
             value = _get(value, key)
@@ -343,11 +407,11 @@ def merge_base(parents: Parents, one: int, other: int) -> int | None:
 
     Revisions are numbered as they are written, so every parent is older than its child.
     """
-    common = ancestors(parents, one) & ancestors(parents, other)
+    common = list_ancestors(parents, one) & list_ancestors(parents, other)
     return max(common, default=None)
 
 
-def ancestors(parents: Parents, revision: int) -> set[int]:
+def list_ancestors(parents: Parents, revision: int) -> set[int]:
     """Collect all that a revision comes from, with itself, as far as it is known."""
     found: set[int] = set()
     waiting = [revision]
@@ -362,7 +426,7 @@ def ancestors(parents: Parents, revision: int) -> set[int]:
 # ------------------------------------------------------------------ deciding about a write
 
 
-class Content(NamedTuple):
+class RevisionContent(NamedTuple):
     """What a revision holds, all at one schema version."""
 
     state: State
@@ -386,12 +450,12 @@ class NewRevision(NamedTuple):
     revision: int
     parents: tuple[int, ...]
     reason: Reason
-    content: Content
+    content: RevisionContent
     source: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class WriteDecision:
     """What a write comes to.
 
     `own` is the client's write; `head` the current state afterwards, if that changes. `extends` is
@@ -414,46 +478,54 @@ class Decision:
         return [self.own, *others]
 
 
+def decide_on_top(
+    last_revision: int, base: int, theirs: RevisionContent, reason: Reason = "write"
+) -> WriteDecision:
+    """Decide about a write that was made from the current revision: it becomes current."""
+    own = NewRevision(last_revision + 1, (base,), reason, theirs)
+    return WriteDecision("written", own, own, theirs.state)
+
+
 def decide_write(
     *,
     last_revision: int,
     current: int,
-    ours: Content,
+    ours: RevisionContent,
     base: int,
     ancestor: int | None,
     ancestor_state: State | None,
-    theirs: Content,
+    theirs: RevisionContent,
     rules: MergeRules,
     open_branches: Sequence[OpenBranch] = (),
     is_acceptable: Any = None,
     reason: Reason = "write",
-) -> Decision:
+) -> WriteDecision:
     """Decide what becomes of a write that was made from `base`.
 
     `ancestor` is the newest revision that the base and the current one come from, and
     `ancestor_state` its state, None if it was pruned. `is_acceptable` says of a merged state
     whether it fits the schema: two changes that are fine may be wrong together.
     """
+    if base == current:
+        return decide_on_top(last_revision, base, theirs, reason)
     number = last_revision + 1
     own = NewRevision(number, (base,), reason, theirs)
-    if base == current:
-        return Decision("written", own, own, theirs.state)
     branch = next((each for each in open_branches if each.branch == base), None)
     merged = merge(ancestor_state, ours.state, theirs.state, rules)
     extends = branch.conflict_id if branch is not None else None
     if merged.paths or (is_acceptable is not None and not is_acceptable(merged.state)):
         paths = merged.paths or [""]
-        return Decision("conflict", own, None, merged.state, paths, ancestor, extends=extends)
+        return WriteDecision("conflict", own, None, merged.state, paths, ancestor, extends=extends)
     content = theirs._replace(
         state=merged.state,
         play_time_s=max(ours.play_time_s, theirs.play_time_s),
         is_modded=ours.is_modded or theirs.is_modded,
     )
     head = NewRevision(number + 1, (current, number), "merge", content)
-    return Decision("merged", own, head, merged.state, base=ancestor, closes=extends)
+    return WriteDecision("merged", own, head, merged.state, base=ancestor, closes=extends)
 
 
-def where_merged(
+def find_merge_base(
     parents: Parents, base: int, current: int, open_branches: Sequence[OpenBranch] = ()
 ) -> int | None:
     """Find the common ancestor of a write's base and the current revision.
@@ -479,7 +551,7 @@ class KeptRevision(NamedTuple):
     is_pinned: bool
 
 
-class Retention(NamedTuple):
+class RevisionRetention(NamedTuple):
     """How many revisions of a slot keep their states."""
 
     revisions: int
@@ -487,8 +559,8 @@ class Retention(NamedTuple):
     devices: int = 10
 
 
-def prunable(
-    kept: Sequence[KeptRevision], *, needed: Iterable[int], retention: Retention
+def list_prunable(
+    kept: Sequence[KeptRevision], *, needed: Iterable[int], retention: RevisionRetention
 ) -> list[int]:
     """Say which revisions lose their states.
 

@@ -14,7 +14,7 @@ import orjson
 from jsonschema_rs import ReferencingError, RegexOptions, ValidationError, Validator, validator_for
 
 from persistence.database import Connection
-from persistence.saves.schemas import SchemaStore, StoredSchema
+from persistence.saves.schemas import SaveSchemaStore, StoredSaveSchema
 from protocol.ids import UserId
 from protocol.saves import (
     SCHEMA_BYTES_MAX,
@@ -27,12 +27,12 @@ from protocol.saves import (
     StateRefused,
 )
 from server.core.clock import Clock
-from server.domains.progression.saves.rules import MergeRules, merge_rules, pointer_of
+from server.domains.progression.saves.rules import MergeRules, format_pointer, merge_rules
 from server.domains.progression.saves.states import (
     State,
     StateLimits,
+    apply_patch,
     check_patch,
-    patched,
     without_mods,
 )
 
@@ -47,10 +47,10 @@ _SAID_CHARS_MAX: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
+class CompiledSchema:
     """A version of a title's save schema, ready for use."""
 
-    stored: StoredSchema
+    stored: StoredSaveSchema
     validator: Validator
     rules: MergeRules
 
@@ -62,7 +62,7 @@ class TitleSchemas:
     title: str
     limits: StateLimits
     hooks: Mapping[tuple[str, int], Hook]
-    versions: dict[int, Compiled] = field(default_factory=dict)
+    versions: dict[int, CompiledSchema] = field(default_factory=dict)
     read_at: float = float("-inf")
 
     @property
@@ -91,7 +91,7 @@ class TitleSchemas:
             return
         problem = next(compiled.validator.iter_errors(without_mods(state)), None)
         if problem is not None:
-            place = pointer_of(tuple(str(key) for key in problem.instance_path))
+            place = format_pointer(tuple(str(key) for key in problem.instance_path))
             said = problem.message[:_SAID_CHARS_MAX].rstrip(".")
             raise StateRefused(f"state{place}: {said}.", field=f"state{place}")
 
@@ -100,7 +100,7 @@ class TitleSchemas:
         compiled = self.versions.get(version)
         return compiled is None or compiled.validator.is_valid(without_mods(state))
 
-    def upgraded(self, state: State, version: int, target: int) -> State:
+    def upgrade_state(self, state: State, version: int, target: int) -> State:
         """Bring a state to a newer version, step by step; raise `NotUpgradable`.
 
         The result need not fit: a title may ask its player for what is missing.
@@ -116,7 +116,7 @@ class TitleSchemas:
             if compiled is None:
                 continue
             try:
-                state = patched(state, compiled.stored.upgrade, self.limits)
+                state = apply_patch(state, compiled.stored.upgrade, self.limits)
             except PatchRefused as error:
                 raise NotUpgradable(
                     f"The step to schema version {step} failed: {error.message}"
@@ -137,7 +137,7 @@ class TitleSchemas:
 class SaveSchemaRegistry:
     """Finds the schemas of titles, and takes in new versions."""
 
-    def __init__(self, store: SchemaStore, clock: Clock, limits: StateLimits) -> None:
+    def __init__(self, store: SaveSchemaStore, clock: Clock, limits: StateLimits) -> None:
         self._store = store
         self._clock = clock
         self._limits = limits
@@ -148,7 +148,7 @@ class SaveSchemaRegistry:
         """Have a function do a step to a version, after the patch; a title package adds it."""
         self._hooks[title, version] = hook
 
-    async def of(
+    async def find_title(
         self, title: str, *, version: int = 0, connection: Connection | None = None
     ) -> TitleSchemas:
         """Find a title's schemas, those of other nodes too; `version` is one that is looked for."""
@@ -159,7 +159,7 @@ class SaveSchemaRegistry:
         if known.newest < version or now - known.read_at > READ_AGAIN_S:
             found = await self._store.read(title, above=known.newest, connection=connection)
             for stored in found:
-                known.versions[stored.version] = compiled(stored)
+                known.versions[stored.version] = compile_schema(stored)
             known.read_at = now
             if not known.versions:  # whatever anybody asks for would drop what is needed
                 return known
@@ -171,10 +171,10 @@ class SaveSchemaRegistry:
 
     async def publish(
         self, title: str, version: int, asked: SaveSchemaRequest, *, actor: UserId
-    ) -> StoredSchema:
+    ) -> StoredSaveSchema:
         """Add a version; the same one again is harmless. Raise why it cannot be used."""
-        known = await self.of(title, version=version)
-        new = StoredSchema(
+        known = await self.find_title(title, version=version)
+        new = StoredSaveSchema(
             title,
             version,
             asked.json_schema,
@@ -189,16 +189,16 @@ class SaveSchemaRegistry:
             raise SaveSchemaRefused(
                 f"version: the next one of {title} is {known.newest + 1}.", field="version"
             )
-        compiled(new)
+        compile_schema(new)
         at = await self._store.add(new, actor=actor)
         known.read_at = float("-inf")
         if at is None:  # somebody else did at the same moment
-            known = await self.of(title, version=version)
+            known = await self.find_title(title, version=version)
             return _require_same(known.versions[version].stored, new)
         return new._replace(created_at=at)
 
 
-def compiled(stored: StoredSchema) -> Compiled:
+def compile_schema(stored: StoredSaveSchema) -> CompiledSchema:
     """Compile a schema; raise `SaveSchemaRefused` with what is wrong with it."""
     if len(orjson.dumps(stored.schema)) > SCHEMA_BYTES_MAX:
         raise SaveSchemaRefused(
@@ -220,16 +220,16 @@ def compiled(stored: StoredSchema) -> Compiled:
         raise SaveSchemaRefused(
             f"json_schema: it does not compile: {said}.", field="json_schema"
         ) from None
-    return Compiled(stored, validator, merge_rules(stored.merge, stored.otherwise))
+    return CompiledSchema(stored, validator, merge_rules(stored.merge, stored.otherwise))
 
 
-def _require_same(stored: StoredSchema, new: StoredSchema) -> StoredSchema:
+def _require_same(stored: StoredSaveSchema, new: StoredSaveSchema) -> StoredSaveSchema:
     if _said(stored) != _said(new):
         raise SaveSchemaTaken
     return stored
 
 
-def _said(schema: StoredSchema) -> tuple[Any, ...]:
+def _said(schema: StoredSaveSchema) -> tuple[Any, ...]:
     return tuple(
         orjson.dumps(part, option=orjson.OPT_SORT_KEYS)
         for part in (schema.schema, schema.merge, schema.otherwise, schema.upgrade)

@@ -11,48 +11,57 @@ from persistence.database import Connection
 from persistence.rls import Requester
 from persistence.saves.changes import ChangeRow, ProgressStore
 from persistence.saves.store import (
+    ConflictPlace,
     FoundMutation,
-    MadeBefore,
     MutationRaced,
     MutationRow,
     NewSlot,
     RevisionRow,
     SaveStore,
-    SaveWork,
-    SlotPlace,
+    SaveTransaction,
+    SlotAlreadyCreated,
+    SlotPosition,
     StoredConflict,
     StoredRevision,
     StoredSlot,
     lock_slot,
+    parse_state,
     read_slot,
-    state_of,
+    slot_titles,
 )
 from protocol import saves as wire
 from protocol.envelope import WireModel
-from protocol.errors import InvalidField
+from protocol.errors import InvalidField, Overloaded, PlayhallError, Unavailable
 from protocol.ids import UserId, new_id
 from server.core.clock import Clock, wire_time
-from server.domains.interfaces import SaveSlot
+from server.domains.interfaces import ProgressStream, SaveSlot, SlotHoldings
 from server.domains.progression.saves import rules
-from server.domains.progression.saves.rules import Content, Decision, NewRevision, OpenBranch
+from server.domains.progression.saves.rules import (
+    NewRevision,
+    OpenBranch,
+    RevisionContent,
+    WriteDecision,
+)
 from server.domains.progression.saves.schemas import SaveSchemaRegistry, TitleSchemas
 from server.domains.progression.saves.settings import SavesSettings
 from server.domains.progression.saves.states import (
+    CanonicalState,
     State,
     StateLimits,
-    checked,
-    checksum_of,
+    apply_patch,
+    canonicalise_state,
     content_hash,
     is_modded,
     keep_mods,
-    patched,
-    written,
+    validate_client_state,
 )
+from server.domains.services import Services
 
 # Every so many revisions it is looked what need not be kept.
 PRUNE_EVERY: Final = 16
 CONFLICTS_MAX: Final = 20  # open ones of a slot, since neither of their branches is pruned
 LARGE_BYTES: Final = 64 * 1024
+NAMED_MAX: Final = 5  # of what a slot holds, in a message
 REVISIONS_MAX: Final = 1000  # rows of a slot, most of them without a state
 
 ANY: Final = None
@@ -68,7 +77,7 @@ class WriteRequest(NamedTuple):
     `make` gives the state, from that of the base, which is None if it was pruned.
     """
 
-    make: Callable[[State | None], State]
+    make: Callable[[State | None], CanonicalState]
     mutation_id: str
     mutation_hash: str
     schema_version: int | None
@@ -91,15 +100,17 @@ class SaveService:
         announce: Callable[[ChangeRow], None],
         clock: Clock,
         limits: StateLimits,
+        deletions: "Deletions",
     ) -> None:
         self._store = store
+        self._deletions = deletions
         self._schemas = schemas
         self._settings = settings
         self._announce = announce
         self._clock = clock
         self._limits = limits
         self.written = self.merged = self.conflicts_made = 0  # totals since the start
-        self._retention = rules.Retention(
+        self._retention = rules.RevisionRetention(
             settings.saves_revisions_kept, settings.saves_revisions_bytes_max
         )
 
@@ -107,8 +118,8 @@ class SaveService:
 
     async def create(self, who: Requester, asked: wire.NewSave) -> StoredSlot:
         """Make a slot; a repeat gives the slot that was made."""
-        state = checked(asked.state, self._limits)
-        schemas = await self._schemas.of(asked.title, version=asked.schema_version)
+        state = validate_client_state(asked.state, self._limits)
+        schemas = await self._schemas.find_title(asked.title, version=asked.schema_version)
         schemas.require(asked.schema_version)
         _require_no_change(
             rules.with_server_fields({}, state.state, schemas.rules(asked.schema_version)).changed
@@ -135,16 +146,16 @@ class SaveService:
         self, who: Requester, file: wire.SaveFile, query: wire.ImportQuery
     ) -> StoredSlot:
         """Make a slot of a file; the server's fields do not come along."""
-        state = checked(file.state, self._limits)
+        state = validate_client_state(file.state, self._limits)
         if state.checksum != file.checksum:
             raise wire.SaveFileRefused(
                 "checksum: it is not that of the state; the file was changed or damaged.",
                 field="checksum",
             )
-        schemas = await self._schemas.of(file.title, version=file.schema_version)
+        schemas = await self._schemas.find_title(file.title, version=file.schema_version)
         schemas.require(file.schema_version)
         kept = rules.with_server_fields({}, state.state, schemas.rules(file.schema_version)).state
-        state = written(kept)
+        state = canonicalise_state(kept)
         schemas.validate(state.state, file.schema_version)
         new = NewSlot(
             slot_id=new_id(),
@@ -166,13 +177,13 @@ class SaveService:
     async def _made(self, who: Requester, new: NewSlot) -> StoredSlot:
         said = {"revision": 1, "reason": new.reason, "device": new.device}
         try:
-            change = await self._store.create(
+            change = await self._store.create_slot(
                 who.user_id,
                 new,
                 slots_max=self._settings.saves_slots_max,
                 said={**said, "checksum": new.checksum},
             )
-        except MadeBefore as before:
+        except SlotAlreadyCreated as before:
             if before.mutation_hash != new.mutation_hash:
                 raise wire.MutationReused(field="mutation_id") from None
             return await self._store.read(who, before.slot_id)
@@ -180,7 +191,7 @@ class SaveService:
         return await self._store.read(who, new.slot_id)
 
     async def list_slots(
-        self, who: Requester, *, title: str | None, after: SlotPlace, limit: int
+        self, who: Requester, *, title: str | None, after: SlotPosition, limit: int
     ) -> list[StoredSlot]:
         """List somebody's own slots."""
         return await self._store.list_slots(who, title=title, after=after, limit=limit)
@@ -192,13 +203,13 @@ class SaveService:
         slot = await self._store.read(who, slot_id)
         if schema_version is None or schema_version == slot.schema_version:
             return slot
-        schemas = await self._schemas.of(slot.title, version=schema_version)
+        schemas = await self._schemas.find_title(slot.title, version=schema_version)
         schemas.require(schema_version)
         assert slot.narrative_state is not None
-        state = schemas.upgraded(
-            state_of(slot.narrative_state), slot.schema_version, schema_version
+        state = schemas.upgrade_state(
+            parse_state(slot.narrative_state), slot.schema_version, schema_version
         )
-        shown = written(state)
+        shown = canonicalise_state(state)
         return slot._replace(
             narrative_state=shown.json,
             schema_version=schema_version,
@@ -208,17 +219,20 @@ class SaveService:
 
     async def change(self, who: Requester, slot_id: str, asked: wire.SaveChange) -> StoredSlot:
         """Rename a slot, or give it another thumbnail."""
-        return await self._store.change(who, slot_id, name=asked.name, thumbnail=asked.thumbnail)
+        return await self._store.rename_slot(
+            who, slot_id, name=asked.name, thumbnail=asked.thumbnail
+        )
 
-    async def delete(self, who: Requester, slot_id: str) -> None:
-        """Delete a slot."""
-        self._announce(await self._store.delete(who.user_id, slot_id))
+    async def delete(self, who: Requester, slot_id: str, *, discards: bool) -> None:
+        """Delete a slot; raise `SlotHoldsSomething` unless what it holds is to be lost."""
+        held = None if discards else self._deletions.require_empty
+        self._announce(await self._store.delete(who.user_id, slot_id, held))
 
     async def export(self, who: Requester, slot_id: str) -> wire.SaveFile:
         """Write a slot as a file."""
         slot = await self._store.read(who, slot_id)
         assert slot.narrative_state is not None
-        state = written(state_of(slot.narrative_state))
+        state = canonicalise_state(parse_state(slot.narrative_state))
         return wire.SaveFile(
             format="playhall-save",
             version=1,
@@ -238,11 +252,11 @@ class SaveService:
         self, who: Requester, slot_id: str, *, below: int, limit: int
     ) -> list[StoredRevision]:
         """List the revisions of a slot, newest first."""
-        return await self._store.revisions(who, slot_id, below=below, limit=limit)
+        return await self._store.list_revisions(who, slot_id, below=below, limit=limit)
 
     async def revision(self, who: Requester, slot_id: str, revision: int) -> StoredRevision:
         """Read a revision with its state; raise `RevisionNotFound`."""
-        found = await self._store.revision(who, slot_id, revision)
+        found = await self._store.read_revision(who, slot_id, revision)
         if found.state is None:
             raise wire.RevisionNotFound
         return found
@@ -255,9 +269,11 @@ class SaveService:
             who, slot_id, revision, is_pinned=is_pinned, pins_max=self._settings.saves_pins_max
         )
 
-    async def conflicts(self, who: Requester, slot_id: str) -> list[StoredConflict]:
+    async def conflicts(
+        self, who: Requester, slot_id: str, *, after: ConflictPlace, limit: int
+    ) -> list[StoredConflict]:
         """List the conflicts of a slot."""
-        return await self._store.conflicts(who, slot_id)
+        return await self._store.list_conflicts(who, slot_id, after=after, limit=limit)
 
     # ------------------------------------------------------------------ writing
 
@@ -265,9 +281,9 @@ class SaveService:
         self, who: Requester, slot_id: str, base: Base, asked: wire.SaveWrite
     ) -> wire.SaveWritten:
         """Write a state that was made from `base`; raise `SaveConflict` and much else."""
-        state = checked(asked.state, self._limits)
+        state = validate_client_state(asked.state, self._limits)
         request = WriteRequest(
-            make=lambda _: state.state,
+            make=lambda _: state,
             mutation_id=asked.mutation_id,
             mutation_hash=_hash_of("write", asked, state.json),
             schema_version=asked.schema_version,
@@ -289,13 +305,13 @@ class SaveService:
     ) -> wire.SaveWritten:
         """Write what a patch makes of the state of `base`, if that has the checksum."""
 
-        def make(before: State | None) -> State:
+        def make(before: State | None) -> CanonicalState:
             if before is None:
                 raise wire.RevisionNotFound("This revision was pruned; send the whole state.")
-            state = checked(patched(before, patch, self._limits), self._limits)
+            state = validate_client_state(apply_patch(before, patch, self._limits), self._limits)
             if state.checksum != asked.checksum:
                 raise wire.ChecksumMismatch(field="checksum")
-            return state.state
+            return state
 
         request = WriteRequest(
             make=make,
@@ -313,10 +329,13 @@ class SaveService:
     async def _write(
         self, who: Requester, slot_id: str, base: Base, asked: WriteRequest
     ) -> wire.SaveWritten:
-        try:
-            answer, change = await self._once(who, slot_id, asked, base)
-        except MutationRaced:
-            answer, change = await self._once(who, slot_id, asked, base)
+        done = await self._on_top(who, slot_id, base, asked)
+        if done is None:
+            try:
+                done = await self._once(who, slot_id, asked, base)
+            except MutationRaced:
+                done = await self._once(who, slot_id, asked, base)
+        answer, change = done
         if change is not None:
             self._announce(change)
             self.written += 1
@@ -328,20 +347,52 @@ class SaveService:
             raise error
         return answer
 
+    async def _on_top(
+        self, who: Requester, slot_id: str, base: Base, asked: WriteRequest
+    ) -> tuple[_Answer, ChangeRow | None] | None:
+        """Write on top of the current revision without holding the slot, as most writes are.
+
+        The one statement that writes does nothing if the slot has gone on. None: nothing was
+        written, because the slot must be held to find out what is to be done.
+        """
+        slot = await self._store.current(who.user_id, slot_id)
+        is_on_top = base is ANY or base == slot.progression_version
+        if not is_on_top or _is_pruning_due(slot.last_revision + 1):
+            return None
+        try:
+            decided = await self._decide(slot, base, asked)
+            own = decided.decision.own
+            row = _row_of(own, decided.canonical)
+            change = await self._store.advance(
+                slot,
+                row,
+                MutationRow(asked.mutation_id, asked.mutation_hash, "written", own.revision),
+                _said_of(own, asked.device, None),
+                package=asked.package,
+            )
+        except (Overloaded, Unavailable):
+            raise
+        except (PlayhallError, MutationRaced):  # it may be a repeat, which is answered as before
+            return None
+        return None if change is None else (_written(slot, decided.decision, row), change)
+
     async def _once(
         self, who: Requester, slot_id: str, asked: WriteRequest, base: Base
     ) -> tuple[_Answer, ChangeRow | None]:
         """Write, or find what was written, in one transaction."""
-        async with self._store.changing(who.user_id, slot_id, asked.mutation_id) as work:
+        async with self._store.lock_and_change(who.user_id, slot_id, asked.mutation_id) as work:
             if work.found is not None:
                 return await self._repeated(work, work.found, asked.mutation_hash), None
-            decided = await self._decide(work, base, asked)
+            decided = await self._decide(work.slot, base, asked, work)
             return await self._carry_out(work, decided, asked)
 
-    async def _decide(self, work: SaveWork, base: Base, asked: WriteRequest) -> "_Decided":
-        slot = work.slot
+    async def _decide(
+        self, slot: StoredSlot, base: Base, asked: WriteRequest, work: SaveTransaction | None = None
+    ) -> "_Decided":
+        """Decide about a write; without `work` only about one that is on top of the current one."""
         sent = asked.schema_version or slot.schema_version
-        schemas = await self._schemas.of(slot.title, version=sent, connection=work.connection)
+        connection = None if work is None else work.connection
+        schemas = await self._schemas.find_title(slot.title, version=sent, connection=connection)
         schemas.require(sent)
         target = max(sent, slot.schema_version)
         current = slot.progression_version
@@ -350,9 +401,12 @@ class SaveService:
         if number > slot.last_revision:
             raise wire.BadRevision(field="If-Match")
         mine = _content_of(slot)
-        before = mine if number == current else await _kept_content(work, number)
+        before: RevisionContent | None = mine
+        if number != current:
+            assert work is not None
+            before = await _kept_content(work, number)
         made = asked.make(before.state if before is not None else None)
-        state = schemas.upgraded(made, sent, target)
+        state = schemas.upgrade_state(made.state, sent, target)
         ours = _upgraded(mine, schemas, target)
         known = ours.state if before is None else _upgraded(before, schemas, target).state
         if not asked.is_modded:
@@ -360,38 +414,43 @@ class SaveService:
         transplant = rules.with_server_fields(known, state, schemas.rules(target))
         if before is not None and not is_blind:  # else the client cannot know what they are
             _require_no_change(transplant.changed)
-        theirs = Content(
-            state=checked(transplant.state, self._limits).state,
+        canonical = made  # and checked, unless something was added to it
+        if transplant.state is not made.state:
+            canonical = validate_client_state(transplant.state, self._limits)
+        theirs = RevisionContent(
+            state=canonical.state,
             schema_version=target,
             device=asked.device,
             play_time_s=slot.play_time_s if asked.play_time_s is None else asked.play_time_s,
             is_modded=asked.is_modded or is_modded(transplant.state),
         )
         schemas.validate(theirs.state, target)
-        return await self._place(work, number, theirs, ours, schemas, refuses=asked.refuses_stale)
+        if number == current:
+            decision = rules.decide_on_top(slot.last_revision, number, theirs)
+            return _Decided(decision, ours, None, canonical)
+        assert work is not None
+        placed = await self._place(work, number, theirs, ours, schemas, refuses=asked.refuses_stale)
+        return placed._replace(canonical=canonical)
 
     async def _place(
         self,
-        work: SaveWork,
+        work: SaveTransaction,
         base: int,
-        theirs: Content,
-        ours: Content,
+        theirs: RevisionContent,
+        ours: RevisionContent,
         schemas: TitleSchemas,
         *,
         refuses: bool,
     ) -> "_Decided":
-        """Find where a write meets the current state, and decide what becomes of it."""
+        """Find where an older write meets the current state, and decide what becomes of it."""
         slot, target = work.slot, theirs.schema_version
-        ancestor: int | None = None
         ancestor_state: State | None = None
-        branches: list[OpenBranch] = []
-        if base != slot.progression_version:
-            branches = [OpenBranch(*each) for each in await work.open_branches()]
-            parents = await work.parents()
-            ancestor = rules.where_merged(parents, base, slot.progression_version, branches)
-            met = await _kept_content(work, ancestor) if ancestor is not None else None
-            if met is not None:
-                ancestor_state = _upgraded(met, schemas, target).state
+        branches = [OpenBranch(*each) for each in await work.list_open_branches()]
+        parents = await work.read_parents()
+        ancestor = rules.find_merge_base(parents, base, slot.progression_version, branches)
+        met = await _kept_content(work, ancestor) if ancestor is not None else None
+        if met is not None:
+            ancestor_state = _upgraded(met, schemas, target).state
         decide = partial(
             rules.decide_write,
             last_revision=slot.last_revision,
@@ -404,11 +463,12 @@ class SaveService:
             rules=schemas.rules(target),
             open_branches=branches,
             is_acceptable=lambda state: (
-                schemas.fits(state, target) and len(written(state).json) <= self._limits.bytes_max
+                schemas.fits(state, target)
+                and len(canonicalise_state(state).json) <= self._limits.bytes_max
             ),
         )
         # A large merge takes tens of milliseconds, for which nobody else shall wait.
-        is_large = base != slot.progression_version and slot.size > LARGE_BYTES
+        is_large = slot.size > LARGE_BYTES
         decision = await asyncio.to_thread(decide) if is_large else decide()
         is_new = decision.outcome == "conflict" and decision.extends is None
         if is_new and len(branches) >= CONFLICTS_MAX:
@@ -421,7 +481,7 @@ class SaveService:
         return _Decided(decision, ours, ancestor_state)
 
     async def _carry_out(
-        self, work: SaveWork, decided: "_Decided", asked: WriteRequest
+        self, work: SaveTransaction, decided: "_Decided", asked: WriteRequest
     ) -> tuple[_Answer, ChangeRow]:
         decision, slot = decided.decision, work.slot
         own = decision.own
@@ -436,9 +496,9 @@ class SaveService:
             slot.progression_version if head is None else head.revision,
             conflict_id if decision.outcome == "conflict" else None,
         )
-        row = _row_of(own)
+        row = _row_of(own, decided.canonical)
         if head is not own:
-            await work.add_branch(row, mutation)
+            await work.add_branch_revision(row, mutation)
         paths = decision.paths[: wire.PATHS_MAX]
         if decision.outcome == "conflict":
             assert conflict_id is not None
@@ -457,7 +517,7 @@ class SaveService:
             )
             return details, change
         head_row = row if head is own else _row_of(head)
-        change = await work.advance(
+        change = await work.add_current_revision(
             head_row,
             mutation if head is own else None,
             _said_of(head, asked.device, decision.closes),
@@ -466,26 +526,18 @@ class SaveService:
         if decision.closes is not None:
             await work.close_conflict(decision.closes, head.revision)
         await self._prune(work, own.revision, head.revision)
-        answer = wire.SaveWritten(
-            slot_id=slot.slot_id,
-            outcome=decision.outcome,
-            revision=own.revision,
-            current=head.revision,
-            checksum=head_row.checksum,
-            schema_version=head.content.schema_version,
-            is_modded=slot.is_modded or head.content.is_modded,
-            state=head.content.state if head is not own else None,
-        )
-        return answer, change
+        return _written(slot, decision, head_row), change
 
-    async def _repeated(self, work: SaveWork, found: FoundMutation, mutation_hash: str) -> _Answer:
+    async def _repeated(
+        self, work: SaveTransaction, found: FoundMutation, mutation_hash: str
+    ) -> _Answer:
         """Give the answer to a mutation that was carried out before."""
         if found.mutation_hash != mutation_hash:
             raise wire.MutationReused(field="mutation_id")
         slot = work.slot
         if found.outcome == "conflict":
             return await self._repeated_conflict(work, found)
-        head = await work.revision(found.revision if found.head is None else found.head)
+        head = await work.read_revision(found.revision if found.head is None else found.head)
         is_merged = found.outcome == "merged"
         return wire.SaveWritten(
             slot_id=slot.slot_id,
@@ -495,25 +547,25 @@ class SaveService:
             checksum=head.checksum,
             schema_version=head.schema_version,
             is_modded=slot.is_modded or head.is_modded,
-            state=state_of(head.state) if is_merged and head.state is not None else None,
+            state=parse_state(head.state) if is_merged and head.state is not None else None,
             repeated=True,
         )
 
     async def _repeated_conflict(
-        self, work: SaveWork, found: FoundMutation
+        self, work: SaveTransaction, found: FoundMutation
     ) -> wire.ConflictDetails:
         assert found.conflict_id is not None
-        conflict = await work.conflict(found.conflict_id)
+        conflict = await work.read_conflict(found.conflict_id)
         slot = work.slot
-        head = await work.revision(found.head or slot.progression_version)
-        own = await work.revision(found.revision)
+        head = await work.read_revision(found.head or slot.progression_version)
+        own = await work.read_revision(found.revision)
         base = await _kept_content(work, conflict.base) if conflict.base is not None else None
         proposal: State = {}
         if head.state is not None and own.state is not None:
-            schemas = await self._schemas.of(slot.title, connection=work.connection)
+            schemas = await self._schemas.find_title(slot.title, connection=work.connection)
             version = max(head.schema_version, own.schema_version)
             sides = [
-                schemas.upgraded(state_of(each.state), each.schema_version, version)
+                schemas.upgrade_state(parse_state(each.state), each.schema_version, version)
                 for each in (head, own)
                 if each.state is not None
             ]
@@ -523,7 +575,7 @@ class SaveService:
             slot_id=slot.slot_id,
             conflict_id=conflict.conflict_id,
             revision=found.revision,
-            current=_side(head.revision, None if head.state is None else state_of(head.state)),
+            current=_side(head.revision, None if head.state is None else parse_state(head.state)),
             base=None
             if conflict.base is None
             else _side(conflict.base, None if base is None else base.state),
@@ -543,7 +595,9 @@ class SaveService:
     ) -> wire.SaveWritten:
         """Make an old state current again; the server's fields stay as they are now."""
 
-        async def make(work: SaveWork, schemas: TitleSchemas, ours: Content) -> _Made:
+        async def make(
+            work: SaveTransaction, schemas: TitleSchemas, ours: RevisionContent
+        ) -> _Made:
             found = await _kept_content(work, revision)
             if found is None:
                 raise wire.RevisionNotFound
@@ -565,10 +619,12 @@ class SaveService:
                 "choose: send `choose`, `fields` or a combined `state`.", field="choose"
             )
 
-        combined = None if asked.state is None else checked(asked.state, self._limits)
+        combined = None if asked.state is None else validate_client_state(asked.state, self._limits)
 
-        async def make(work: SaveWork, schemas: TitleSchemas, ours: Content) -> _Made:
-            conflict = await work.conflict(asked.conflict_id)
+        async def make(
+            work: SaveTransaction, schemas: TitleSchemas, ours: RevisionContent
+        ) -> _Made:
+            conflict = await work.read_conflict(asked.conflict_id)
             if conflict.status != "open":
                 raise wire.ConflictSettled("This conflict is resolved already.")
             branch = await _kept_content(work, conflict.branch)
@@ -584,8 +640,8 @@ class SaveService:
             merge_rules = schemas.rules(target)
             state = self._resolved(asked, merge_rules, met, mine.state, theirs.state, newest=newest)
             schemas.validate(state, target)
-            content = Content(
-                state=checked(state, self._limits).state,
+            content = RevisionContent(
+                state=validate_client_state(state, self._limits).state,
                 schema_version=target,
                 device=asked.device,
                 play_time_s=max(ours.play_time_s, branch.play_time_s),
@@ -627,15 +683,17 @@ class SaveService:
     ) -> wire.SaveWritten:
         """Take back a resolution that is still current; the conflict is open again."""
 
-        async def make(work: SaveWork, schemas: TitleSchemas, ours: Content) -> _Made:
-            conflict = await work.conflict(asked.conflict_id)
+        async def make(
+            work: SaveTransaction, schemas: TitleSchemas, ours: RevisionContent
+        ) -> _Made:
+            conflict = await work.read_conflict(asked.conflict_id)
             if conflict.status != "resolved":
                 raise wire.ConflictSettled("This conflict is open; there is nothing to undo.")
             if conflict.resolution != work.slot.progression_version:
                 raise wire.ConflictSettled(
                     "The slot has changed since; restore the revision that you want instead."
                 )
-            resolution = await work.revision(conflict.resolution)
+            resolution = await work.read_revision(conflict.resolution)
             before = await _kept_content(work, resolution.parents[0])
             if before is None:
                 raise wire.RevisionNotFound
@@ -675,7 +733,7 @@ class SaveService:
         mutation: tuple[str, str],
         make: "_Make",
     ) -> tuple[wire.SaveWritten, ChangeRow | None]:
-        async with self._store.changing(who.user_id, slot_id, mutation[0]) as work:
+        async with self._store.lock_and_change(who.user_id, slot_id, mutation[0]) as work:
             if work.found is not None:
                 answer = await self._repeated(work, work.found, mutation[1])
                 assert isinstance(answer, wire.SaveWritten)
@@ -683,13 +741,13 @@ class SaveService:
             slot = work.slot
             if base is not ANY and base != slot.progression_version:
                 raise _moved_on(slot)
-            schemas = await self._schemas.of(slot.title, connection=work.connection)
+            schemas = await self._schemas.find_title(slot.title, connection=work.connection)
             made = await make(work, schemas, _content_of(slot))
             new = NewRevision(
                 slot.last_revision + 1, made.parents, made.reason, made.content, made.source
             )
             row = _row_of(new)
-            change = await work.advance(
+            change = await work.add_current_revision(
                 row,
                 MutationRow(*mutation, "written", new.revision),
                 _said_of(new, made.content.device, made.closes),
@@ -711,30 +769,31 @@ class SaveService:
         )
         return answer, change
 
-    async def _prune(self, work: SaveWork, newest: int, head: int) -> None:
+    async def _prune(self, work: SaveTransaction, newest: int, head: int) -> None:
         """Now and then, forget the states that need not be kept."""
-        if newest % PRUNE_EVERY not in (0, 1):  # a merge makes two at once
+        if not _is_pruning_due(newest, head):
             return
-        kept = [rules.KeptRevision(*each) for each in await work.kept()]
+        kept = [rules.KeptRevision(*each) for each in await work.list_kept_revisions()]
         needed = {head, newest}
-        for _, base, branch in await work.open_branches():
+        for _, base, branch in await work.list_open_branches():
             needed |= {branch} if base is None else {base, branch}
-        gone = rules.prunable(kept, needed=needed, retention=self._retention)
-        await work.prune(gone, rows_max=REVISIONS_MAX)
+        gone = rules.list_prunable(kept, needed=needed, retention=self._retention)
+        await work.prune_revisions(gone, rows_max=REVISIONS_MAX)
 
 
 class _Decided(NamedTuple):
-    """A decision, and the states that it came of."""
+    """A decision, the states that it came of, and the client's own as it is stored."""
 
-    decision: Decision
-    ours: Content
+    decision: WriteDecision
+    ours: RevisionContent
     ancestor_state: State | None
+    canonical: CanonicalState | None = None
 
 
 class _Made(NamedTuple):
     """A revision that is made of what is stored."""
 
-    content: Content
+    content: RevisionContent
     parents: tuple[int, ...]
     reason: wire.Reason
     source: int | None
@@ -742,7 +801,62 @@ class _Made(NamedTuple):
     reopens: str | None = None
 
 
-_Make: TypeAlias = Callable[[SaveWork, TitleSchemas, Content], Awaitable[_Made]]
+_Make: TypeAlias = Callable[[SaveTransaction, TitleSchemas, RevisionContent], Awaitable[_Made]]
+
+
+class Deletions:
+    """What other domains say of a slot that is to be deleted; see `SlotDeletions`."""
+
+    def __init__(self) -> None:
+        self._holdings: list[SlotHoldings] = []
+
+    def add_holdings(self, read: SlotHoldings) -> None:
+        """Have a domain asked what a slot holds."""
+        self._holdings.append(read)
+
+    async def require_empty(self, connection: Connection, account_id: UserId, slot_id: str) -> None:
+        """Raise `SlotHoldsSomething` where a domain says so."""
+        held: dict[str, int] = {}
+        for read in self._holdings:
+            held |= await read(connection, account_id, slot_id)
+        if not held:
+            return
+        named = ", ".join(f"{quantity} {each}" for each, quantity in list(held.items())[:NAMED_MAX])
+        more = "" if len(held) <= NAMED_MAX else f" and {len(held) - NAMED_MAX} more"
+        raise wire.SlotHoldsSomething(
+            f"This slot holds {named}{more}, which would be lost with it; send discard=true to "
+            "accept that.",
+            field="discard",
+        )
+
+
+def limits_of(settings: SavesSettings) -> StateLimits:
+    """Read how large a state may be."""
+    return StateLimits(
+        settings.saves_state_bytes_max,
+        settings.saves_state_depth_max,
+        settings.saves_mods_bytes_max,
+    )
+
+
+def service_of(
+    services: Services,
+    settings: SavesSettings,
+    *,
+    schemas: SaveSchemaRegistry,
+    stream: ProgressStream,
+    deletions: Deletions | None = None,
+) -> SaveService:
+    """Make the service of a node; `stream` tells devices of what was written."""
+    return SaveService(
+        store=SaveStore(services.database, services.rls, ProgressStore(services.database)),
+        schemas=schemas,
+        settings=settings,
+        announce=stream.announce,
+        clock=services.clock,
+        limits=limits_of(settings),
+        deletions=deletions or Deletions(),
+    )
 
 
 class SlotAccess:
@@ -759,15 +873,19 @@ class SlotAccess:
         """Read an account's slot; raise `SaveSlotNotFound`."""
         return _shown(await read_slot(connection, account_id, slot_id))
 
+    async def titles(self, connection: Connection, account_id: UserId) -> Mapping[str, str]:
+        """Say which title each slot of an account is of, by the ids of slots."""
+        return await slot_titles(connection, account_id)
+
     async def write(self, connection: Connection, slot: SaveSlot, state: State) -> ChangeRow:
         """Write a state, the server's fields too, as a new revision of a locked slot."""
         stored = await lock_slot(connection, slot.account_id, slot.slot_id)
-        work = SaveWork(connection, stored, self._changes)
-        content = _content_of(stored)._replace(state=written(state).state, device="")
+        work = SaveTransaction(connection, stored, self._changes)
+        content = _content_of(stored)._replace(state=canonicalise_state(state).state, device="")
         number = stored.last_revision + 1
         new = NewRevision(number, (stored.progression_version,), "server", content)
         row = _row_of(new)
-        return await work.advance(row, None, _said_of(new, "", None))
+        return await work.add_current_revision(row, None, _said_of(new, "", None))
 
 
 def _shown(slot: StoredSlot) -> SaveSlot:
@@ -780,14 +898,14 @@ def _shown(slot: StoredSlot) -> SaveSlot:
         slot.schema_version,
         slot.play_time_s,
         slot.is_modded,
-        state_of(slot.narrative_state),
+        parse_state(slot.narrative_state),
     )
 
 
-def _content_of(slot: StoredSlot) -> Content:
+def _content_of(slot: StoredSlot) -> RevisionContent:
     assert slot.narrative_state is not None
-    return Content(
-        state_of(slot.narrative_state),
+    return RevisionContent(
+        parse_state(slot.narrative_state),
         slot.schema_version,
         slot.device,
         slot.play_time_s,
@@ -795,16 +913,16 @@ def _content_of(slot: StoredSlot) -> Content:
     )
 
 
-async def _kept_content(work: SaveWork, revision: int) -> Content | None:
+async def _kept_content(work: SaveTransaction, revision: int) -> RevisionContent | None:
     """Read what a revision holds; None if it was pruned, or forgotten altogether."""
     try:
-        found = await work.revision(revision)
+        found = await work.read_revision(revision)
     except wire.RevisionNotFound:
         return None
     if found.state is None:
         return None
-    return Content(
-        state_of(found.state),
+    return RevisionContent(
+        parse_state(found.state),
         found.schema_version,
         found.device,
         found.play_time_s,
@@ -812,13 +930,33 @@ async def _kept_content(work: SaveWork, revision: int) -> Content | None:
     )
 
 
-def _upgraded(content: Content, schemas: TitleSchemas, target: int) -> Content:
-    state = schemas.upgraded(content.state, content.schema_version, target)
+def _upgraded(content: RevisionContent, schemas: TitleSchemas, target: int) -> RevisionContent:
+    state = schemas.upgrade_state(content.state, content.schema_version, target)
     return content._replace(state=state, schema_version=target)
 
 
-def _row_of(new: NewRevision) -> RevisionRow:
-    state = written(new.content.state)
+def _is_pruning_due(*revisions: int) -> bool:
+    return any(each % PRUNE_EVERY == 0 for each in revisions)
+
+
+def _written(slot: StoredSlot, decision: WriteDecision, head_row: RevisionRow) -> wire.SaveWritten:
+    head = decision.head
+    assert head is not None
+    return wire.SaveWritten(
+        slot_id=slot.slot_id,
+        outcome=decision.outcome,
+        revision=decision.own.revision,
+        current=head.revision,
+        checksum=head_row.checksum,
+        schema_version=head.content.schema_version,
+        is_modded=slot.is_modded or head.content.is_modded,
+        state=head.content.state if head is not decision.own else None,
+    )
+
+
+def _row_of(new: NewRevision, canonical: CanonicalState | None = None) -> RevisionRow:
+    """Write a revision for the database; `canonical` is its state, if that was written before."""
+    state = canonical if canonical is not None else canonicalise_state(new.content.state)
     return RevisionRow(
         new.revision,
         new.parents,
@@ -828,7 +966,7 @@ def _row_of(new: NewRevision) -> RevisionRow:
         new.content.schema_version,
         new.content.device,
         new.content.play_time_s,
-        checksum_of(state.json),
+        state.checksum,
         new.content.is_modded,
     )
 
@@ -840,8 +978,8 @@ def _said_of(new: NewRevision, device: str, resolved: str | None) -> Mapping[str
 
 def _details(
     slot: StoredSlot,
-    decision: Decision,
-    ours: Content,
+    decision: WriteDecision,
+    ours: RevisionContent,
     ancestor_state: State | None,
     conflict_id: str | None,
 ) -> wire.ConflictDetails:

@@ -14,6 +14,7 @@ import orjson
 from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointer, JsonPointerException
 
+from protocol.codec import require_whole
 from protocol.errors import InvalidField, TooLarge
 from protocol.saves import MODS_MAX, PATCH_OPERATIONS_MAX, PatchRefused
 
@@ -23,6 +24,12 @@ MODS: Final = "mods"
 _MOD_ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 # A float that jsonb or another language writes otherwise: a whole one, or one with an exponent.
 _ODD_FLOAT: Final = re.compile(rb"[:,\[]-?[0-9]+(?:\.0[,}\]]|(?:\.[0-9]+)?e)")
+# What every odd float has in it; both are found several times as fast.
+_WHOLE_FLOAT: Final = re.compile(rb"\.0[,}\]]")
+_EXPONENT: Final = re.compile(rb"e[-+]?[0-9]")
+# An integer beyond 2**53, which not every double is.
+_LONG_INTEGER: Final = re.compile(rb"(?<![0-9.])-?[0-9]{16,20}(?![0-9.])")
+KEY_CHARS_MAX: Final = 256
 _INT64_START, _UINT64_END = -(2**63), 2**64
 _OPERATIONS: Final = frozenset(("add", "remove", "replace", "move", "copy", "test"))
 
@@ -35,7 +42,7 @@ class StateLimits(NamedTuple):
     mods_bytes_max: int
 
 
-class Written(NamedTuple):
+class CanonicalState(NamedTuple):
     """A state in its canonical form."""
 
     state: State
@@ -44,35 +51,46 @@ class Written(NamedTuple):
     @property
     def checksum(self) -> str:
         """The checksum of the state."""
-        return checksum_of(self.json)
+        return compute_checksum(self.json)
 
 
-def checksum_of(canonical: bytes) -> str:
+def compute_checksum(canonical: bytes) -> str:
     """Give the checksum of a canonical form."""
     return f"sha256:{sha256(canonical).hexdigest()}"
 
 
-def written(state: State) -> Written:
+def canonicalise_state(state: State) -> CanonicalState:
     """Write a state in its canonical form, numbers made canonical in the state as well."""
     try:
         canonical = orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
-        if _ODD_FLOAT.search(canonical):
+        if _has_odd_float(canonical):
             state = _with_plain_numbers(state)
             canonical = orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:  # an integer that a merge or a patch made too large
         raise _wrong("", f"it cannot be written as JSON: {error}") from None
-    return Written(state, canonical)
+    return CanonicalState(state, canonical)
 
 
-def checked(state: State, limits: StateLimits) -> Written:
+def _has_odd_float(canonical: bytes) -> bool:
+    may_have = _WHOLE_FLOAT.search(canonical) or _EXPONENT.search(canonical)
+    return bool(may_have and _ODD_FLOAT.search(canonical))
+
+
+def validate_client_state(state: State, limits: StateLimits) -> CanonicalState:
     """Write a state that a client sent; raise `TooLarge` or `InvalidField` where out of bounds."""
     _check_depth(state, limits.depth_max)
-    result = written(state)
+    result = canonicalise_state(state)
     if len(result.json) > limits.bytes_max:
         size = f"{len(result.json)} bytes as compact JSON"
         raise TooLarge(f"state: it has {size}, of at most {limits.bytes_max}.", field="state")
     if b"\\u0000" in result.json and _has_nul(state):
-        raise _wrong("", "remove NUL characters")
+        raise _wrong("", "remove NUL characters (U+0000)")
+    for found in _LONG_INTEGER.findall(result.json):
+        # It may stand in a text.
+        if int(float(found)) != int(found) and _has_integer(state, int(found)):
+            raise _wrong(
+                "", f"most languages cannot keep {found.decode()} exactly; send it as text"
+            )
     _check_mods(state, limits.mods_bytes_max)
     return result
 
@@ -106,6 +124,7 @@ def read_patch(body: bytes) -> list[dict[str, Any]]:
         patch = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise PatchRefused(f"The patch is not valid JSON: {error}.") from None
+    require_whole(body, patch)
     check_patch(patch)
     operations: list[dict[str, Any]] = patch
     return operations
@@ -126,7 +145,7 @@ def check_patch(patch: object) -> None:
                 raise PatchRefused(f"Operation {place}: `{name}` must be a JSON Pointer.")
 
 
-def patched(state: State, patch: Sequence[Mapping[str, Any]], limits: StateLimits) -> State:
+def apply_patch(state: State, patch: Sequence[Mapping[str, Any]], limits: StateLimits) -> State:
     """Apply a patch; raise `PatchRefused` with the operation that does not fit.
 
     One operation after the other, so that copies of copies are stopped before they fill memory.
@@ -157,6 +176,12 @@ def patched(state: State, patch: Sequence[Mapping[str, Any]], limits: StateLimit
 def _check_depth(state: State, depth_max: int) -> None:
     level: list[Any] = [state]
     for _ in range(depth_max):
+        for value in level:
+            if type(value) is dict and value and len(key := max(value, key=len)) > KEY_CHARS_MAX:
+                raise _wrong(
+                    "",
+                    f"the key {key[:40]}… has {len(key)} characters; use at most {KEY_CHARS_MAX}",
+                )
         level = [
             child
             for value in level
@@ -179,6 +204,14 @@ def _check_mods(state: State, bytes_max: int) -> None:
             raise _wrong(".mods", "name a mod with a to z, digits, dots, dashes and underscores")
     if len(orjson.dumps(mods)) > bytes_max:
         raise _wrong(".mods", f"keep the data of all mods within {bytes_max} bytes of JSON")
+
+
+def _has_integer(value: Any, number: int) -> bool:
+    if isinstance(value, dict):
+        return any(_has_integer(each, number) for each in value.values())
+    if isinstance(value, list):
+        return any(_has_integer(each, number) for each in value)
+    return type(value) is int and value == number
 
 
 def _has_nul(value: Any) -> bool:

@@ -5,7 +5,7 @@ misses a number, or comes back, reads the changes from there. Between reading an
 change may be delivered twice; devices ignore numbers that they have.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -17,8 +17,9 @@ from protocol.errors import Overloaded
 from protocol.ids import UserId
 from protocol.saves import ProgressChange, Unwatch, Watch, Watching
 from server.core.clock import wire_time
+from server.core.events import ProgressChanged, ProgressFollowed
 from server.core.subscriptions import PollPolicy, Subscriptions, TooManySubscribers, Topic
-from server.gateway.session.sessions import Route, Routes, Session, update_frame
+from server.gateway.session.sessions import CommandRoute, Routes, Session, update_frame
 
 POLL: Final = PollPolicy(live_s=30.0, alone_s=2.0)
 KEY: Final = ("progress",)
@@ -27,8 +28,15 @@ KEY: Final = ("progress",)
 class ProgressStreams:
     """Follows streams, and tells of changes."""
 
-    def __init__(self, subscriptions: Subscriptions, store: ProgressStore) -> None:
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        store: ProgressStore,
+        publish: Callable[[object], None],
+    ) -> None:
+        """`publish` tells other domains of what is committed; see `server.core.events`."""
         self._store = store
+        self._publish = publish
         self._accounts = subscriptions.kind("progress", source=self, poll=POLL)
 
     def __len__(self) -> int:
@@ -38,8 +46,8 @@ class ProgressStreams:
     def routes(self) -> Routes:
         """Say how the commands are carried out."""
         return {
-            Watch: Route(awaited=self._watch, for_companions=True),
-            Unwatch: Route(immediate=self._unwatch, for_companions=True),
+            Watch: CommandRoute(awaited=self._watch, for_companions=True),
+            Unwatch: CommandRoute(immediate=self._unwatch, for_companions=True),
         }
 
     async def append(
@@ -60,6 +68,11 @@ class ProgressStreams:
         if (topic := self._accounts.get(change.account_id)) is not None:
             self._deliver(topic, change.number, after, frame)
         self._accounts.notify(change.account_id, number=change.number, after=after, payload=frame)
+        self._publish(ProgressChanged(change.account_id, change.slot_id, change.kind))
+
+    def followed(self) -> Collection[UserId]:
+        """List the accounts that are followed here."""
+        return [UserId(topic.key) for topic in self._accounts.topics()]
 
     # ------------------------------------------------------------------ the source of topics
 
@@ -69,7 +82,7 @@ class ProgressStreams:
         topic.send(notice.payload)
         return True
 
-    async def catch_up(self, topics: Sequence[Topic[Session]]) -> None:
+    async def deliver_missed(self, topics: Sequence[Topic[Session]]) -> None:
         """Read what each account has beyond what was delivered here."""
         after = {UserId(topic.key): topic.number for topic in topics if topic.number != NO_NUMBER}
         changes = await self._store.read_after(after) if after else []
@@ -94,10 +107,11 @@ class ProgressStreams:
                 "Too many clients follow changes; send progress.watch later."
             ) from None
         session.follow(KEY, stop)
-        number, changes = await self._store.read(account_id, command.after)
+        number, changes = await self._store.read_changes(account_id, command.after)
         if (topic := self._accounts.get(account_id)) is not None:
             topic.note_read(number)
             topic.request_catch_up()  # what was committed while it was read
+        self._publish(ProgressFollowed(account_id))
         after = number if command.after is None else command.after
         is_complete = after <= number and number - after == len(changes)
         return Watching(

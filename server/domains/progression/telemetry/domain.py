@@ -1,6 +1,8 @@
 """Telemetry: everything that the domain offers."""
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Final
 
 from persistence.errors import StartRefused
 from persistence.telemetry.consents import ConsentStore
@@ -10,13 +12,14 @@ from persistence.telemetry.schemas import TelemetrySchemaStore
 from persistence.telemetry.store import TelemetryStore
 from protocol.errors import InvalidField
 from server.core.rate_limits import Rate
+from server.core.retention import RetentionSweep
 from server.core.subscriptions import AnnouncedSweep
 from server.domains.contract import Domain, Job
 from server.domains.interfaces import SignedRequests
 from server.domains.progression.telemetry.forwarding import (
-    Forwarder,
+    ForwardTarget,
     StreamTarget,
-    Target,
+    TelemetryForwarder,
     WebhookTarget,
     read_secret,
 )
@@ -26,13 +29,15 @@ from server.domains.progression.telemetry.http import (
     TelemetryAdminRoutes,
     TelemetryRoutes,
 )
-from server.domains.progression.telemetry.jobs import TelemetryMaintenance
-from server.domains.progression.telemetry.reports import Reports
-from server.domains.progression.telemetry.schemas import SchemaRegistry
+from server.domains.progression.telemetry.jobs import MAINTAIN_EVERY_S, TelemetryMaintenance
+from server.domains.progression.telemetry.reports import ReportBuilder
+from server.domains.progression.telemetry.schemas import TelemetrySchemaRegistry
 from server.domains.progression.telemetry.service import TelemetryService
 from server.domains.progression.telemetry.settings import TelemetrySettings
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
+
+DAY_S: Final = 86_400.0
 
 
 def build(services: Services) -> Domain:
@@ -40,10 +45,10 @@ def build(services: Services) -> Domain:
     settings, clock = services.settings(TelemetrySettings), services.clock
     store, schemas = TelemetryStore(services.database), TelemetrySchemaStore(services.database)
     consents = ConsentStore(services.database, services.rls)
-    registry, opt_in = SchemaRegistry(schemas), settings.needs_opt_in()
+    registry, opt_in = TelemetrySchemaRegistry(schemas), settings.needs_opt_in()
     targets = tuple(_targets(services, settings))
     forwards = ForwardStore(services.database)
-    forwarder = Forwarder(forwards, targets)
+    forwarder = TelemetryForwarder(forwards, targets)
     service = TelemetryService(
         store=store,
         consents=consents,
@@ -61,8 +66,6 @@ def build(services: Services) -> Domain:
         service=service,
         clock=clock,
         forwarder=forwarder,
-        letters_kept_days=settings.dead_letters_kept_days,
-        forwards_kept_days=settings.forwards_kept_days,
     )
     per_minute = settings.batches_per_minute
     events = TelemetryRoutes(service, clock=clock, rate=Rate(per_minute, burst=max(1, per_minute)))
@@ -72,9 +75,9 @@ def build(services: Services) -> Domain:
         store=store,
         schemas=schemas,
         registry=registry,
-        changed=AnnouncedSweep(services.subscriptions, "telemetry-schemas", registry.look),
+        changed=AnnouncedSweep(services.subscriptions, "telemetry-schemas", registry.reload),
     )
-    reports = ReportRoutes(Reports(ReportStore(services.database), clock))
+    reports = ReportRoutes(ReportBuilder(ReportStore(services.database), clock))
     totals = service.totals
     numbers = MetricsCollector(
         gauges=(
@@ -116,12 +119,23 @@ def build(services: Services) -> Domain:
             *reports.endpoints(),
         ],
         metrics=[numbers],
-        start=[maintenance.prepare, forwarder.prepare],
+        start=[maintenance.prepare_types_and_partitions, forwarder.prepare],
         jobs=[Job("telemetry maintenance", maintenance.run), *forwarder.jobs()],
+        retention=[
+            RetentionSweep("telemetry_events", maintenance.clear_events, every_s=MAINTAIN_EVERY_S),
+            RetentionSweep(
+                "telemetry_dead_letters",
+                partial(store.delete_old_dead_letters, settings.dead_letters_kept_days * DAY_S),
+            ),
+            RetentionSweep(
+                "telemetry_forwards",
+                partial(forwards.delete_expired, settings.forwards_kept_days * DAY_S),
+            ),
+        ],
     )
 
 
-def _targets(services: Services, settings: TelemetrySettings) -> Iterator[Target]:
+def _targets(services: Services, settings: TelemetrySettings) -> Iterator[ForwardTarget]:
     """Make what is set; raise `StartRefused` for what cannot be used."""
     if settings.webhook_url:
         yield _webhook(services, settings)
@@ -129,7 +143,7 @@ def _targets(services: Services, settings: TelemetrySettings) -> Iterator[Target
         yield _stream(services, settings)
 
 
-def _webhook(services: Services, settings: TelemetrySettings) -> Target:
+def _webhook(services: Services, settings: TelemetrySettings) -> ForwardTarget:
     requests = services.interfaces.get(SignedRequests)
     secret = settings.webhook_secret
     try:
@@ -143,14 +157,14 @@ def _webhook(services: Services, settings: TelemetrySettings) -> Target:
     return WebhookTarget(requests, url=settings.webhook_url, key=key, clock=services.clock)
 
 
-def _stream(services: Services, settings: TelemetrySettings) -> Target:
+def _stream(services: Services, settings: TelemetrySettings) -> ForwardTarget:
     # Only here: importing it takes a third of a second, which others need not wait.
-    from persistence.telemetry.stream import RedisStream
+    from persistence.telemetry.stream import RedisStreamWriter
 
     url = services.config.redis_url
     if url is None or not url.get_secret_value():
         raise StartRefused("PLAYHALL_TELEMETRY_REDIS_STREAM needs PLAYHALL_REDIS_URL as well.")
-    stream = RedisStream(
+    stream = RedisStreamWriter(
         url.get_secret_value(), settings.redis_stream, entries_max=settings.redis_stream_max
     )
     return StreamTarget(stream)

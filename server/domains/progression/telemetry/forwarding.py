@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 import orjson
 
-from persistence.telemetry.forwards import Forward, ForwardedEvent, ForwardStore, TargetName
+from persistence.telemetry.forwards import ForwardedEvent, ForwardStore, QueuedForward, TargetName
 from protocol.telemetry import BATCH_EVENTS_MAX
 from server.core.clock import Clock, wire_time
 from server.core.periodic import repeat_every
@@ -30,26 +30,26 @@ PAUSE_S_MAX: Final = 3600.0
 _SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what secrets begin with
 
 
-class Portion(NamedTuple):
+class ForwardBatch(NamedTuple):
     """What is sent at once; `seqs` are the numbers of its batches."""
 
     seqs: list[int]
     events: list[ForwardedEvent]
-    withdrawn: list[Forward]
+    withdrawn: list[QueuedForward]
 
 
 class ForwardFailed(Exception):
     """A target did not take something."""
 
 
-class Target(Protocol):
+class ForwardTarget(Protocol):
     """Where events are forwarded to."""
 
     @property
     def name(self) -> TargetName:
         """What it is called."""
 
-    async def send(self, portion: Portion) -> None:
+    async def send(self, portion: ForwardBatch) -> None:
         """Send a portion; raise `ForwardFailed`."""
 
     async def close(self) -> None:
@@ -67,7 +67,7 @@ class WebhookTarget:
         self._key = key
         self._clock = clock
 
-    async def send(self, portion: Portion) -> None:
+    async def send(self, portion: ForwardBatch) -> None:
         """Send a portion as one request."""
         body = orjson.dumps(
             {
@@ -94,7 +94,7 @@ class WebhookTarget:
         """Do nothing: no connection is kept."""
 
 
-class Stream(Protocol):
+class RedisStream(Protocol):
     """A Redis stream (`persistence/telemetry/stream.py`)."""
 
     async def add(self, entries: Sequence[Sequence[bytes]], /) -> str | None:
@@ -109,10 +109,10 @@ class StreamTarget:
 
     name: Final = "redis"
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: RedisStream) -> None:
         self._stream = stream
 
-    async def send(self, portion: Portion) -> None:
+    async def send(self, portion: ForwardBatch) -> None:
         """Add the entries of a portion, in one round trip."""
         entries = [
             (b"type", b"telemetry.event", b"event", orjson.dumps(_written(event)))
@@ -135,10 +135,10 @@ class StreamTarget:
         await self._stream.close()
 
 
-class Forwarder:
+class TelemetryForwarder:
     """Sends what waits to each target; every node has one, and one of them is at work."""
 
-    def __init__(self, store: ForwardStore, targets: Sequence[Target]) -> None:
+    def __init__(self, store: ForwardStore, targets: Sequence[ForwardTarget]) -> None:
         self._store = store
         self._targets = targets
         self.forwarded_total = 0
@@ -153,20 +153,20 @@ class Forwarder:
         """Make a job for each target, so that none waits for another."""
         return [Job("telemetry forwarding", partial(self._run, target)) for target in self._targets]
 
-    async def _run(self, target: Target) -> None:
-        look = partial(self.look, target)
+    async def _run(self, target: ForwardTarget) -> None:
+        look = partial(self.send_waiting, target)
         try:
             await repeat_every(LOOK_EVERY_S, look, f"forwarding telemetry to {target.name}")
         finally:
             await target.close()
 
-    async def look(self, target: Target) -> None:
+    async def send_waiting(self, target: ForwardTarget) -> None:
         """Send everything that waits for a target, if it takes it."""
-        attempts = await self._store.claim(target.name, LEASE_S)
+        attempts = await self._store.claim_target(target.name, LEASE_S)
         if attempts is not None:
             await self._send_all(target, attempts)
 
-    async def _send_all(self, target: Target, attempts: int) -> None:
+    async def _send_all(self, target: ForwardTarget, attempts: int) -> None:
         while portion := await self._next(target.name):
             try:
                 if portion.events or portion.withdrawn:
@@ -176,17 +176,17 @@ class Forwarder:
                 if attempts == 0:
                     log.warning("telemetry cannot be forwarded to %s: %s", target.name, error)
                 pause_s = _pause_after(attempts)
-                await self._store.failed(target.name, str(error), pause_s=pause_s)
+                await self._store.record_failure(target.name, str(error), pause_s=pause_s)
                 return
             self.forwarded_total += len(portion.events)
             attempts = 0
-            await self._store.done(target.name, portion.seqs, lease_s=LEASE_S)
-        await self._store.release(target.name)
+            await self._store.delete_forwarded(target.name, portion.seqs, lease_s=LEASE_S)
+        await self._store.release_target(target.name)
 
-    async def _next(self, name: TargetName) -> Portion | None:
+    async def _next(self, name: TargetName) -> ForwardBatch | None:
         """Read as many batches as make a full one."""
-        portion, wanted = Portion([], [], []), list[str]()
-        for forward in await self._store.waiting(name, limit=BATCHES_AT_ONCE):
+        portion, wanted = ForwardBatch([], [], []), list[str]()
+        for forward in await self._store.list_waiting(name, limit=BATCHES_AT_ONCE):
             if wanted and len(wanted) + len(forward.event_ids) > BATCH_EVENTS_MAX:
                 break
             portion.seqs.append(forward.seq)
@@ -196,7 +196,7 @@ class Forwarder:
         if not portion.seqs:
             return None
         if wanted:
-            portion.events.extend(await self._store.events(wanted))
+            portion.events.extend(await self._store.read_events(wanted))
         return portion
 
 

@@ -7,9 +7,13 @@ from typing import Final
 
 import orjson
 
-from persistence.telemetry.consents import ConsentStore, Decision, DecisionPlace
-from persistence.telemetry.schemas import NewSchema, StoredSchema, TelemetrySchemaStore
-from persistence.telemetry.store import StoredLetter, TelemetryStore
+from persistence.telemetry.consents import ConsentDecision, ConsentStore, DecisionPosition
+from persistence.telemetry.schemas import (
+    NewTelemetrySchema,
+    StoredTelemetrySchema,
+    TelemetrySchemaStore,
+)
+from persistence.telemetry.store import StoredDeadLetter, TelemetryStore
 from protocol import telemetry as wire
 from protocol.codec import validate
 from protocol.errors import Forbidden, NotFound, RateLimited
@@ -18,9 +22,9 @@ from server.core.clock import Clock, wire_time
 from server.core.cursors import CursorCodec
 from server.core.rate_limits import Rate, RateLimiter
 from server.core.subscriptions import AnnouncedSweep
-from server.domains.progression.telemetry.reports import Reports, as_csv, as_svg
+from server.domains.progression.telemetry.reports import ReportBuilder, as_csv, as_svg
 from server.domains.progression.telemetry.rules import is_allowed
-from server.domains.progression.telemetry.schemas import SchemaRegistry, compile_schema
+from server.domains.progression.telemetry.schemas import TelemetrySchemaRegistry, compile_schema
 from server.domains.progression.telemetry.service import TelemetryService
 from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
 
@@ -35,8 +39,8 @@ REPORT_NAMES: Final[Mapping[str, ReportName]] = {name: name for name in Telemetr
 
 _ID_MAX: Final = 2**63 - 1
 _LETTER: Final = CursorCodec("dead-letters", int, int)
-_DECISION: Final = CursorCodec("consents", DecisionPlace, datetime, str)
-_NEWEST: Final = DecisionPlace(datetime(9999, 12, 31, tzinfo=UTC), "")
+_DECISION: Final = CursorCodec("consents", DecisionPosition, datetime, str)
+_NEWEST: Final = DecisionPosition(datetime(9999, 12, 31, tzinfo=UTC), "")
 
 
 class TelemetryRoutes:
@@ -45,7 +49,7 @@ class TelemetryRoutes:
     def __init__(self, service: TelemetryService, *, clock: Clock, rate: Rate) -> None:
         self._service = service
         self._clock = clock
-        self._limiter = RateLimiter(rate, "Too many batches of telemetry")
+        self._limiter = RateLimiter("telemetry", rate, "Too many batches of telemetry")
 
     def endpoints(self) -> list[Endpoint]:
         """List it."""
@@ -67,7 +71,7 @@ class TelemetryRoutes:
         ]
 
     def _admit(self, request: HttpRequest) -> None:
-        self._limiter.require(request.who.user_id, self._clock.monotonic())
+        self._limiter.require_allowed(request.who.user_id, self._clock.monotonic())
 
     async def _ingest(self, request: HttpRequest) -> wire.TelemetryAccepted:
         batch: wire.TelemetryBatch = request.body
@@ -83,7 +87,7 @@ class ConsentRoutes:
         self._store = store
         self._clock = clock
         self._opt_in = opt_in
-        self._limiter = RateLimiter(DECISIONS, "Too many changes of your consent")
+        self._limiter = RateLimiter("consents", DECISIONS, "Too many changes of your consent")
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -116,7 +120,7 @@ class ConsentRoutes:
         ]
 
     async def _read(self, request: HttpRequest) -> wire.Consents:
-        current = await self._store.current(request.who.requester)
+        current = await self._store.read_current(request.who.requester)
         granted = {purpose: decision.is_granted for purpose, decision in current.items()}
         return wire.Consents(
             consents=[
@@ -136,10 +140,10 @@ class ConsentRoutes:
 
     async def _decide(self, request: HttpRequest) -> wire.Consents:
         asked: wire.ConsentRequest = request.body
-        self._limiter.require(request.who.user_id, self._clock.monotonic())
+        self._limiter.require_allowed(request.who.user_id, self._clock.monotonic())
         if asked.consents.get("sharing") and _is_private(request):
             raise wire.SharingRefused
-        await self._store.decide(
+        await self._store.record_decisions(
             request.who.requester, asked.consents, policy_version=asked.policy_version
         )
         return await self._read(request)
@@ -147,10 +151,12 @@ class ConsentRoutes:
     async def _history(self, request: HttpRequest) -> wire.ConsentHistory:
         query: wire.ConsentsQuery = request.query
         before = _NEWEST if query.cursor is None else _DECISION.read(query.cursor)
-        found = await self._store.history(request.who.requester, before=before, limit=query.limit)
+        found = await self._store.list_decisions(
+            request.who.requester, before=before, limit=query.limit
+        )
         return wire.ConsentHistory(
             decisions=[_consent(each) for each in found],
-            next=_DECISION.after_page(found, query.limit, lambda last: last.place),
+            next=_DECISION.after_page(found, query.limit, lambda last: last.position),
         )
 
 
@@ -163,7 +169,7 @@ class TelemetryAdminRoutes:
         service: TelemetryService,
         store: TelemetryStore,
         schemas: TelemetrySchemaStore,
-        registry: SchemaRegistry,
+        registry: TelemetrySchemaRegistry,
         changed: AnnouncedSweep,
     ) -> None:
         self._service = service
@@ -217,7 +223,9 @@ class TelemetryAdminRoutes:
         return await self._all_schemas()
 
     async def _all_schemas(self) -> wire.TelemetrySchemas:
-        return wire.TelemetrySchemas(schemas=[_schema(each) for each in await self._schemas.all()])
+        return wire.TelemetrySchemas(
+            schemas=[_schema(each) for each in await self._schemas.list_schemas()]
+        )
 
     async def _put_schema(self, request: HttpRequest) -> wire.TelemetrySchemas:
         asked: wire.TelemetrySchemaRequest = request.body
@@ -230,21 +238,21 @@ class TelemetryAdminRoutes:
             },
         )
         compile_schema(asked.json_schema)
-        new = NewSchema(
+        new = NewTelemetrySchema(
             path.event_type, path.version, asked.json_schema, asked.purpose, asked.kept_days
         )
         await self._schemas.put(new, actor=request.who.user_id)
-        await self._registry.look()
-        self._changed.announce()
+        await self._registry.reload()
+        self._changed.announce_sweep()
         return await self._all_schemas()
 
     async def _list_letters(self, request: HttpRequest) -> wire.DeadLetters:
         query: wire.DeadLettersQuery = request.query
         below = _ID_MAX if query.cursor is None else _LETTER.read(query.cursor)
-        found = await self._store.letters(
+        found = await self._store.list_dead_letters(
             below=below, event_type=query.event_type, limit=query.limit
         )
-        await self._store.note_read(
+        await self._store.record_access(
             actor=request.who.user_id,
             action="telemetry_read_letters",
             target=query.event_type or "all",
@@ -256,7 +264,7 @@ class TelemetryAdminRoutes:
     async def _replay(self, request: HttpRequest) -> wire.Replayed:
         asked: wire.ReplayRequest = request.body
         done = await self._service.replay(asked.event_type, after=asked.after)
-        await self._store.note_read(
+        await self._store.record_access(
             actor=request.who.user_id,
             action="telemetry_replay",
             target=asked.event_type,
@@ -268,7 +276,7 @@ class TelemetryAdminRoutes:
 class ReportRoutes:
     """The addresses of reports, for those who make the game."""
 
-    def __init__(self, reports: Reports) -> None:
+    def __init__(self, reports: ReportBuilder) -> None:
         self._reports = reports
 
     def endpoints(self) -> list[Endpoint]:
@@ -293,7 +301,7 @@ class ReportRoutes:
         if name is None:
             raise NotFound(f"There is no such report; there are {', '.join(REPORT_NAMES)}.")
         query: ReportQuery = request.query
-        report = await self._reports.make(name, query)
+        report = await self._reports.build_report(name, query)
         if query.format == "csv":
             return RawResponse(as_csv(report).encode(), "text/csv; charset=utf-8")
         if query.format == "svg":
@@ -306,7 +314,7 @@ def _is_private(request: HttpRequest) -> bool:
     return request.headers.get("Sec-GPC", "").strip() == "1"
 
 
-def _consent(decision: Decision) -> wire.Consent:
+def _consent(decision: ConsentDecision) -> wire.Consent:
     return wire.Consent(
         purpose=decision.purpose,
         granted=decision.is_granted,
@@ -317,7 +325,7 @@ def _consent(decision: Decision) -> wire.Consent:
     )
 
 
-def _schema(stored: StoredSchema) -> wire.TelemetrySchema:
+def _schema(stored: StoredTelemetrySchema) -> wire.TelemetrySchema:
     return wire.TelemetrySchema(
         event_type=stored.event_type,
         version=stored.version,
@@ -328,7 +336,7 @@ def _schema(stored: StoredSchema) -> wire.TelemetrySchema:
     )
 
 
-def _letter(stored: StoredLetter) -> wire.DeadLetter:
+def _letter(stored: StoredDeadLetter) -> wire.DeadLetter:
     return wire.DeadLetter(
         letter_id=stored.letter_id,
         account_id=stored.account_id,

@@ -1,4 +1,4 @@
-"""Maintenance: days are made ahead and dropped, and what is older than its type is kept deleted.
+"""Maintenance: days are made ahead, and what is older than its type is kept is deleted.
 
 Every node has these jobs. Making a partition is safe on several nodes at once; dropping and
 deleting is done by one of them at a time, which holds a lock of the database meanwhile.
@@ -6,35 +6,26 @@ deleting is done by one of them at a time, which holds a lock of the database me
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from persistence.telemetry.forwards import ForwardStore
-from persistence.telemetry.schemas import NewSchema, TelemetrySchemaStore
-from persistence.telemetry.store import Retention, TelemetryStore
+from persistence.telemetry.schemas import NewTelemetrySchema, TelemetrySchemaStore
+from persistence.telemetry.store import TelemetryStore, TypeRetention
 from server.core.clock import Clock
 from server.core.periodic import repeat_every
 from server.domains.progression.telemetry.builtin import BUILT_IN
-from server.domains.progression.telemetry.forwarding import Forwarder
-from server.domains.progression.telemetry.rules import first_id
-from server.domains.progression.telemetry.schemas import SchemaRegistry
+from server.domains.progression.telemetry.forwarding import TelemetryForwarder
+from server.domains.progression.telemetry.rules import smallest_id_at
+from server.domains.progression.telemetry.schemas import TelemetrySchemaRegistry
 from server.domains.progression.telemetry.service import TelemetryService
 
 log = logging.getLogger(__name__)
 
 MAINTAIN_EVERY_S: Final = 600.0
 DAYS_AHEAD: Final = 3
-CLEARED_AT_ONCE: Final = 1000
 # Events are deleted by the hour, so that no statement takes long.
 CLEARING_STEP: Final = timedelta(hours=1)
 STEPS_AT_ONCE_MAX: Final = 2000
-_DAY_S: Final = 86_400.0
-
-
-class Clear(Protocol):
-    """Deletes some of what is older than so many seconds; says how many."""
-
-    async def __call__(self, kept_s: float, /, *, limit: int) -> int:
-        """Delete some."""
 
 
 class TelemetryMaintenance:
@@ -46,12 +37,10 @@ class TelemetryMaintenance:
         store: TelemetryStore,
         forwards: ForwardStore,
         schemas: TelemetrySchemaStore,
-        registry: SchemaRegistry,
+        registry: TelemetrySchemaRegistry,
         service: TelemetryService,
         clock: Clock,
-        forwarder: Forwarder,
-        letters_kept_days: float,
-        forwards_kept_days: float,
+        forwarder: TelemetryForwarder,
     ) -> None:
         self._store = store
         self._forwards = forwards
@@ -60,53 +49,57 @@ class TelemetryMaintenance:
         self._service = service
         self._clock = clock
         self._forwarder = forwarder
-        self._letters_kept_s = letters_kept_days * _DAY_S
-        self._forwards_kept_s = forwards_kept_days * _DAY_S
         self.dropped_total = 0
         self.deleted_total = 0
 
-    async def prepare(self) -> None:
+    async def prepare_types_and_partitions(self) -> None:
         """Know the types, and have partitions, before the first event comes."""
         for each in BUILT_IN:
             await self._schemas.add_missing(
-                NewSchema(each.event_type, 1, each.schema, each.purpose, each.kept_days)
+                NewTelemetrySchema(each.event_type, 1, each.schema, each.purpose, each.kept_days)
             )
-        await self._registry.look()
+        await self._registry.reload()
         await self._make_days()
 
     async def run(self) -> None:
         """Do it again and again, until cancelled."""
-        await repeat_every(MAINTAIN_EVERY_S, self.look, "maintenance of telemetry")
+        await repeat_every(MAINTAIN_EVERY_S, self.run_once, "maintenance of telemetry")
 
-    async def look(self) -> None:
+    async def run_once(self) -> None:
         """Do all of it once."""
-        await self._registry.look()
+        await self._registry.reload()
         await self._make_days()
-        async with self._store.leading() as is_leader:
+        self._service.letters = await self._store.count_dead_letters()
+        self._forwarder.waiting = await self._forwards.count_waiting()
+
+    async def clear_events(self, *, limit: int) -> int:
+        """Delete events that are older than their types are kept; says how many.
+
+        One node does it at a time. Days that are dropped whole are not counted.
+        """
+        before = self.deleted_total
+        async with self._store.lead_partitions() as is_leader:
             if is_leader:
                 await self._drop_days()
-                for kept in await self._store.retention():
+                for kept in await self._store.list_retention():
                     await self._clear(kept)
-                await _all_of(self._store.clear_letters, self._letters_kept_s)
-                await _all_of(self._forwards.clear, self._forwards_kept_s)
-        self._service.letters = await self._store.count_letters()
-        self._forwarder.waiting = await self._forwards.count()
+        return self.deleted_total - before
 
     async def _make_days(self) -> None:
         today = self._clock.now().date()
-        await self._store.make_days(
+        await self._store.create_partitions(
             [today + timedelta(days=ahead) for ahead in range(-1, DAYS_AHEAD + 1)]
         )
 
     async def _drop_days(self) -> None:
         if kept_days := self._registry.kept_days_max:
             before = (self._clock.now() - timedelta(days=kept_days)).date()
-            self.dropped_total += await self._store.drop_days(before)
+            self.dropped_total += await self._store.drop_partitions(before)
 
-    async def _clear(self, kept: Retention) -> None:
+    async def _clear(self, kept: TypeRetention) -> None:
         """Delete a type's events that are older than it is kept, from where that was left off."""
         end = self._clock.now() - timedelta(days=kept.kept_days)
-        first_day = await self._store.first_day()
+        first_day = await self._store.read_first_day()
         if first_day is None:
             return
         start = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC)
@@ -116,17 +109,12 @@ class TelemetryMaintenance:
             if start >= end:
                 break
             until = min(start + CLEARING_STEP, end)
-            self.deleted_total += await self._store.clear_type(
+            self.deleted_total += await self._store.delete_type_events(
                 kept.event_type, _id_at(start), _id_at(until)
             )
             start = until
-        await self._store.note_cleared(kept, min(start, end))
-
-
-async def _all_of(clear: Clear, kept_s: float) -> None:
-    while await clear(kept_s, limit=CLEARED_AT_ONCE) == CLEARED_AT_ONCE:
-        pass
+        await self._store.record_cleared(kept, min(start, end))
 
 
 def _id_at(moment: datetime) -> str:
-    return first_id(int(moment.timestamp() * 1000))
+    return smallest_id_at(int(moment.timestamp() * 1000))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
-from loadtest.plots import Axis, bar_plot, standalone
+from loadtest.plots import Axis, bar_plot, standalone_svg
 from persistence.telemetry.reports import Cell, IdRange, ReportStore
 from protocol.errors import InvalidField
 from protocol.telemetry_reports import (
@@ -17,7 +17,7 @@ from protocol.telemetry_reports import (
     TelemetryReport,
 )
 from server.core.clock import Clock
-from server.domains.progression.telemetry.rules import first_id
+from server.domains.progression.telemetry.rules import smallest_id_at
 
 DAYS_BY_DEFAULT: Final = 30
 BARS_MAX: Final = 100
@@ -42,14 +42,14 @@ PLOTS: Final[Mapping[ReportName, _Plot]] = {
 }
 
 
-class Reports:
+class ReportBuilder:
     """Makes reports."""
 
     def __init__(self, store: ReportStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
-    async def make(self, name: ReportName, asked: ReportQuery) -> TelemetryReport:
+    async def build_report(self, name: ReportName, asked: ReportQuery) -> TelemetryReport:
         """Make a report; raise `InvalidField` for days that are none."""
         last = self._day(asked.last, "last", self._clock.now().date())
         first = self._day(asked.first, "first", last - timedelta(days=DAYS_BY_DEFAULT - 1))
@@ -71,13 +71,13 @@ class Reports:
         self, name: ReportName, ids: IdRange, asked: ReportQuery, last: date
     ) -> list[list[Cell]]:
         if name == "funnel":
-            return await self._store.funnel(ids, asked.quest)
+            return await self._store.read_funnel(ids, asked.quest)
         if name == "stops":
             idle_id = _id_of(last + timedelta(days=1 - asked.idle_days))
-            return await self._store.stops(ids, asked.quest, idle_id)
+            return await self._store.read_stops(ids, asked.quest, idle_id)
         if name == "pacing":
-            return await self._store.pacing(ids)
-        return await self._store.choices(ids)
+            return await self._store.read_pacing(ids)
+        return await self._store.read_choices(ids)
 
     @staticmethod
     def _day(text: str | None, field: str, default: date) -> date:
@@ -105,7 +105,7 @@ def as_svg(report: TelemetryReport) -> str:
     """Draw a report's first rows as bars."""
     plot = PLOTS[report.report]
     values = [_bar(report.columns, row, plot) for row in report.rows[:BARS_MAX]]
-    return standalone(bar_plot(values, plot.axis))
+    return standalone_svg(bar_plot(values, plot.axis))
 
 
 def _bar(columns: Sequence[str], row: Sequence[Cell], plot: _Plot) -> tuple[str, float]:
@@ -124,4 +124,4 @@ def _id_of(day: date) -> str:
     ms = int(datetime.combine(day, time(), UTC).timestamp() * 1000)
     if ms < 0:
         raise ValueError(day)
-    return first_id(ms)
+    return smallest_id_at(ms)

@@ -51,7 +51,7 @@ class EventType(NamedTuple):
     checks: Mapping[int, Check]
 
 
-class Event(NamedTuple):
+class ValidatedEvent(NamedTuple):
     """An event that can be stored; `payload` is JSON, `version` that of its schema."""
 
     event_id: str
@@ -62,17 +62,17 @@ class Event(NamedTuple):
     version: int | None
 
 
-class Problem(NamedTuple):
+class RejectedEvent(NamedTuple):
     """Why an event is refused; `letter` is the event where correcting a schema can help."""
 
     code: RefusalCode
     text: str
     event_id: str | None = None
-    letter: Event | None = None
+    letter: ValidatedEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class EventValidator:
     """What events are read against: who sent them, when, and the types there are."""
 
     account_id: str
@@ -80,29 +80,33 @@ class Reading:
     types: Mapping[str, EventType]
     kept_days_max: int
 
-    def read(self, raw: object) -> Event | Problem:
+    def validate_event(self, raw: object) -> ValidatedEvent | RejectedEvent:
         """Check one event of a batch."""
         if not isinstance(raw, dict):
-            return Problem("bad_event", "An event is a JSON object.")
+            return RejectedEvent("bad_event", "An event is a JSON object.")
         if not (raw.keys() <= _FIELDS and raw.keys() >= _REQUIRED):
-            return Problem("bad_event", _wrong_fields(raw), _id_of(raw))
+            return RejectedEvent("bad_event", _wrong_fields(raw), _id_of(raw))
         event_id = raw["event_id"]
         if not isinstance(event_id, str) or _UUID7.fullmatch(event_id) is None:
-            return Problem("bad_event_id", "event_id: send a UUIDv7, 36 lowercase characters.")
+            return RejectedEvent(
+                "bad_event_id", "event_id: send a UUIDv7, 36 lowercase characters."
+            )
         made_ms = id_ms(event_id)
         if made_ms > self.now_ms + _FUTURE_MS_MAX:
             return _in_the_future("event_id", event_id)
         if (account_id := raw.get("account_id")) is not None and account_id != self.account_id:
-            return Problem("wrong_account", "account_id: leave it out, or send your own.", event_id)
+            return RejectedEvent(
+                "wrong_account", "account_id: leave it out, or send your own.", event_id
+            )
         name, payload = raw["event_type"], raw["payload"]
         version, session = raw.get("schema_version"), raw.get("session")
         if (wrong := _wrong_values(name, payload, version, session, self.types)) is not None:
-            return Problem("bad_event", wrong, event_id)
+            return RejectedEvent("bad_event", wrong, event_id)
         stated = None
         if (timestamp := raw.get("timestamp")) is not None:
             stated = _time_of(timestamp)
             if stated is None:
-                return Problem(
+                return RejectedEvent(
                     "bad_event", "timestamp: write it like 2026-11-29T17:00:00.000Z.", event_id
                 )
         written = orjson.dumps(payload)
@@ -114,7 +118,7 @@ class Reading:
         at = datetime.fromtimestamp(made_ms / 1000, UTC) if stated is None else stated
         return self._fitting(event_id, name, payload, written, at, session, version, kind)
 
-    def read_again(self, event: Event) -> Event | Problem:
+    def read_again(self, event: ValidatedEvent) -> ValidatedEvent | RejectedEvent:
         """Check an event again that no schema fitted."""
         kind = self.types.get(event.event_type)
         late = self._untimely(event.event_id, id_ms(event.event_id), event.at, kind)
@@ -133,7 +137,7 @@ class Reading:
 
     def _untimely(
         self, event_id: str, made_ms: int, stated: datetime | None, kind: EventType | None
-    ) -> Problem | None:
+    ) -> RejectedEvent | None:
         oldest_ms = made_ms
         if stated is not None:
             stated_ms = (stated - _EPOCH) // _MILLISECOND
@@ -142,7 +146,7 @@ class Reading:
             oldest_ms = min(made_ms, stated_ms)
         kept_days = self.kept_days_max if kind is None else kind.kept_days
         if oldest_ms < self.now_ms - kept_days * DAY_MS:
-            return Problem(
+            return RejectedEvent(
                 "too_old", f"Events of this type are kept for {kept_days} days.", event_id
             )
         return None
@@ -157,21 +161,21 @@ class Reading:
         session: str | None,
         version: int | None,
         kind: EventType | None,
-    ) -> Event | Problem:
+    ) -> ValidatedEvent | RejectedEvent:
         if kind is None:
             problem = f"event_type: no schema is registered for {name}."
-            event = Event(event_id, name, written, at, session, version)
-            return Problem("unknown_type", problem, event_id, event)
+            event = ValidatedEvent(event_id, name, written, at, session, version)
+            return RejectedEvent("unknown_type", problem, event_id, event)
         wanted = kind.newest if version is None else version
         check = kind.checks.get(wanted)
         if check is None:
             problem = f"schema_version: {name} has no version {wanted}."
-            event = Event(event_id, name, written, at, session, version)
-            return Problem("unknown_version", problem, event_id, event)
+            event = ValidatedEvent(event_id, name, written, at, session, version)
+            return RejectedEvent("unknown_version", problem, event_id, event)
         if (wrong := check(payload)) is not None:
-            event = Event(event_id, name, written, at, session, version)
-            return Problem("invalid_payload", wrong[:PROBLEM_CHARS_MAX], event_id, event)
-        return Event(event_id, name, written, at, session, wanted)
+            event = ValidatedEvent(event_id, name, written, at, session, version)
+            return RejectedEvent("invalid_payload", wrong[:PROBLEM_CHARS_MAX], event_id, event)
+        return ValidatedEvent(event_id, name, written, at, session, wanted)
 
 
 def id_ms(event_id: str) -> int:
@@ -179,7 +183,7 @@ def id_ms(event_id: str) -> int:
     return int(event_id[:8] + event_id[9:13], 16)
 
 
-def first_id(ms: int) -> str:
+def smallest_id_at(ms: int) -> str:
     """Give the smallest id of a time, as bounds of partitions and reports need it."""
     digits = f"{ms:012x}"
     return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"
@@ -195,26 +199,26 @@ def allows_unknown(decisions: Decisions, opt_in: Collection[str]) -> bool:
     return all(is_allowed(each, decisions, opt_in) for each in PURPOSES if each != "sharing")
 
 
-def _unstorable(event_id: str, payload: object, written: bytes) -> Problem | None:
+def _unstorable(event_id: str, payload: object, written: bytes) -> RejectedEvent | None:
     if len(written) > EVENT_PAYLOAD_BYTES_MAX:
-        return Problem(
+        return RejectedEvent(
             "payload_too_large",
             f"payload: it has {len(written)} bytes, and may have {EVENT_PAYLOAD_BYTES_MAX}.",
             event_id,
         )
     if _NUL in written and "\0" in _texts(payload):
-        return Problem("bad_event", "payload: remove the character U+0000.", event_id)
+        return RejectedEvent("bad_event", "payload: remove the character U+0000.", event_id)
     # Walking the value is dear, so it is done only where there are enough brackets.
     is_long = len(written) > 2 * JSON_DEPTH_MAX
     if is_long and written.count(b"[") + written.count(b"{") > JSON_DEPTH_MAX < json_depth(payload):
         problem = f"payload: it is nested more than {JSON_DEPTH_MAX} levels deep."
-        return Problem("bad_event", problem, event_id)
+        return RejectedEvent("bad_event", problem, event_id)
     return None
 
 
-def _in_the_future(field: str, event_id: str) -> Problem:
+def _in_the_future(field: str, event_id: str) -> RejectedEvent:
     problem = f"{field}: its time is more than {FUTURE_S_MAX} s ahead of the server's clock."
-    return Problem("in_the_future", problem, event_id)
+    return RejectedEvent("in_the_future", problem, event_id)
 
 
 def _wrong_fields(raw: Mapping[Any, object]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import jsonschema_rs
 import orjson
 
-from persistence.telemetry.schemas import StoredSchema, TelemetrySchemaStore
+from persistence.telemetry.schemas import StoredTelemetrySchema, TelemetrySchemaStore
 from protocol.errors import InvalidField
 from protocol.telemetry import SCHEMA_BYTES_MAX
 from server.domains.progression.telemetry.rules import Check, EventType
@@ -50,7 +50,7 @@ class _Compiled(NamedTuple):
     check: Check
 
 
-class SchemaRegistry:
+class TelemetrySchemaRegistry:
     """What this node knows of the types; `look` brings it up to date."""
 
     def __init__(self, store: TelemetrySchemaStore) -> None:
@@ -59,11 +59,11 @@ class SchemaRegistry:
         self.types: Mapping[str, EventType] = {}
         self.kept_days_max = 0
 
-    async def look(self) -> None:
+    async def reload(self) -> None:
         """Read the schemas, and compile those that are new or were corrected."""
-        self._take(await self._store.all())
+        self._take(await self._store.list_schemas())
 
-    def _take(self, stored: Iterable[StoredSchema]) -> None:
+    def _take(self, stored: Iterable[StoredTelemetrySchema]) -> None:
         compiled: dict[tuple[str, int], _Compiled] = {}
         types: dict[str, EventType] = {}
         for each in stored:

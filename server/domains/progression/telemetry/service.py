@@ -8,13 +8,13 @@ from typing import Final
 
 from persistence.telemetry.consents import ConsentStore
 from persistence.telemetry.store import (
-    Columns,
-    IngestWork,
-    LetterCode,
+    DeadLetterCode,
+    EventColumns,
+    IngestTransaction,
     NoPartition,
-    StoredLetter,
+    StoredDeadLetter,
     TelemetryStore,
-    day_of,
+    utc_day,
 )
 from protocol.errors import Overloaded
 from protocol.ids import UserId
@@ -22,14 +22,14 @@ from protocol.telemetry import RefusedEvent, Replayed, TelemetryAccepted
 from server.core.clock import Clock
 from server.domains.progression.telemetry.rules import (
     Decisions,
-    Event,
-    Problem,
-    Reading,
+    EventValidator,
+    RejectedEvent,
+    ValidatedEvent,
     allows_unknown,
     id_ms,
     is_allowed,
 )
-from server.domains.progression.telemetry.schemas import SchemaRegistry
+from server.domains.progression.telemetry.schemas import TelemetrySchemaRegistry
 
 # Enough to keep the database busy, and few of the pool's connections, which games need.
 INGESTS_AT_ONCE: Final = 4
@@ -54,12 +54,12 @@ class IngestTotals:
 class _Batch:
     """What was read of a batch: events with their place in it, and what was refused so far."""
 
-    events: list[tuple[int, Event]] = field(default_factory=list)
-    letters: list[tuple[int, Problem]] = field(default_factory=list)
+    events: list[tuple[int, ValidatedEvent]] = field(default_factory=list)
+    letters: list[tuple[int, RejectedEvent]] = field(default_factory=list)
     refused: list[RefusedEvent] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
 
-    def refuse(self, index: int, problem: Problem, *, kept: bool = False) -> None:
+    def refuse(self, index: int, problem: RejectedEvent, *, kept: bool = False) -> None:
         self.refused.append(
             RefusedEvent(
                 index=index,
@@ -79,7 +79,7 @@ class TelemetryService:
         *,
         store: TelemetryStore,
         consents: ConsentStore,
-        schemas: SchemaRegistry,
+        schemas: TelemetrySchemaRegistry,
         clock: Clock,
         opt_in: Collection[str],
         letters_max: int,
@@ -109,12 +109,12 @@ class TelemetryService:
         with self._waits():
             async with self._turns:
                 if is_private:
-                    await self._consents.refuse_sharing(account_id)
+                    await self._consents.record_sharing_refusal(account_id)
                 try:
                     accepted = await self._store_batch(account_id, batch, is_private=is_private)
                 except NoPartition:
-                    await self._store.make_days(
-                        [day_of(id_ms(event.event_id)) for _, event in batch.events]
+                    await self._store.create_partitions(
+                        [utc_day(id_ms(event.event_id)) for _, event in batch.events]
                     )
                     batch = self._read(account_id, raw)
                     accepted = await self._store_batch(account_id, batch, is_private=is_private)
@@ -128,8 +128,8 @@ class TelemetryService:
 
     async def replay(self, event_type: str, *, after: int) -> Replayed:
         """Check some dead letters of a type again; those that fit now are stored."""
-        await self._schemas.look()
-        letters = await self._store.letters_to_replay(
+        await self._schemas.reload()
+        letters = await self._store.list_dead_letters_to_replay(
             event_type, after=after, limit=REPLAYED_AT_ONCE
         )
         done = Replayed(
@@ -139,7 +139,7 @@ class TelemetryService:
             failed=0,
             last=letters[-1].letter_id if len(letters) == REPLAYED_AT_ONCE else None,
         )
-        by_account: dict[UserId, list[StoredLetter]] = {}
+        by_account: dict[UserId, list[StoredDeadLetter]] = {}
         for letter in letters:
             by_account.setdefault(letter.account_id, []).append(letter)
         for account_id, theirs in by_account.items():
@@ -153,8 +153,8 @@ class TelemetryService:
         batch, seen = _Batch(), set[str]()
         reading = self._reading(account_id)
         for index, each in enumerate(raw):
-            read = reading.read(each)
-            if isinstance(read, Problem):
+            read = reading.validate_event(each)
+            if isinstance(read, RejectedEvent):
                 if read.letter is not None:
                     batch.letters.append((index, read))
                 else:
@@ -166,8 +166,8 @@ class TelemetryService:
                 batch.events.append((index, read))
         return batch
 
-    def _reading(self, account_id: UserId) -> Reading:
-        return Reading(
+    def _reading(self, account_id: UserId) -> EventValidator:
+        return EventValidator(
             account_id=account_id,
             now_ms=self._clock.now_ms(),
             types=self._schemas.types,
@@ -189,22 +189,22 @@ class TelemetryService:
     async def _store_batch(self, account_id: UserId, batch: _Batch, *, is_private: bool) -> int:
         if not batch.events and not batch.letters:
             return 0
-        async with self._store.ingesting(account_id) as work:
+        async with self._store.begin_ingest(account_id) as work:
             decisions: Decisions = work.decisions
             is_shared = not is_private and is_allowed("sharing", decisions, self._opt_in)
             allowed = self._allowed(batch, decisions)
             new: set[str] = set()
             if allowed:
-                new = await work.store(_columns(allowed))
+                new = await work.store_events(_columns(allowed))
                 batch.duplicates += [
                     event.event_id for event in allowed if event.event_id not in new
                 ]
                 if new and is_shared and self._is_forwarding:
-                    await work.forward(list(new))
+                    await work.queue_forwards(list(new))
             await self._keep_letters(work, batch, decisions, is_shared=is_shared)
         return len(new)
 
-    def _allowed(self, batch: _Batch, decisions: Decisions) -> list[Event]:
+    def _allowed(self, batch: _Batch, decisions: Decisions) -> list[ValidatedEvent]:
         """Give the events that may be stored; the others are refused."""
         types = self._schemas.types
         denied = {
@@ -221,9 +221,9 @@ class TelemetryService:
         return [event for _, event in batch.events if event.event_type not in denied]
 
     async def _keep_letters(
-        self, work: IngestWork, batch: _Batch, decisions: Decisions, *, is_shared: bool
+        self, work: IngestTransaction, batch: _Batch, decisions: Decisions, *, is_shared: bool
     ) -> None:
-        kept: list[tuple[Event, LetterCode, str]] = []
+        kept: list[tuple[ValidatedEvent, DeadLetterCode, str]] = []
         has_room = self.letters < self._letters_max
         for index, problem in batch.letters:
             assert problem.letter is not None
@@ -242,22 +242,22 @@ class TelemetryService:
                 kept.append((problem.letter, problem.code, problem.text))  # type: ignore[arg-type]
         if kept:
             events, codes, problems = zip(*kept, strict=True)
-            await work.keep(_columns(events), codes, problems, is_shared=is_shared)
+            await work.store_dead_letters(_columns(events), codes, problems, is_shared=is_shared)
             self.letters += len(kept)
             self.totals.kept += len(kept)
 
     # ------------------------------------------------------------------ dead letters
 
     async def _replay_account(
-        self, account_id: UserId, letters: Sequence[StoredLetter], done: Replayed
+        self, account_id: UserId, letters: Sequence[StoredDeadLetter], done: Replayed
     ) -> None:
         reading = self._reading(account_id)
-        fitting: list[tuple[StoredLetter, Event]] = []
+        fitting: list[tuple[StoredDeadLetter, ValidatedEvent]] = []
         dropped: list[int] = []
-        failed: list[tuple[int, LetterCode, str]] = []
+        failed: list[tuple[int, DeadLetterCode, str]] = []
         for letter in letters:
             read = reading.read_again(_event_of(letter))
-            if isinstance(read, Event):
+            if isinstance(read, ValidatedEvent):
                 fitting.append((letter, read))
             elif read.code in _FITS_NOTHING:
                 failed.append((letter.letter_id, read.code, read.text))  # type: ignore[arg-type]
@@ -267,22 +267,26 @@ class TelemetryService:
             try:
                 await self._store_again(account_id, fitting, dropped, done)
             except NoPartition:
-                await self._store.make_days([day_of(id_ms(event.event_id)) for _, event in fitting])
+                await self._store.create_partitions(
+                    [utc_day(id_ms(event.event_id)) for _, event in fitting]
+                )
                 await self._store_again(account_id, fitting, dropped, done)
         if failed:
-            await self._store.explain_letters(failed)
+            await self._store.update_dead_letter_problems(failed)
             done.failed += len(failed)
 
     async def _store_again(
         self,
         account_id: UserId,
-        fitting: Sequence[tuple[StoredLetter, Event]],
+        fitting: Sequence[tuple[StoredDeadLetter, ValidatedEvent]],
         dropped: Sequence[int],
         done: Replayed,
     ) -> None:
-        async with self._store.ingesting(account_id) as work:
+        async with self._store.begin_ingest(account_id) as work:
             # Behind the lock: a decision may have deleted some of them meanwhile.
-            there = await work.take_letters([*dropped, *(each.letter_id for each, _ in fitting)])
+            there = await work.delete_dead_letters(
+                [*dropped, *(each.letter_id for each, _ in fitting)]
+            )
             allowed = [
                 (letter, event)
                 for letter, event in fitting
@@ -291,7 +295,11 @@ class TelemetryService:
                     self._schemas.types[event.event_type].purpose, work.decisions, self._opt_in
                 )
             ]
-            new = await work.store(_columns([event for _, event in allowed])) if allowed else set()
+            new = (
+                await work.store_events(_columns([event for _, event in allowed]))
+                if allowed
+                else set()
+            )
             shared = [
                 event.event_id
                 for letter, event in allowed
@@ -302,22 +310,22 @@ class TelemetryService:
                 and shared
                 and is_allowed("sharing", work.decisions, self._opt_in)
             ):
-                await work.forward(shared)
+                await work.queue_forwards(shared)
         done.accepted += len(new)
         done.duplicates += len(allowed) - len(new)
         done.dropped += len(there) - len(allowed)
 
 
-def _no_consent(event: Event, purpose: str) -> Problem:
-    return Problem(
+def _no_consent(event: ValidatedEvent, purpose: str) -> RejectedEvent:
+    return RejectedEvent(
         "no_consent",
         f"This account does not allow {purpose}: /v1/me/consents.",
         event.event_id,
     )
 
 
-def _event_of(letter: StoredLetter) -> Event:
-    return Event(
+def _event_of(letter: StoredDeadLetter) -> ValidatedEvent:
+    return ValidatedEvent(
         letter.event_id,
         letter.event_type,
         letter.payload,
@@ -327,6 +335,6 @@ def _event_of(letter: StoredLetter) -> Event:
     )
 
 
-def _columns(events: Sequence[Event]) -> Columns:
+def _columns(events: Sequence[ValidatedEvent]) -> EventColumns:
     event_ids, types, payloads, times, sessions, versions = zip(*events, strict=True)
-    return Columns(event_ids, types, payloads, times, sessions, versions)
+    return EventColumns(event_ids, types, payloads, times, sessions, versions)

@@ -71,7 +71,7 @@ class Hall:
         topic.send(notice.payload)
         return True
 
-    async def catch_up(self, topics: Sequence[Topic[object]]) -> None:
+    async def deliver_missed(self, topics: Sequence[Topic[object]]) -> None:
         self.caught_up.append([topic.key for topic in topics])
         if self.trouble:
             raise self.trouble.pop(0)
@@ -449,7 +449,7 @@ async def test_announced_sweep_is_done_on_the_other_nodes(monkeypatch: pytest.Mo
         tasks = [group.create_task(part.run()) for node in nodes for part in (node.broker, node)]
         await until(lambda: swept == [1, 1])  # each looks once when it begins to hear
         for _ in range(100):
-            sweeps[0].announce()
+            sweeps[0].announce_sweep()
         await until(lambda: swept[1] > 1)
         await asyncio.sleep(0.1)
         for task in tasks:

@@ -1,0 +1,1 @@
+"""Slots that are attached to games, and what games give, in PostgreSQL."""

@@ -1,0 +1,84 @@
+"""`playhall seed narrative`."""
+
+from typing import Annotated, Final
+
+import typer
+import uvloop
+from rich.console import Console
+
+from server.config import Config
+from server.ops.seeding.context import SeedContext, opened
+from server.ops.seeding.seeding import EDITOR, PLAYERS_MAX, Seeded, Seeding
+from server.ops.shell import DataDir, Shell
+
+WHY: Final = (
+    "this adds accounts that anybody can sign in as where the development login is on, and defines "
+    "items, quests and packages that every player sees; no command takes them out again"
+)
+
+Players = Annotated[
+    int, typer.Option(min=0, max=PLAYERS_MAX, help="How many simulated players there shall be.")
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="The same one, the same branches.")]
+Yes = Annotated[
+    bool, typer.Option("--yes", help="Allow this on a database that may be in real use.")
+]
+
+
+def add_commands(app: typer.Typer, shell: Shell) -> None:
+    """Add the commands that fill a database for development."""
+    seed = typer.Typer(no_args_is_help=True, help="Fill a database for development.")
+    seed.callback()(lambda: None)  # so that `narrative` stays a command of its own
+    seed.command()(_Commands(shell).narrative)
+    app.add_typer(seed, name="seed")
+
+
+class _Commands:
+    """The commands; a mistake ends with status 1 and a sentence."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def narrative(
+        self,
+        players: Players = 200,
+        seed: Seed = 1,
+        yes: Yes = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """Add a branching story with quests, items and packages, and players on its branches."""
+        config = self._shell.read_config(data_dir=data_dir)
+        _require_development(config, yes=yes)
+
+        async def work(context: SeedContext) -> Seeded:
+            if not yes:
+                await require_only_guests(context)
+            return await Seeding(context, seed=seed, on_progress=self._out.print).run(players)
+
+        with self._shell.said_plainly():
+            done = self._shell.run_in_context(
+                config, context=opened, work=work, new_loop=uvloop.new_event_loop
+            )
+        self._out.print(
+            f"{done.made:,} players were added; {done.found:,} were here already. With "
+            f"PLAYHALL_DEV_LOGIN=1, sign in as reader_00001, or as {EDITOR}, the editor."
+        )
+
+
+def _require_development(config: Config, *, yes: bool) -> None:
+    """Refuse a database of its own, which may be in real use, unless that is allowed."""
+    if config.database_url is not None and not yes:
+        raise typer.BadParameter(
+            f"{WHY}, and PLAYHALL_DATABASE_URL names a database that may be in real use; add --yes "
+            "if that is what you want."
+        )
+
+
+async def require_only_guests(context: SeedContext) -> None:
+    """Refuse a database in which somebody has an account to come back to."""
+    if await context.accounts.has_members():
+        raise typer.BadParameter(
+            f"{WHY}, and people have signed in here with an email address or a provider; add --yes "
+            "if that is what you want."
+        )

@@ -1,0 +1,108 @@
+"""Two people's accounts on a real node, to be merged."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+
+from tests.fixtures.http import bearer
+from tests.fixtures.node import Node
+from tests.fixtures.smtp import PostOffice, post_office, until
+
+GUEST, MERGE, PREVIEW = "/v1/auth/guest", "/v1/me/merge", "/v1/me/merge/preview"
+# Every table that can change for a person, as one text: an undone merge leaves all of it as it was.
+KEPT = (
+    "profiles",
+    "players",
+    "blueprints",
+    "wallets",
+    "account_roles",
+    "playhall_auth.methods",
+    "match_players",
+    "player_lifetime_stats",
+)
+
+
+@dataclass
+class World:
+    """A node, a client without a token, and the database as its owner."""
+
+    node: Node
+    web: aiohttp.ClientSession
+    owner: asyncpg.Connection
+    office: PostOffice
+
+    async def ask(
+        self, verb: str, path: str, who: dict[str, Any] | None = None, **body: Any
+    ) -> tuple[int, Any]:
+        headers = bearer(who["access_token"]) if who else {}
+        async with self.web.request(verb, path, json=body, headers=headers) as reply:
+            return reply.status, await reply.json()
+
+    async def good(
+        self, verb: str, path: str, who: dict[str, Any] | None = None, **body: Any
+    ) -> Any:
+        status, answer = await self.ask(verb, path, who, **body)
+        assert status == 200, answer
+        return answer
+
+    async def guest(self, **body: str) -> Any:
+        return await self.good("POST", GUEST, **body)
+
+    async def registered(self, email: str) -> Any:
+        """Register with an email address."""
+        await self.good("POST", "/v1/auth/email", email=email)
+        await until(lambda: self.office.to(email) != [])
+        text = self.office.to(email)[-1].get_content()
+        code = text.partition("/account/confirm#")[2].split()[0]
+        confirmed = await self.good(
+            "POST", "/v1/auth/email/confirm", code=code, password="correct horse"
+        )
+        return confirmed["tokens"]
+
+    async def preview(self, stays: Any, merged: Any) -> Any:
+        return await self.good("POST", PREVIEW, stays, access_token=merged["access_token"])
+
+    async def merged(self, stays: Any, merged: Any) -> Any:
+        token = (await self.preview(stays, merged))["merge_token"]
+        return await self.good("POST", MERGE, stays, merge_token=token)
+
+    @asynccontextmanager
+    async def again(self) -> AsyncIterator["World"]:
+        """Start the node again, which may have another address then."""
+        await asyncio.to_thread(self.node.start)
+        async with aiohttp.ClientSession(self.node.url) as web:
+            yield replace(self, web=web)
+
+    async def rows(self) -> str:
+        """Read everything of people, but when it changed and how it is sealed."""
+        found = [
+            await self.owner.fetchval(
+                f"SELECT jsonb_agg(to_jsonb(t) - 'updated_at' - 'sealed' - 'platform_links'"
+                f" ORDER BY t::text)::text FROM {table} t"
+            )
+            for table in KEPT
+        ]
+        return "\n".join(str(each) for each in found)
+
+
+@pytest.fixture
+async def world(fresh_dsn: str, serving_dsn: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with post_office() as (office, port):
+        smtp_url = f"smtp+plain://127.0.0.1:{port}"
+        node = Node(tmp_path, serving_dsn, dev_login="1", smtp_url=smtp_url, saves_slots_max=3)
+        await asyncio.to_thread(node.start)
+        owner = await asyncpg.connect(fresh_dsn)
+        try:
+            async with aiohttp.ClientSession(node.url) as web:
+                yield World(node, web, owner, office)
+        finally:
+            await owner.close()
+            node.kill()
+    assert "Traceback" not in (said := "\n".join(node.output)), said
