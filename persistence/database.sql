@@ -2,9 +2,8 @@
 -- What decides whether moves are safe in this database, and how much we may do in it.
 SELECT
     ARRAY(
-        SELECT name FROM pg_settings
-        WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
-        ORDER BY name
+        SELECT name FROM unnest('{fsync, full_page_writes, synchronous_commit}'::text[]) AS s (name)
+        WHERE current_setting(name) = 'off'
     ) AS switched_off,
     session_user::text AS login,
     (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = session_user) AS is_unbound,
