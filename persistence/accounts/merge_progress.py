@@ -49,7 +49,7 @@ class TooMuch(Exception):
     """Two balances add up to more than a balance can be."""
 
 
-class Holdings(NamedTuple):
+class JointHoldings(NamedTuple):
     """What two accounts hold together, and whether their ledgers say the same."""
 
     totals: list[tuple[object, ...]]
@@ -62,15 +62,15 @@ async def lock_progress(connection: Connection, user_ids: Sequence[UserId]) -> N
     await connection.execute(SQL["lock_streams"], user_ids)
 
 
-async def read_holdings(connection: Connection, user_ids: Sequence[UserId]) -> Holdings:
+async def read_holdings(connection: Connection, user_ids: Sequence[UserId]) -> JointHoldings:
     """Read what some accounts hold."""
     rows = await connection.fetch(SQL["read_totals"], user_ids)
     checked = await check_accounts(connection, user_ids)
-    return Holdings([tuple(row) for row in rows], is_sound=not checked.differences)
+    return JointHoldings([tuple(row) for row in rows], is_sound=not checked.differences)
 
 
 async def require_same(
-    connection: Connection, user_ids: Sequence[UserId], before: Holdings
+    connection: Connection, user_ids: Sequence[UserId], before: JointHoldings
 ) -> None:
     """Raise `HoldingsChanged` unless the accounts together hold what they held."""
     after = await read_holdings(connection, user_ids)

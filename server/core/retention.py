@@ -19,7 +19,7 @@ DELETED_AT_ONCE: Final = 1000
 BATCHES_MAX: Final = 100  # of a table and look; the rest is for the next one
 
 
-class Delete(Protocol):
+class DeleteBatch(Protocol):
     """Deletes up to `limit` of what is past its time, and says how many rows that were."""
 
     async def __call__(self, *, limit: int) -> int:
@@ -30,7 +30,7 @@ class RetentionSweep(NamedTuple):
     """A table that is cleared by age; any number of nodes may do it at once."""
 
     table: str
-    delete: Delete
+    delete: DeleteBatch
     every_s: float = LOOK_EVERY_S
 
 
@@ -45,17 +45,17 @@ class RetentionJob(Collector):
 
     async def run(self) -> None:
         """Do it again and again, until cancelled."""
-        await repeat_every(LOOK_EVERY_S, self.look, "retention")
+        await repeat_every(LOOK_EVERY_S, self.run_due, "retention")
 
-    async def look(self) -> None:
+    async def run_due(self) -> None:
         """Clear the tables whose turn it is; one that fails keeps no other from it."""
         for sweep in self.sweeps:
             if self._now() >= self._due[sweep.table]:
                 self._due[sweep.table] = self._now() + sweep.every_s
                 with contain_failures(f"clearing {sweep.table}", passed=AWAY):
-                    await self.clear(sweep)
+                    await self.clear_table(sweep)
 
-    async def clear(self, sweep: RetentionSweep) -> None:
+    async def clear_table(self, sweep: RetentionSweep) -> None:
         """Clear a table now, up to a bound."""
         for _ in range(BATCHES_MAX):
             count = await sweep.delete(limit=DELETED_AT_ONCE)

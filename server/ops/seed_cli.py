@@ -7,8 +7,8 @@ import uvloop
 from rich.console import Console
 
 from server.config import Config
-from server.ops.seeding.context import SeedContext, opened
-from server.ops.seeding.seeding import EDITOR, PLAYERS_MAX, Seeded, Seeding
+from server.ops.seeding.context import SeedContext, open_context
+from server.ops.seeding.seeding import EDITOR, PLAYERS_MAX, NarrativeSeeding, SeedingResult
 from server.ops.shell import DataDir, Shell
 
 WHY: Final = (
@@ -51,14 +51,16 @@ class _Commands:
         config = self._shell.read_config(data_dir=data_dir)
         _require_development(config, yes=yes)
 
-        async def work(context: SeedContext) -> Seeded:
+        async def work(context: SeedContext) -> SeedingResult:
             if not yes:
                 await require_only_guests(context)
-            return await Seeding(context, seed=seed, on_progress=self._out.print).run(players)
+            return await NarrativeSeeding(context, seed=seed, on_progress=self._out.print).run(
+                players
+            )
 
         with self._shell.said_plainly():
             done = self._shell.run_in_context(
-                config, context=opened, work=work, new_loop=uvloop.new_event_loop
+                config, context=open_context, work=work, new_loop=uvloop.new_event_loop
             )
         self._out.print(
             f"{done.made:,} players were added; {done.found:,} were here already. With "

@@ -37,10 +37,10 @@ from server.domains.progression.packages.service import PackageService
 from server.domains.progression.packages.service import make_service as package_service
 from server.domains.progression.packages.settings import PackageSettings
 from server.domains.progression.quests.service import QuestService
-from server.domains.progression.quests.service import service_of as quest_service
+from server.domains.progression.quests.service import make_service as quest_service
 from server.domains.progression.saves.schemas import SaveSchemaRegistry
-from server.domains.progression.saves.service import SaveService, limits_of
-from server.domains.progression.saves.service import service_of as save_service
+from server.domains.progression.saves.service import SaveService, read_limits
+from server.domains.progression.saves.service import make_service as save_service
 from server.domains.progression.saves.settings import SavesSettings
 from server.domains.progression.telemetry.schemas import TelemetrySchemaRegistry
 from server.domains.progression.telemetry.service import TelemetryService
@@ -76,7 +76,7 @@ class SeedContext(NamedTuple):
 
 
 @asynccontextmanager
-async def opened(config: Config, dsn: str) -> AsyncIterator[SeedContext]:
+async def open_context(config: Config, dsn: str) -> AsyncIterator[SeedContext]:
     """Wire a server that is never started."""
     async with (
         await JoinedDatabase.open(dsn, pool_max=CONNECTIONS_MAX) as database,
@@ -95,7 +95,7 @@ async def opened(config: Config, dsn: str) -> AsyncIterator[SeedContext]:
 def _context(services: Services, database: JoinedDatabase) -> SeedContext:
     clock, stream = services.clock, services.interfaces.get(ProgressStream)
     save_settings = services.settings(SavesSettings)
-    schemas = SaveSchemaRegistry(SaveSchemaStore(database), clock, limits_of(save_settings))
+    schemas = SaveSchemaRegistry(SaveSchemaStore(database), clock, read_limits(save_settings))
     economy_settings = services.settings(InventorySettings)
     definitions = DefinitionStore(
         database,
@@ -117,7 +117,7 @@ def _context(services: Services, database: JoinedDatabase) -> SeedContext:
         issuer=_issuer(services),
         schemas=schemas,
         saves=save_service(services, save_settings, schemas=schemas, stream=stream),
-        logs=command_saves.service_of(services, new_seed=log_seed.get),
+        logs=command_saves.make_service(services, new_seed=log_seed.get),
         quests=quest_service(services),
         definitions=definitions,
         economy=EconomyService(

@@ -159,7 +159,7 @@ LOG_QUESTS: Final = {
 }
 
 
-def season(anchor: datetime) -> SeasonRequest:
+def make_season(anchor: datetime) -> SeasonRequest:
     """Make the season that was open when the story came here, and still is for weeks."""
     return SeasonRequest(
         title="Winter",
@@ -169,7 +169,7 @@ def season(anchor: datetime) -> SeasonRequest:
     )
 
 
-def timed_events(anchor: datetime) -> Mapping[str, TimedEventRequest]:
+def make_timed_events(anchor: datetime) -> Mapping[str, TimedEventRequest]:
     """Make the timed events: one that is open, and one that comes again every week."""
     return {
         EVENT: TimedEventRequest(
@@ -219,7 +219,7 @@ class PackageFile(NamedTuple):
     content: bytes
 
 
-def packages() -> list[PackageFile]:
+def make_packages() -> list[PackageFile]:
     """Make the packages: two versions in the stable channel, one to come, and a translation.
 
     The same bytes each time, so that their checksums are known.

@@ -38,7 +38,7 @@ BUYS_OIL: Final = 0.5
 _NOT_NOW: Final = (QuestNotFound, QuestNotPossible, StepNotDone)
 
 
-class Reader:
+class SimulatedReader:
     """The so many-th player of a seed; the same one each time."""
 
     def __init__(self, context: SeedContext, *, seed: int, number: int, anchor: datetime) -> None:
@@ -58,7 +58,7 @@ class Reader:
         self._revision = 1
         self._state: dict[str, Any] = story.first_state()
 
-    async def play(self) -> None:
+    async def play_all(self) -> None:
         """Sign up, read the night, then the winter, and report it all."""
         await self._sign_up()
         self._open_session()

@@ -23,7 +23,7 @@ from server.domains.progression.telemetry.builtin import BUILT_IN
 from server.ops.seeding import definitions, story
 from server.ops.seeding.context import Progress, SeedContext
 from server.ops.seeding.definitions import PackageFile
-from server.ops.seeding.reader import DAYS_BACK_MAX, METHOD, NAME, Reader
+from server.ops.seeding.reader import DAYS_BACK_MAX, METHOD, NAME, SimulatedReader
 
 EDITOR: Final = "storyteller"
 BATCH: Final = 20  # players of one transaction
@@ -32,14 +32,14 @@ PLAYERS_MAX: Final = 99_999
 SHOWN_EVERY: Final = 500
 
 
-class Seeded(NamedTuple):
+class SeedingResult(NamedTuple):
     """How many players a run made, and how many there were before."""
 
     made: int
     found: int
 
 
-class Seeding:
+class NarrativeSeeding:
     """One run; `on_progress` is called with a sentence now and then."""
 
     def __init__(self, context: SeedContext, *, seed: int, on_progress: Progress) -> None:
@@ -48,7 +48,7 @@ class Seeding:
         self._on_progress = on_progress
         self._made = self._found = self._shown = 0
 
-    async def run(self, players: int) -> Seeded:
+    async def run(self, players: int) -> SeedingResult:
         """Have the story, and so many players; raise `InvalidField` for another seed."""
         editor = await self._have_editor()
         anchor = await self._publish_schemas(editor)
@@ -57,7 +57,7 @@ class Seeding:
         await self._prepare_telemetry(editor, anchor)
         self._on_progress("The story is defined.")
         await self._play(players, anchor)
-        return Seeded(self._made, self._found)
+        return SeedingResult(self._made, self._found)
 
     # ------------------------------------------------------------------ what editors do
 
@@ -109,9 +109,9 @@ class Seeding:
         quests = self._context.quests
         events, seasons = await quests.events(story.TITLE)
         if not seasons:
-            season = definitions.season(anchor)
+            season = definitions.make_season(anchor)
             await quests.put_season(story.TITLE, definitions.SEASON, season, actor=editor)
-        for name, event in definitions.timed_events(anchor).items():
+        for name, event in definitions.make_timed_events(anchor).items():
             if name not in {each.name for each in events}:
                 await quests.put_event(story.TITLE, name, event, actor=editor)
         await self._define_quests(story.TITLE, definitions.QUESTS, editor)
@@ -157,7 +157,7 @@ class Seeding:
     async def _release(self, editor: UserId) -> None:
         """Upload and release what is not released yet, the lower versions first."""
         who = Requester(editor, SessionId(new_id()), ("editor",))
-        for package in definitions.packages():
+        for package in definitions.make_packages():
             versions = await self._context.package_store.list_versions(
                 views.package_track(package.new)
             )
@@ -213,7 +213,9 @@ class Seeding:
         for number in numbers:
             # Players come with all that they did or not at all, so one that is there is complete.
             if await self._context.accounts.find_user_by_username(NAME.format(number)) is None:
-                await Reader(self._context, seed=self._seed, number=number, anchor=anchor).play()
+                await SimulatedReader(
+                    self._context, seed=self._seed, number=number, anchor=anchor
+                ).play_all()
                 made += 1
         return made
 

@@ -283,7 +283,7 @@ def step_order(scene: str) -> int:
     return [*SCENES].index(scene) if scene in SCENES else len(SCENES)
 
 
-def check() -> None:
+def check_story() -> None:
     """Raise `ValueError` for a story that leads nowhere, or is never over."""
     for name, scene in SCENES.items():
         chapter_number(scene.chapter)
@@ -294,4 +294,4 @@ def check() -> None:
                 raise ValueError(f"{name}: {choice} counts something that no save has")
 
 
-check()
+check_story()

@@ -181,7 +181,7 @@ async def test_rows_go_when_they_are_old_and_not_before(
         before = {table: await _count(owner, table) for table in (*SWEPT, "telemetry_events")}
         assert min(before.values()) > 0
         for sweep in app.retention.sweeps:
-            await app.retention.clear(sweep)
+            await app.retention.clear_table(sweep)
         left = {table: await _count(owner, table) for table in before}
         assert left == (dict.fromkeys(before, 0) if years else before)
         read = {

@@ -121,7 +121,7 @@ class Quests:
 
     async def announced(self, who: UserId) -> list[str]:
         """List the quests that devices were told of as available, after all looks are done."""
-        await self.availability.look()
+        await self.availability.check_waiting()
         rows = await self.run(
             "SELECT data ->> 'name' AS name FROM progress_changes"
             " WHERE account_id = $1 AND kind = 'quest.available' ORDER BY number",

@@ -254,7 +254,7 @@ async def test_quest_that_was_available_once_was_not_skipped(quests: Quests, ada
     await quests.put("last", required_flags="flags.end", follows=["first"])
     passed, begun, there = [await quests.slot(ada) for _ in range(3)]
     await quests.write(ada, passed, {"flags": {"met": True}})
-    await quests.availability.look()
+    await quests.availability.check_waiting()
     await quests.write(ada, passed, {"flags": {"end": True}})
     await quests.write(ada, begun, {"flags": {"met": True}})
     await quests.do(ada, begun, "first", "accept")

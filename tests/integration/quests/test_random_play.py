@@ -129,7 +129,7 @@ async def test_random_play_keeps_to_the_table_and_is_rewarded_once(
     player = Player(quests, ada, seed)
     for _ in range(STEPS):
         await asyncio.gather(*(player.act() for _ in range(AT_ONCE)))
-        await quests.availability.look()
+        await quests.availability.check_waiting()
     await player.finish()
 
     claimed = await quests.run(

@@ -95,8 +95,8 @@ async def test_result_is_applied_once_however_often_it_is_delivered(
     assert (await quests.ask(ada, "GET", f"/v1/saves/{slot}/game"))[1] == first
 
     delivery = ended(game, (me, 9, True), (PlayerId(new_id()), 3, False), lobby=lobby)
-    await asyncio.gather(*(quests.slot_games.apply(delivery) for _ in range(8)))
-    await quests.slot_games.apply(delivery)
+    await asyncio.gather(*(quests.slot_games.apply_result(delivery) for _ in range(8)))
+    await quests.slot_games.apply_result(delivery)
     assert await held(quests, ada, slot) == ({"iron.sword": 1}, {"gold": 5})
     assert await held(quests, ada, other) == ({}, {"gold": 5})  # of the account
     assert [each["gold"] for each in await results(quests, ada)] == ["5", None]
@@ -125,7 +125,7 @@ async def test_first_reward_that_fits_is_given(
     await prepare(quests)
     me, slot, game = await player_of(quests, ada), await quests.slot(ada), new_id()
     await attach(quests, ada, slot, game_id=game)
-    await quests.slot_games.apply(
+    await quests.slot_games.apply_result(
         ended(game, (me, *mine), (PlayerId(new_id()), *theirs), **options)
     )
     assert (await held(quests, ada, slot))[1].get("gold", 0) == gold
@@ -141,22 +141,22 @@ async def test_slot_that_is_gone_or_was_attached_too_late_gets_nothing(
     await attach(quests, ada, slot, game_id=game)
     deleted = ended(game, (me, 9, True))
     assert (await quests.ask(ada, "DELETE", f"/v1/saves/{slot}"))[0] == 200
-    await quests.slot_games.apply(deleted)
+    await quests.slot_games.apply_result(deleted)
 
     await attach(quests, ada, detached, game_id=game)
     assert (await quests.ask(ada, "DELETE", f"/v1/saves/{detached}/game"))[0] == 200
-    await quests.slot_games.apply(ended(game, (me, 9, True)))
+    await quests.slot_games.apply_result(ended(game, (me, 9, True)))
     await attach(quests, ada, late, game_id=game)
-    await quests.slot_games.apply(ended(game, (me, 9, True), later_s=-60))
+    await quests.slot_games.apply_result(ended(game, (me, 9, True), later_s=-60))
     await attach(quests, ada, foreign, game_id=game)
-    await quests.slot_games.apply(ended(game, (PlayerId(new_id()), 9, True)))
+    await quests.slot_games.apply_result(ended(game, (PlayerId(new_id()), 9, True)))
     assert await results(quests, ada) == []
     assert await quests.run("SELECT FROM ledger_transactions") == []
 
     # Who detaches a slot after the game was completed gets what it gives.
     before = ended(game, (me, 9, True), later_s=0)
     await quests.ask(ada, "DELETE", f"/v1/saves/{late}/game")
-    await quests.slot_games.apply(before)
+    await quests.slot_games.apply_result(before)
     assert [each["gold"] for each in await results(quests, ada)] == ["5", None]
 
 
@@ -167,7 +167,7 @@ async def test_reward_that_cannot_be_given_does_not_hold_the_event_up(
     assert await quests.define("currencies", "gold", holding_max=4) == (200, "")
     me, slot, game = await player_of(quests, ada), await quests.slot(ada), new_id()
     await attach(quests, ada, slot, game_id=game)
-    await quests.slot_games.apply(ended(game, (me, 9, True)))
+    await quests.slot_games.apply_result(ended(game, (me, 9, True)))
     assert await results(quests, ada) == [
         {"result": "win", "refused": "holding_full", "gold": None}
     ]
@@ -179,7 +179,7 @@ async def test_modded_slot_gets_of_a_game_what_stays_in_it(quests: Quests, ada: 
     me, slot, game = await player_of(quests, ada), await quests.slot(ada), new_id()
     await quests.write(ada, slot, {"mods": {"m": 1}}, is_modded=True)
     await attach(quests, ada, slot, game_id=game)
-    await quests.slot_games.apply(ended(game, (me, 9, True)))
+    await quests.slot_games.apply_result(ended(game, (me, 9, True)))
     assert await held(quests, ada, slot) == ({"iron.sword": 1}, {})
 
 

@@ -12,9 +12,9 @@ from persistence.joined import JoinedDatabase
 from protocol.errors import InvalidField
 from server.config import Config
 from server.ops.seed_cli import require_only_guests
-from server.ops.seeding.context import SeedContext, opened
-from server.ops.seeding.reader import Reader
-from server.ops.seeding.seeding import Seeding
+from server.ops.seeding.context import SeedContext, open_context
+from server.ops.seeding.reader import SimulatedReader
+from server.ops.seeding.seeding import NarrativeSeeding
 from tests.fixtures.node import SECRET_KEYS
 from tests.fixtures.postgres import TEMPLATE
 
@@ -52,7 +52,7 @@ def seeding(databases, tmp_path):
             database_url=SecretStr(dsn),
             secret_keys=SecretStr(SECRET_KEYS),
         )
-        async with opened(config, dsn) as context:
+        async with open_context(config, dsn) as context:
             yield context, owner
 
     yield open_one
@@ -61,7 +61,7 @@ def seeding(databases, tmp_path):
 
 
 def run(context, players, seed=1):
-    return Seeding(context, seed=seed, on_progress=lambda _: None).run(players)
+    return NarrativeSeeding(context, seed=seed, on_progress=lambda _: None).run(players)
 
 
 def deeds(owner):
@@ -89,16 +89,16 @@ async def test_the_same_seed_leads_to_the_same_deeds(seeding):
 async def test_a_run_that_fails_leaves_no_half_player_and_is_finished_by_the_next(
     seeding, monkeypatch
 ):
-    play = Reader.play
+    play = SimulatedReader.play_all
 
-    async def cut_short(reader: Reader) -> None:
+    async def cut_short(reader: SimulatedReader) -> None:
         await play(reader)
         if reader.name == "reader_00003":
             raise LookupError("the disk is full")
 
     async with seeding() as (context, owner):
         with monkeypatch.context() as broken:
-            broken.setattr(Reader, "play", cut_short)
+            broken.setattr(SimulatedReader, "play_all", cut_short)
             with pytest.raises(ExceptionGroup):
                 await run(context, 4)
         assert deeds(owner) == []

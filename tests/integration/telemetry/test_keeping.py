@@ -36,7 +36,7 @@ async def _maintain(node: Node) -> None:
     assert isinstance(job, Job)
     await job.run.__self__.run_once()  # type: ignore[attr-defined]
     for sweep in node.app.retention.sweeps:
-        await node.app.retention.clear(sweep)
+        await node.app.retention.clear_table(sweep)
 
 
 async def test_partitions_are_made_ahead_secured_and_dropped_when_they_are_over(

@@ -30,7 +30,7 @@ async def test_each_table_is_cleared_in_batches_when_its_turn_comes() -> None:
     job = RetentionJob(sweeps, now=lambda: now)
     for _ in range(6):
         now += LOOK_EVERY_S
-        await job.look()
+        await job.run_due()
     assert (old, looks) == (0, 2)
     assert job.deleted == {"broken": 0, "some": 2 * DELETED_AT_ONCE + 3, "seldom": 0}
     assert FAILURES.total == failures + 6

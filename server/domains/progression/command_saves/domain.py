@@ -5,7 +5,7 @@ from secrets import token_hex
 
 from server.domains.contract import Domain
 from server.domains.progression.command_saves.http import CommandSaveRoutes
-from server.domains.progression.command_saves.service import service_of
+from server.domains.progression.command_saves.service import make_service
 from server.domains.progression.command_saves.settings import CommandSavesSettings
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
@@ -14,7 +14,7 @@ from server.gateway.metrics import MetricsCollector, MetricSource
 def build(services: Services) -> Domain:
     """Put the domain together."""
     settings = services.settings(CommandSavesSettings)
-    service = service_of(services, new_seed=partial(token_hex, 32))
+    service = make_service(services, new_seed=partial(token_hex, 32))
     return Domain(
         name="command_saves",
         settings=CommandSavesSettings,

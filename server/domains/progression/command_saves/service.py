@@ -227,7 +227,7 @@ class CommandSaveService:
             )
 
 
-def service_of(services: Services, *, new_seed: Seeds) -> CommandSaveService:
+def make_service(services: Services, *, new_seed: Seeds) -> CommandSaveService:
     """Make the service of a node; `new_seed` gives each log its chance."""
     interfaces = services.interfaces
     return CommandSaveService(

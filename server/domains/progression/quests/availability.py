@@ -107,9 +107,9 @@ class QuestAvailability:
     async def _run(self) -> None:
         while True:
             await self._woken.wait()
-            await self.look()
+            await self.check_waiting()
 
-    async def look(self) -> None:
+    async def check_waiting(self) -> None:
         """Look at all that waits by now."""
         self._woken.clear()
         while self._waiting:

@@ -200,7 +200,7 @@ def check_quest(asked: QuestRequest) -> None:
             raise ConditionRefused(f"{name}: {error}.", field=name) from None
 
 
-def schedule_of(asked: SeasonRequest, now: datetime) -> Schedule:
+def parse_schedule(asked: SeasonRequest, now: datetime) -> Schedule:
     """Read a schedule; raise `ScheduleRefused` for one that cannot be used."""
     try:
         starts_at = datetime.fromisoformat(asked.starts_at)

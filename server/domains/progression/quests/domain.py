@@ -9,7 +9,7 @@ from server.domains.interfaces import ProgressStream, SaveSlots
 from server.domains.progression.quests.availability import QuestAvailability
 from server.domains.progression.quests.catalogue import QuestCatalogue
 from server.domains.progression.quests.http import QuestRoutes
-from server.domains.progression.quests.service import service_of
+from server.domains.progression.quests.service import make_service
 from server.domains.progression.quests.settings import QuestsSettings
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
@@ -19,7 +19,7 @@ def build(services: Services) -> Domain:
     """Put the domain together."""
     settings, interfaces = services.settings(QuestsSettings), services.interfaces
     catalogue = QuestCatalogue(QuestStore(services.database), services.clock.monotonic)
-    service = service_of(services, catalogue)
+    service = make_service(services, catalogue)
     availability = QuestAvailability(
         database=services.database,
         catalogue=catalogue,

@@ -44,7 +44,7 @@ from server.domains.progression.quests.catalogue import (
     QuestCatalogue,
     TitleContent,
     check_quest,
-    schedule_of,
+    parse_schedule,
 )
 from server.domains.progression.quests.expressions import (
     ConditionFacts,
@@ -600,7 +600,7 @@ class QuestService:
         self, title: str, name: str, asked: wire.TimedEventRequest, *, actor: UserId
     ) -> StoredTimedEvent:
         """Add or change a timed event."""
-        schedule = schedule_of(asked, self._clock.now())
+        schedule = parse_schedule(asked, self._clock.now())
         put = self._store.put_event(
             title, name, asked.model_dump(), schedule.starts_at, actor=actor
         )
@@ -610,7 +610,7 @@ class QuestService:
         self, title: str, name: str, asked: wire.SeasonRequest, *, actor: UserId
     ) -> StoredTimedEvent:
         """Add or change a season."""
-        schedule = schedule_of(asked, self._clock.now())
+        schedule = parse_schedule(asked, self._clock.now())
         put = self._store.put_season(
             title, name, asked.model_dump(), schedule.starts_at, actor=actor
         )
@@ -628,7 +628,7 @@ class QuestService:
         return stored
 
 
-def service_of(services: Services, catalogue: QuestCatalogue | None = None) -> QuestService:
+def make_service(services: Services, catalogue: QuestCatalogue | None = None) -> QuestService:
     """Make the service of a node, from what the domains before this one provide."""
     store, interfaces = QuestStore(services.database), services.interfaces
     return QuestService(

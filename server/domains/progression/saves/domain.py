@@ -18,8 +18,8 @@ from server.domains.progression.saves.schemas import SaveSchemaRegistry
 from server.domains.progression.saves.service import (
     Deletions,
     SlotAccess,
-    limits_of,
-    service_of,
+    make_service,
+    read_limits,
 )
 from server.domains.progression.saves.settings import SavesSettings
 from server.domains.progression.saves.streams import ProgressStreams
@@ -32,11 +32,11 @@ def build(services: Services) -> Domain:
     settings = services.settings(SavesSettings)
     changes = ProgressStore(services.database)
     streams = ProgressStreams(services.subscriptions, changes, services.events.publish)
-    limits = limits_of(settings)
+    limits = read_limits(settings)
     schemas = SaveSchemaRegistry(SaveSchemaStore(services.database), services.clock, limits)
     deletions = Deletions()
     store = SaveStore(services.database, services.rls, changes)
-    service = service_of(services, settings, schemas=schemas, stream=streams, deletions=deletions)
+    service = make_service(services, settings, schemas=schemas, stream=streams, deletions=deletions)
     routes = SaveRoutes(
         service=service,
         schemas=schemas,

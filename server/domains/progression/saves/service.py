@@ -830,7 +830,7 @@ class Deletions:
         )
 
 
-def limits_of(settings: SavesSettings) -> StateLimits:
+def read_limits(settings: SavesSettings) -> StateLimits:
     """Read how large a state may be."""
     return StateLimits(
         settings.saves_state_bytes_max,
@@ -839,7 +839,7 @@ def limits_of(settings: SavesSettings) -> StateLimits:
     )
 
 
-def service_of(
+def make_service(
     services: Services,
     settings: SavesSettings,
     *,
@@ -854,7 +854,7 @@ def service_of(
         settings=settings,
         announce=stream.announce,
         clock=services.clock,
-        limits=limits_of(settings),
+        limits=read_limits(settings),
         deletions=deletions or Deletions(),
     )
 

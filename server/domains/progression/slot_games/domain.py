@@ -25,7 +25,7 @@ def build(services: Services) -> Domain:
     return Domain(
         name="slot_games",
         endpoints=SlotGameRoutes(service, services.clock).endpoints(),
-        durable=[DurableListener("slot_games", {GameCompleted: service.apply})],
+        durable=[DurableListener("slot_games", {GameCompleted: service.apply_result})],
         metrics=[
             MetricsCollector(
                 counters=[

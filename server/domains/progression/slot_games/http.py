@@ -106,7 +106,7 @@ class SlotGameRoutes:
 
     async def _list(self, request: HttpRequest) -> wire.AllGameRewards:
         title = validate(TitlePath, dict(request.path)).title
-        found = await self._service.all_rewards(title)
+        found = await self._service.list_rewards(title)
         return wire.AllGameRewards(rewards=[_rewards(each) for each in found])
 
     async def _put(self, request: HttpRequest) -> wire.GameRewards:

@@ -7,25 +7,25 @@ from protocol.domain_events import SeatOutcome
 from protocol.slot_games import GameReward, Result
 
 
-class Outcome(NamedTuple):
+class SlotGameOutcome(NamedTuple):
     """How a game went for one player; `placement` is by score, from 1."""
 
     result: Result
     placement: int
 
 
-def outcome_of(seat: SeatOutcome, seats: Sequence[SeatOutcome]) -> Outcome:
+def slot_game_outcome(seat: SeatOutcome, seats: Sequence[SeatOutcome]) -> SlotGameOutcome:
     """Say how a game went for a seat."""
     placement = 1 + sum(other.score > seat.score for other in seats if not other.forfeited)
     if seat.forfeited:
-        return Outcome("forfeit", placement)
+        return SlotGameOutcome("forfeit", placement)
     if not seat.is_winner:
-        return Outcome("loss", placement)
+        return SlotGameOutcome("loss", placement)
     winners = sum(other.is_winner for other in seats)
-    return Outcome("win" if winners == 1 else "draw", placement)
+    return SlotGameOutcome("win" if winners == 1 else "draw", placement)
 
 
-def reward_for(outcome: Outcome, rewards: Sequence[GameReward]) -> GameReward | None:
+def find_reward(outcome: SlotGameOutcome, rewards: Sequence[GameReward]) -> GameReward | None:
     """Find the first reward that fits; who gave up gets none."""
     if outcome.result == "forfeit":
         return None

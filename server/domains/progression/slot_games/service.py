@@ -24,7 +24,11 @@ from protocol.inventory import AssetNotFound, AssetRetired, Bundle, GainRefused,
 from protocol.saves import SaveSlotNotFound
 from server.core.event_delivery import EventDelivery
 from server.domains.interfaces import Economy, ProgressStream, SaveSlot, SaveSlots
-from server.domains.progression.slot_games.rules import Outcome, outcome_of, reward_for
+from server.domains.progression.slot_games.rules import (
+    SlotGameOutcome,
+    find_reward,
+    slot_game_outcome,
+)
 
 # Why a reward is not given, however often it is tried.
 REFUSED: Final = (AssetNotFound, AssetRetired, GainRefused, HoldingFull)
@@ -84,7 +88,7 @@ class SlotGameService:
 
     # ------------------------------------------------------------------ editors
 
-    async def all_rewards(self, title: str) -> list[StoredRewards]:
+    async def list_rewards(self, title: str) -> list[StoredRewards]:
         """List what games give to the slots of a title."""
         return await self._store.all_rewards(title)
 
@@ -100,7 +104,7 @@ class SlotGameService:
 
     # ------------------------------------------------------------------ games
 
-    async def apply(self, delivery: EventDelivery) -> None:
+    async def apply_result(self, delivery: EventDelivery) -> None:
         """Apply the result of a game to the slots that are attached to it, once each."""
         event = delivery.event
         assert isinstance(event, GameCompleted)
@@ -109,14 +113,14 @@ class SlotGameService:
             list(seats), event.game_id, event.lobby_id, delivery.occurred_at
         )
         for each in attached:
-            outcome = outcome_of(seats[each.player_id], event.players)
+            outcome = slot_game_outcome(seats[each.player_id], event.players)
             change = await self._apply_to(each, event, outcome, delivery.event_id)
             if change is not None:
                 self.applied += 1
                 self._stream.announce(change)
 
     async def _apply_to(
-        self, attached: AttachedSlot, event: GameCompleted, outcome: Outcome, event_id: str
+        self, attached: AttachedSlot, event: GameCompleted, outcome: SlotGameOutcome, event_id: str
     ) -> ChangeRow | None:
         async with self._database.transaction() as connection:
             try:
@@ -153,7 +157,7 @@ class SlotGameService:
             )
 
     async def _reward(
-        self, connection: Connection, slot: SaveSlot, event: GameCompleted, outcome: Outcome
+        self, connection: Connection, slot: SaveSlot, event: GameCompleted, outcome: SlotGameOutcome
     ) -> Bundle | None:
         if event.uncounted is not None:  # as it enters no statistics either
             return None
@@ -161,7 +165,7 @@ class SlotGameService:
         if stored is None:
             return None
         rewards = [wire.GameReward.model_validate(each) for each in stored.rewards]
-        reward = reward_for(outcome, rewards)
+        reward = find_reward(outcome, rewards)
         return None if reward is None else reward.bundle
 
 
