@@ -45,6 +45,7 @@ from server.domains.progression.telemetry.domain import build as telemetry
 from server.domains.services import Services
 from server.gateway.http.cors import install_cors
 from server.gateway.http.endpoints import Endpoint, build_http
+from server.gateway.http.hsts import install_hsts
 from server.gateway.http.openapi import openapi_document
 from server.gateway.metrics import (
     ErrorCollector,
@@ -184,6 +185,8 @@ class App:
             for mount in domain.mounts:
                 mount(app)
         install_cors(app, split_names(config.origins))
+        if config.hsts_s and (config.tls_certificate or config.public_url.startswith("https://")):
+            install_hsts(app, config.hsts_s)
         trust_proxies(app, self._proxies())
         return app
 

@@ -61,6 +61,10 @@ class Config(Settings):
     )
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    hsts_s: Annotated[int, Field(ge=0, le=63_072_000)] = Field(
+        default=31_536_000,
+        description="How long browsers must use TLS for this host; 0 for not at all.",
+    )
     origins: Origins = Field(
         default="", description="Allowed browser origins, comma separated; * for any."
     )

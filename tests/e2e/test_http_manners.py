@@ -21,6 +21,7 @@ async def test_wrong_method_is_answered_with_the_right_ones_and_head_is_get_with
                 assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
                 assert (await answer.json())["code"] == "method_not_allowed"
             async with web.get("/v1/rulesets") as whole, web.head("/v1/rulesets") as head:
+                assert "Strict-Transport-Security" not in whole.headers
                 assert (head.status, await head.read()) == (200, b"")
                 assert head.headers["Content-Length"] == whole.headers["Content-Length"]
 
@@ -33,9 +34,14 @@ async def test_settings_say_which_pages_may_ask_and_whose_word_counts(
         "origins": "https://elsewhere.example, https://play.example",
         "trusted_proxies": "127.0.0.1",
         "guests_per_minute": 1,
+        "public_url": "https://play.example",
+        "hsts_s": 86_400,
     }
     with Node(tmp_path / "node", serving_dsn, **settings) as node:
         async with aiohttp.ClientSession(node.url) as web:
+            for path in ("/", "/v1/rulesets", "/v1/nothing"):
+                async with web.get(path) as answer:
+                    assert answer.headers["Strict-Transport-Security"] == "max-age=86400"
             preflight = {**page, "Access-Control-Request-Method": "POST"}
             async with web.options("/v1/auth/guest", headers=preflight) as answer:
                 assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
