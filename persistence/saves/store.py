@@ -204,7 +204,7 @@ class SaveStore:
     ) -> list[StoredRevision]:
         """List a slot's revisions of all branches, newest first."""
         async with self._rls.as_user(who) as connection:
-            rows = await connection.fetch(SQL["list_revisions"], slot_id, below, limit)
+            rows = await connection.fetch(SQL["list_revisions"], who.user_id, slot_id, below, limit)
             if not rows:
                 await _read(connection, "read_slot", who.user_id, slot_id)
         return [StoredRevision(*row) for row in rows]
@@ -212,7 +212,7 @@ class SaveStore:
     async def read_revision(self, who: Requester, slot_id: str, revision: int) -> StoredRevision:
         """Read one revision; raise `RevisionNotFound`."""
         async with self._rls.as_user(who) as connection:
-            return await _revision(connection, slot_id, revision)
+            return await _revision(connection, who.user_id, slot_id, revision)
 
     async def pin(
         self, who: Requester, slot_id: str, revision: int, *, is_pinned: bool, pins_max: int
@@ -220,9 +220,9 @@ class SaveStore:
         """Pin a revision, or let it go; raise `RevisionNotFound` or `TooManyPins`."""
         async with self._rls.as_user(who) as connection:
             pinned = await connection.fetchval(
-                SQL["pin_revision"], slot_id, revision, is_pinned, pins_max
+                SQL["pin_revision"], who.user_id, slot_id, revision, is_pinned, pins_max
             )
-            stored = await _revision(connection, slot_id, revision)
+            stored = await _revision(connection, who.user_id, slot_id, revision)
             if pinned is None:
                 raise RevisionNotFound if stored.is_pruned else TooManyPins
             return stored
@@ -379,14 +379,18 @@ class SaveTransaction:
         self.found = found
         self._changes = changes
 
+    @property
+    def _key(self) -> tuple[UserId, str]:
+        return self.slot.account_id, self.slot.slot_id
+
     async def read_parents(self) -> dict[int, list[int]]:
         """Read the history: what each revision was made of."""
-        rows = await self.connection.fetch(SQL["read_parents"], self.slot.slot_id)
+        rows = await self.connection.fetch(SQL["read_parents"], *self._key)
         return {row["revision"]: row["parents"] for row in rows}
 
     async def read_revision(self, revision: int) -> StoredRevision:
         """Read a revision with its state; raise `RevisionNotFound`."""
-        return await _revision(self.connection, self.slot.slot_id, revision)
+        return await _revision(self.connection, *self._key, revision)
 
     async def add_branch_revision(self, row: RevisionRow, mutation: MutationRow) -> None:
         """Store a revision beside the current one."""
@@ -487,16 +491,14 @@ class SaveTransaction:
 
     async def list_kept_revisions(self) -> list[tuple[int, int, str, bool]]:
         """List the revisions that have their states: number, size, device, whether pinned."""
-        rows = await self.connection.fetch(SQL["kept_revisions"], self.slot.slot_id)
+        rows = await self.connection.fetch(SQL["kept_revisions"], *self._key)
         return [tuple(row) for row in rows]
 
     async def prune_revisions(self, revisions: Sequence[int], *, rows_max: int) -> None:
         """Forget states, and rows without one beyond a bound."""
         if revisions:
-            await self.connection.execute(
-                SQL["prune_revisions"], self.slot.slot_id, list(revisions)
-            )
-        await self.connection.execute(SQL["forget_revisions"], self.slot.slot_id, rows_max)
+            await self.connection.execute(SQL["prune_revisions"], *self._key, list(revisions))
+        await self.connection.execute(SQL["forget_revisions"], *self._key, rows_max)
 
 
 async def lock_slot(connection: Connection, account_id: UserId, slot_id: str) -> StoredSlot:
@@ -522,8 +524,10 @@ async def _read(connection: Connection, query: str, account_id: UserId, slot_id:
     return StoredSlot(*row)
 
 
-async def _revision(connection: Connection, slot_id: str, revision: int) -> StoredRevision:
-    row = await connection.fetchrow(SQL["read_revision"], slot_id, revision)
+async def _revision(
+    connection: Connection, account_id: UserId, slot_id: str, revision: int
+) -> StoredRevision:
+    row = await connection.fetchrow(SQL["read_revision"], account_id, slot_id, revision)
     if row is None:
         raise RevisionNotFound
     return StoredRevision(*row)

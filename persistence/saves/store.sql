@@ -13,9 +13,9 @@ RETURNING slot_id;
 
 -- name: find_created
 -- Find the slot that a mutation made.
-SELECT r.slot_id, r.mutation_hash FROM save_revisions r
-JOIN save_slots s ON s.slot_id = r.slot_id
-WHERE s.account_id = $1 AND r.mutation_id = $2 AND r.revision = 1;
+SELECT r.slot_id, r.mutation_hash FROM save_slots s
+JOIN save_revisions r ON r.account_id = $1 AND r.slot_id = s.slot_id AND r.mutation_id = $2
+WHERE s.account_id = $1 AND r.revision = 1;
 
 -- name: list_slots
 -- List an account's slots after a place, oldest first.
@@ -53,7 +53,8 @@ SELECT s.slot_id, s.account_id, s.title, s.name, s.progression_version, s.last_r
        s.package, s.thumbnail, s.device, s.play_time_s, s.size, s.checksum, s.is_modded, s.created_at,
        s.updated_at, s.narrative_state, 0::bigint AS conflicts,
        r.revision AS made, r.mutation_hash, r.outcome, r.head, r.conflict_id
-FROM save_slots s LEFT JOIN save_revisions r ON r.slot_id = s.slot_id AND r.mutation_id = $3
+FROM save_slots s LEFT JOIN save_revisions r
+  ON r.account_id = $2 AND r.slot_id = s.slot_id AND r.mutation_id = $3
 WHERE s.slot_id = $1 AND s.account_id = $2 FOR NO KEY UPDATE OF s;
 
 -- name: is_merged
@@ -112,41 +113,43 @@ SELECT account_id, number, $20, $1, $21 FROM stream RETURNING number, at;
 -- Read a revision with its state.
 SELECT slot_id, revision, parents, reason, source, schema_version, device, play_time_s, size, checksum,
        is_modded, is_pinned, state IS NULL AS is_pruned, created_at, state
-FROM save_revisions WHERE slot_id = $1 AND revision = $2;
+FROM save_revisions WHERE account_id = $1 AND slot_id = $2 AND revision = $3;
 
 -- name: list_revisions
 -- List a slot's revisions below one, newest first.
 SELECT slot_id, revision, parents, reason, source, schema_version, device, play_time_s, size, checksum,
        is_modded, is_pinned, state IS NULL AS is_pruned, created_at, NULL::jsonb AS state
-FROM save_revisions WHERE slot_id = $1 AND revision < $2 ORDER BY revision DESC LIMIT $3;
+FROM save_revisions WHERE account_id = $1 AND slot_id = $2 AND revision < $3
+ORDER BY revision DESC LIMIT $4;
 
 -- name: read_parents
 -- Read what each revision of a slot was made of.
-SELECT revision, parents FROM save_revisions WHERE slot_id = $1;
+SELECT revision, parents FROM save_revisions WHERE account_id = $1 AND slot_id = $2;
 
 -- name: pin_revision
 -- Pin a revision that is still kept, or let it go, unless as many are pinned as may be.
-UPDATE save_revisions SET is_pinned = $3
-WHERE slot_id = $1 AND revision = $2 AND state IS NOT NULL
-  AND (NOT $3 OR is_pinned
-       OR (SELECT count(*) FROM save_revisions o WHERE o.slot_id = $1 AND o.is_pinned) < $4)
+UPDATE save_revisions SET is_pinned = $4
+WHERE account_id = $1 AND slot_id = $2 AND revision = $3 AND state IS NOT NULL
+  AND (NOT $4 OR is_pinned
+       OR (SELECT count(*) FROM save_revisions o
+           WHERE o.account_id = $1 AND o.slot_id = $2 AND o.is_pinned) < $5)
 RETURNING revision;
 
 -- name: kept_revisions
 -- List the revisions of a slot that have their states.
 SELECT revision, size, device, is_pinned FROM save_revisions
-WHERE slot_id = $1 AND state IS NOT NULL;
+WHERE account_id = $1 AND slot_id = $2 AND state IS NOT NULL;
 
 -- name: prune_revisions
 -- Forget the states of some revisions, unless somebody has pinned them meanwhile.
 UPDATE save_revisions SET state = NULL
-WHERE slot_id = $1 AND revision = ANY ($2::bigint[]) AND NOT is_pinned;
+WHERE account_id = $1 AND slot_id = $2 AND revision = ANY ($3::bigint[]) AND NOT is_pinned;
 
 -- name: forget_revisions
 -- Delete the oldest revisions whose states are gone, beyond so many of all.
-DELETE FROM save_revisions WHERE slot_id = $1 AND state IS NULL AND revision <= (
-    SELECT o.revision FROM save_revisions o WHERE o.slot_id = $1
-    ORDER BY o.revision DESC OFFSET $2 LIMIT 1);
+DELETE FROM save_revisions WHERE account_id = $1 AND slot_id = $2 AND state IS NULL AND revision <= (
+    SELECT o.revision FROM save_revisions o WHERE o.account_id = $1 AND o.slot_id = $2
+    ORDER BY o.revision DESC OFFSET $3 LIMIT 1);
 
 -- name: open_conflict
 -- Put a branch that could not be merged on record.

@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,8 @@ async def test_saves_are_exported_and_erased_with_the_account(
                 if "tables/" in name
             }
             assert rows["save_slots"][0]["narrative_state"] == {"name": "y"}
-            assert [row["state"] for row in rows["save_revisions"]] == [
+            revisions = sorted(rows["save_revisions"], key=itemgetter("revision"))
+            assert [row["state"] for row in revisions] == [
                 {"name": "x"},
                 {"name": "y"},
                 {"name": "z"},

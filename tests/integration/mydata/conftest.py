@@ -58,7 +58,8 @@ def store(owner: asyncpg.Connection, database: Database) -> PersonalDataStore:
 async def tables_with(owner: asyncpg.Connection, text: str) -> set[str]:
     """Look through every row of every table of ours for a text."""
     names = await owner.fetch(
-        "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace IN"
+        "SELECT oid::regclass::text FROM pg_class"
+        " WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace IN"
         " ('public'::regnamespace, 'playhall_auth'::regnamespace, 'auth'::regnamespace)"
     )
     found = set()

@@ -207,6 +207,7 @@ RIGHTS = {
     "content_state": "SELECT INSERT UPDATE",
     "playhall_auth.content_keys": "SELECT INSERT UPDATE",
     **{f"game_events_{part}": "" for part in range(8)},
+    **{f"save_revisions_{part}": "" for part in range(8)},
     "bot_identities": "SELECT INSERT UPDATE",
     "bot_identity_owners": "SELECT INSERT UPDATE DELETE",
     "bot_avatars": "SELECT INSERT UPDATE",

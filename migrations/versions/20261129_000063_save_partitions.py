@@ -1,0 +1,14 @@
+"""Saves: revisions, partitioned by account."""
+
+from migrations.script import run_beside
+
+revision = "20261129_000063"
+down_revision = "20261129_000062"
+
+
+def upgrade() -> None:
+    run_beside(__file__, "up")
+
+
+def downgrade() -> None:
+    run_beside(__file__, "down")

@@ -1,0 +1,2 @@
+-- Nothing new: revisions are in parts.
+SELECT 1;
