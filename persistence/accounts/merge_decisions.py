@@ -121,6 +121,36 @@ MERGE_DECISIONS: Final[dict[str, tuple[MergeDecision, str]]] = {
         MergeDecision.STAY,
         "no schema fits it, and it expires",
     ),
+    "public.creations.user_id": (MergeDecision.MOVE, "with their counters, which triggers keep"),
+    "public.published_creations.user_id": (MergeDecision.STAY, "kept by a trigger"),
+    "public.likes.user_id": (MergeDecision.MOVE, "one that both have stays"),
+    "public.comments.user_id": (MergeDecision.MOVE, "who wrote it"),
+    "public.comment_likes.user_id": (MergeDecision.MOVE, "one that both have stays"),
+    "public.follows.follower_id": (MergeDecision.MOVE, "one that both have stays"),
+    "public.follows.following_id": (MergeDecision.MOVE, "one that both have stays"),
+    "public.blocks.blocker_id": (MergeDecision.MOVE, "whom either account blocked"),
+    "public.blocks.blocked_id": (MergeDecision.MOVE, "who blocked either account"),
+    "public.mutes.muter_id": (MergeDecision.MOVE, "whom either account muted"),
+    "public.mutes.muted_id": (MergeDecision.MOVE, "who muted either account"),
+    "public.notifications.user_id": (MergeDecision.MOVE, "what either account was told"),
+    "public.notifications.actor_id": (MergeDecision.MOVE, "whose doing it is"),
+    "public.creation_views.viewer_id": (MergeDecision.STAY, "of one day, and counted already"),
+    "public.reports.reporter_id": (MergeDecision.MOVE, "who reported it"),
+    "public.reports.profile_id": (
+        MergeDecision.MOVE,
+        "moderators decide about the account that stays",
+    ),
+    "public.reports.decided_by": (MergeDecision.STAY, "the moderator who decided"),
+    "public.luminor_conversations.user_id": (
+        MergeDecision.STAY,
+        "a companion's memory and bond belong to the account that it talked with",
+    ),
+    "public.luminor_messages.user_id": (MergeDecision.STAY, "they belong to their conversation"),
+    "public.luminor_relationships.user_id": (
+        MergeDecision.STAY,
+        "a bond has a level of its own, which does not add up with another one's",
+    ),
+    "public.luminor_memories.user_id": (MergeDecision.STAY, "they belong to their bond"),
 }
 
 

@@ -147,10 +147,13 @@ LEFT JOIN account_bans b
 WHERE f.id = $1;
 
 -- name: welcome_person
--- Make the profile and the player of an account that another service keeps, where missing.
+-- Make the profile and the player of an account that another service keeps, where missing. The profile
+-- may have been made without names, when the account was.
 WITH profile AS (
-  INSERT INTO profiles (id, username, display_name) VALUES ($1, $3, $4)
-  ON CONFLICT (id) DO NOTHING RETURNING id),
+  INSERT INTO profiles AS f (id, username, display_name) VALUES ($1, $3, $4)
+  ON CONFLICT (id) DO UPDATE SET username = excluded.username,
+    display_name = coalesce(f.display_name, excluded.display_name)
+  WHERE f.username IS NULL RETURNING id),
 event AS (
   INSERT INTO event_outbox (name, version, payload) SELECT $7, $8, $9 FROM profile)
 INSERT INTO players (id, user_id, display_name, avatar_seed, color)

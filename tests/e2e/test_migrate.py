@@ -89,5 +89,7 @@ def test_columns_with_rows_are_named_as_well(filled: str, tmp_path: Path) -> Non
 
 
 def test_way_down_that_deletes_nothing_asks_nothing(fresh_dsn: str, tmp_path: Path) -> None:
+    with psycopg.connect(fresh_dsn) as connection:
+        connection.execute("DELETE FROM luminors")  # those that are there from the start
     done = migrate(fresh_dsn, tmp_path, "--down", "20261121_000014")
     assert (done.status, done.err) == (0, "")

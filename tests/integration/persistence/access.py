@@ -38,11 +38,18 @@ EVERYBODY: Final = {
     "recipes": "S",
     "seasons": "S",
     "timed_events": "S",
+    "luminors": "S",
+    "creations": "S",
+    "likes": "S",
+    "comments": "S",
+    "comment_likes": "S",
+    "follows": "S",
 }
 
 # What somebody may do with rows of their own, beyond that.
 OWN: Final = {
-    "profiles": "S U:display_name,preferences,username",
+    "profiles": "S U:avatar_url,bio,display_name,onboarding_completed,onboarding_step,preferences,"
+    "username",
     "players": "S U:avatar_seed,color,display_name",
     "lobbies": "S",  # and a host closes one, which is a test of its own
     "blueprints": "S U:is_public D",
@@ -64,5 +71,21 @@ OWN: Final = {
     "reward_claims": "S",
     "slot_games": "S",
     "epoch_votes": "S U:score,voter_session_id",
+    "creations": "S U:ai_tool,allow_commercial,allow_remix,categories,description,file_format,"
+    "file_size,file_url,generation_params,is_nsfw,is_public,license,metadata,model,prompt,seed,"
+    "status,tags,thumbnail_url,title,type D",
+    "creation_days": "S",
+    "likes": "S D",
+    "comments": "S U:content D",
+    "comment_likes": "S D",
+    "follows": "S U:notify_creations D",
+    "notifications": "S U:is_archived,is_read D",
+    "blocks": "S D",
+    "mutes": "S D",
+    "reports": "S",
+    "luminor_conversations": "S U:context,is_active,is_archived,session_id,title D",
+    "luminor_messages": "S U:user_rating,was_helpful",
+    "luminor_relationships": "S U:personality_match,user_preferences",
+    "luminor_memories": "S U:content,importance,memory_type D",
     "consents": "S",  # and a person decides anew, which is a test of its own
 }

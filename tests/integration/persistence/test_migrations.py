@@ -142,7 +142,7 @@ def test_supabases_own_things_are_used_and_outlive_us(supabase_dsn: str) -> None
     _insert(supabase_dsn, REVISIONS)
     with psycopg.connect(supabase_dsn) as connection:
         assert connection.execute("SELECT auth.uid()").fetchone() == (None,)
-        assert connection.execute("SELECT count(*) FROM auth.users").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM auth.users").fetchone() == (3,)
     runner.downgrade(supabase_dsn, "base")
     assert theirs <= _snapshot(supabase_dsn)
 
