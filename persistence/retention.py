@@ -198,6 +198,7 @@ PERSONAL: Final[dict[str, Kept]] = {
         "user_id user_preferences key_memories", "bonds with companions", _T, _DELETED
     ),
     "public.luminor_memories": Kept("user_id content", "what companions remember", _T, _DELETED),
+    "public.luminor_usage": Kept("user_id", "quotas of companions", _T, _DELETED),
     "public.creations": Kept("user_id title description prompt", "what people share", _T, _DELETED),
     "public.published_creations": Kept("user_id", "lists and search", _T, _DELETED),
     "public.likes": Kept("user_id", "likes", _T, _DELETED),

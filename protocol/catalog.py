@@ -6,6 +6,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
     blueprints,
     bots,
     chat,
+    companions,
     epochs,
     files,
     games,
@@ -20,7 +21,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
 from protocol.envelope import Command, Update, type_of
 from protocol.errors import PlayhallError
 
-_DOMAINS = (session, lobbies, peer_lobbies, games, chat, epochs, saves)
+_DOMAINS = (session, lobbies, peer_lobbies, games, chat, epochs, saves, companions)
 
 COMMANDS: dict[str, type[Command]] = {
     type_of(command): command for domain in _DOMAINS for command in domain.COMMANDS

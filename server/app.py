@@ -43,6 +43,7 @@ from server.domains.progression.saves.domain import build as saves
 from server.domains.progression.slot_games.domain import build as slot_games
 from server.domains.progression.telemetry.domain import build as telemetry
 from server.domains.services import Services
+from server.domains.social.companions.domain import build as companions
 from server.gateway.http.cors import install_cors
 from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.http.hsts import install_hsts
@@ -88,6 +89,7 @@ DOMAINS: Final[Sequence[Build]] = (
     command_saves,
     packages,
     telemetry,
+    companions,
 )
 
 

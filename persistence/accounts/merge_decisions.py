@@ -151,6 +151,10 @@ MERGE_DECISIONS: Final[dict[str, tuple[MergeDecision, str]]] = {
         "a bond has a level of its own, which does not add up with another one's",
     ),
     "public.luminor_memories.user_id": (MergeDecision.STAY, "they belong to their bond"),
+    "public.luminor_usage.user_id": (
+        MergeDecision.STAY,
+        "quotas are those of the account that wrote",
+    ),
 }
 
 

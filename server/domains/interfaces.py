@@ -342,3 +342,14 @@ class SignedRequests(Protocol):
         self, url: str, body: bytes, *, message_id: str, keys: Sequence[bytes]
     ) -> str | None:
         """Send a body; says why it was not accepted, None if it was."""
+
+
+class CompanionModeration(Protocol):
+    """Reviews what is said to companions and what they answer.
+
+    Not provided by the server's own domains: a title package may. Otherwise the words of
+    `PLAYHALL_COMPANIONS_REFUSED_WORDS` are refused.
+    """
+
+    async def find_problem(self, text: str) -> str | None:
+        """Say why a text is not allowed; None if it is."""

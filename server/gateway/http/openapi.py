@@ -64,6 +64,7 @@ TAGS: Final = {
     "saves": "Save slots, their revisions and conflicts, and saves that are logs.",
     "inventory": "Items, currencies, recipes, and the ledger.",
     "quests": "Quests, timed events and seasons.",
+    "companions": "Companions to talk to, conversations, memories and bonds.",
     "telemetry": "What games report, and what is made of it.",
     "content": "Packages of content, what to fetch, and signed metadata.",
     "blueprints": "What players create.",

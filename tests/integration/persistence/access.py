@@ -87,5 +87,6 @@ OWN: Final = {
     "luminor_messages": "S U:user_rating,was_helpful",
     "luminor_relationships": "S U:personality_match,user_preferences",
     "luminor_memories": "S U:content,importance,memory_type D",
+    "luminor_usage": "S",
     "consents": "S",  # and a person decides anew, which is a test of its own
 }

@@ -457,6 +457,7 @@ RIGHTS = {
     "luminor_messages": "SELECT INSERT UPDATE DELETE",
     "luminor_relationships": "SELECT INSERT UPDATE DELETE",
     "luminor_memories": "SELECT INSERT UPDATE DELETE",
+    "luminor_usage": "SELECT INSERT UPDATE",
     "reports": "SELECT INSERT UPDATE DELETE",
     "stripe_events": "SELECT INSERT UPDATE DELETE",
     "published_creations": "SELECT",

@@ -1,0 +1,1 @@
+"""Companions, conversations, answers, memories and what they were used, in PostgreSQL."""

@@ -1,0 +1,1 @@
+"""The social platform: companions to talk to, creations to share, and the graph around them."""
