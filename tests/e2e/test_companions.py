@@ -71,6 +71,7 @@ async def test_answers_survive_reconnections_stops_and_the_death_of_the_node(
             await stream_survives_a_reconnection(node, ai, ann, place)
             await stream_is_stopped(node, ai, ann, place)
             await stream_ends_with_its_node(node, ai, ann, place)
+            await stream_ends_when_its_node_stops(node, ai, ann, place)
         finally:
             node.kill()
         assert not any("sk-secret" in line for line in node.output)
@@ -136,3 +137,19 @@ async def stream_ends_with_its_node(node: Node, ai: AiServer, ann: Guest, place:
     assert roles == ["assistant", "user"] * 4
     usage = await ask(node, ann, "GET", "/v1/me/companion-usage")
     assert usage["messages"] == 4
+
+
+async def stream_ends_when_its_node_stops(node: Node, ai: AiServer, ann: Guest, place: str) -> None:
+    ai.scripts.append(["One ", "<hold>"])
+    async with Line(node.websocket_url) as line:
+        await line.greet(ann)
+        said = await line.ok(
+            "companion.say", conversation_id=place, text="Count", request_id="fifth"
+        )
+        await until_text(line, said["answer_id"], "One ")
+        assert await asyncio.to_thread(node.stop) == 0
+    await asyncio.to_thread(node.start)
+    message = await ask(node, ann, "GET", f"/v1/companion-messages/{said['answer_id']}")
+    assert (message["status"], message["failure"]) == ("failed", "interrupted")
+    assert message["content"] == "One "
+    assert message["tokens"] > 0

@@ -18,6 +18,7 @@ from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from protocol.ids import new_id
 from server.core.clock import Clock
 from server.core.tasks import Tasks
+from server.domains.interfaces import CompanionModeration
 from server.domains.services import Interfaces
 from server.domains.social.companions.http import CompanionRoutes
 from server.domains.social.companions.providers import OfflineProvider, OpenAiProvider
@@ -128,7 +129,9 @@ async def hear(answer: aiohttp.ClientResponse, *, until_chars: int | None = None
 
 
 @asynccontextmanager
-async def served_companions(dsn: str, **settings: Any) -> AsyncIterator[Companions]:
+async def served_companions(
+    dsn: str, moderation: CompanionModeration | None = None, **settings: Any
+) -> AsyncIterator[Companions]:
     """Serve companions with some settings."""
     chosen = CompanionsSettings(**{**FAST, **settings})
     async with AsyncExitStack() as stack:
@@ -141,10 +144,13 @@ async def served_companions(dsn: str, **settings: Any) -> AsyncIterator[Companio
             await stack.enter_async_context(provider.opened())
         tasks = await stack.enter_async_context(Tasks())
         store = CompanionStore(database, rls)
-        moderation = Moderation(Interfaces(), chosen)
-        writer = AnswerWriter(store, provider, chosen, tasks=tasks, moderation=moderation)
+        interfaces = Interfaces()
+        review = Moderation(interfaces, chosen)
+        if moderation is not None:
+            interfaces.provide(CompanionModeration, moderation)
+        writer = AnswerWriter(store, provider, chosen, tasks=tasks, moderation=review)
         clock = Clock()
-        service = CompanionService(store, writer, chosen, clock, moderation)
+        service = CompanionService(store, writer, chosen, clock, review)
         endpoints = CompanionRoutes(service, clock).endpoints()
         web = await stack.enter_async_context(served(endpoints, by_user_id))
         yield Companions(web, writer, store)

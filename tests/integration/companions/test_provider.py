@@ -10,7 +10,7 @@ from protocol.ids import new_id
 from tests.fixtures.ai import AiServer
 from tests.fixtures.http import bearer
 from tests.integration.companions.conftest import Companions, hear, served_companions
-from tests.integration.social.world import ADA, BOB, LUMINA, WRONG_COUNTERS, World
+from tests.integration.social.world import ADA, BOB, EVE, LUMINA, WRONG_COUNTERS, World
 
 
 async def usage_of(world: World) -> tuple[int, float]:
@@ -160,6 +160,89 @@ async def test_an_abandoned_answer_is_ended_once(world: World, companions: Compa
     )
     assert not ended
     assert (await usage_of(world))[0] - before[0] == 3
+
+
+async def test_what_is_said_at_the_same_time_is_said_and_answered_once(
+    companions: Companions, ai: AiServer, world: World
+) -> None:
+    place = await companions.start(ADA)
+    key = new_id()
+    heard = await asyncio.gather(
+        *(companions.say(ADA, place, "Hello", request_id=key) for _ in range(8))
+    )
+    assert len({each.message["message_id"] for each in heard}) == 1
+    assert {each.text for each in heard} == {"Hello there."}
+    assert len(ai.requests) == 1
+
+    ai.scripts.append(["One ", "<hold>"])
+    path = f"/v1/conversations/{place}/messages"
+    bodies = [{"text": "Count", "request_id": new_id()} for _ in range(8)]
+
+    async def try_to_say(body: dict[str, str]) -> int:
+        headers = bearer(str(ADA))
+        async with companions.web.post(path, json=body, headers=headers) as answer:
+            await answer.read()
+            return answer.status
+
+    tries = {asyncio.create_task(try_to_say(body)) for body in bodies}
+    while len(tries) > 1:
+        refused, tries = await asyncio.wait(tries, return_when=asyncio.FIRST_COMPLETED)
+        assert {each.result() for each in refused} == {409}
+    ai.go.set()
+    assert [await each for each in tries] == [200]
+    assert len(ai.requests) == 2
+    found = await companions.good(ADA, "GET", f"/v1/conversations/{place}")
+    assert found["message_count"] == 4
+    assert await world.owner.fetch(WRONG_COUNTERS) == []
+
+
+async def test_a_conversation_of_200_messages_is_summarised_and_keeps_its_memories(
+    world: World, ai: AiServer
+) -> None:
+    async with served_companions(
+        world.dsn, ai_url=ai.url, ai_context_tokens=2048, companions_messages_explorer=1000
+    ) as companions:
+        place = await companions.start(EVE)
+        await companions.say(EVE, place, "My name is Eve. I live in Oslo.")
+        for number in range(98):
+            await companions.say(EVE, place, f"Picture {number} has a lighthouse in it.")
+        await companions.say(EVE, place, "I live in Bergen.")
+        await companions.say(EVE, place, "Where do I live?")
+        found = await companions.good(EVE, "GET", f"/v1/conversations/{place}")
+        assert found["message_count"] == 202
+        data = json.loads(ai.requests[-1]["messages"][1]["content"])
+        assert set(data["memories"]) == {"Their name is Eve", "They live in Bergen"}
+        assert "Picture 70 has" in data["summary"]
+        assert "Picture 97 has" not in data["summary"]
+        sent = "".join(each["content"] for each in ai.requests[-1]["messages"])
+        assert "Picture 97 has" in sent
+        assert len(sent) / 4 < 2048
+    pages = [
+        await world.owner.fetchval(
+            "SELECT count(*) FROM luminor_messages WHERE conversation_id = $1"
+            " AND role = $2 AND status = 'complete'",
+            place,
+            role,
+        )
+        for role in ("user", "assistant")
+    ]
+    assert pages == [101, 101]
+
+
+async def test_a_title_package_can_moderate(world: World) -> None:
+    class NoVowels:
+        async def find_problem(self, text: str) -> str | None:
+            return "Write without an i." if "i" in text else None
+
+    async with served_companions(world.dsn, moderation=NoVowels()) as companions:
+        place = await companions.start(ADA)
+        async with companions.saying(ADA, place, "This is it") as answer:
+            refused = await answer.json()
+        assert (refused["code"], refused["message"]) == (
+            *("message_refused", "Write without an i."),
+        )
+        heard = await companions.say(ADA, place, "Hello")  # and the answer has an i
+        assert (heard.message["failure"], heard.message["content"]) == ("withheld", "")
 
 
 # ------------------------------------------------------------------ injection

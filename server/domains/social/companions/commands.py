@@ -80,4 +80,5 @@ class CompanionCommands:
 
 
 def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
+    if task is not asyncio.current_task():  # it has come to its end by itself
+        task.cancel()
