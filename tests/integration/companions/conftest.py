@@ -53,6 +53,7 @@ class Heard:
     said: dict[str, Any] = field(default_factory=dict)
     deltas: list[dict[str, Any]] = field(default_factory=list)
     message: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] = field(default_factory=dict)
 
     @property
     def text(self) -> str:

@@ -75,6 +75,21 @@ async def test_an_answer_is_stopped_and_what_was_written_stays(
     assert (await companions.say(ADA, place, "Go on")).message["status"] == "complete"
 
 
+async def test_an_answer_whose_conversation_is_deleted_ends_and_is_paid_for(
+    companions: Companions, ai: AiServer, world: World
+) -> None:
+    ai.scripts.append(["One ", "<hold>", "two"])
+    place, before = await companions.start(ADA), await usage_of(world)
+    async with companions.saying(ADA, place, "Count") as answer:
+        await hear(answer, until_chars=4)
+        await companions.good(ADA, "DELETE", f"/v1/conversations/{place}")
+        await companions.writer.save()
+        heard = await hear(answer)
+    assert heard.error["code"] == "message_not_found"
+    assert (await usage_of(world))[0] > before[0]
+    assert await world.owner.fetch(WRONG_COUNTERS) == []
+
+
 async def test_an_answer_that_another_node_writes_is_followed_and_stopped(
     companions: Companions, ai: AiServer, world: World
 ) -> None:

@@ -9,9 +9,16 @@ import orjson
 from persistence.companions.store import PagePlace, StoredConversation
 from persistence.rls import Requester
 from protocol import companions as wire
-from protocol.codec import validate
+from protocol.codec import error_body, validate
 from protocol.envelope import WireModel
-from protocol.errors import Forbidden, InvalidField, Overloaded, RateLimited, TooLarge
+from protocol.errors import (
+    Forbidden,
+    InvalidField,
+    Overloaded,
+    PlayhallError,
+    RateLimited,
+    TooLarge,
+)
 from server.core.clock import Clock
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.social.companions import views
@@ -399,15 +406,18 @@ class CompanionRoutes:
         async def events() -> AsyncIterator[bytes]:
             if first:
                 yield first
-            async for piece in self._service.follow(who, message_id, offset):
-                if isinstance(piece, AnswerPause):
-                    yield b": waiting\n\n"
-                elif isinstance(piece, AnswerPiece):
-                    end = piece.offset + len(piece.text)
-                    delta = {"offset": piece.offset, "next_offset": end, "text": piece.text}
-                    yield _event("delta", {"message_id": message_id, **delta}, end)
-                else:
-                    yield _event("message", views.message_of(piece).model_dump())
+            try:
+                async for piece in self._service.follow(who, message_id, offset):
+                    if isinstance(piece, AnswerPause):
+                        yield b": waiting\n\n"
+                    elif isinstance(piece, AnswerPiece):
+                        end = piece.offset + len(piece.text)
+                        delta = {"offset": piece.offset, "next_offset": end, "text": piece.text}
+                        yield _event("delta", {"message_id": message_id, **delta}, end)
+                    else:
+                        yield _event("message", views.message_of(piece).model_dump())
+            except PlayhallError as error:  # the status was sent before
+                yield _event("error", error_body(error))
 
         return RawResponse(events(), EVENTS, headers={"X-Accel-Buffering": "no"})
 

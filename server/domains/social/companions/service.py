@@ -16,6 +16,7 @@ from persistence.rls import Requester
 from protocol import companions as wire
 from protocol.errors import Overloaded
 from server.core.clock import Clock
+from server.core.periodic import AWAY
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.interfaces import CompanionModeration
 from server.domains.services import InterfaceNotProvided, Interfaces
@@ -145,7 +146,10 @@ class CompanionService:
         return message
 
     async def follow(self, who: Requester, message_id: str, offset: int) -> AsyncIterator[Followed]:
-        """Give an answer from an offset on as it is written, and at last how it ended."""
+        """Give an answer from an offset on as it is written, and at last how it ended.
+
+        Raises `MessageNotFound` if it is deleted meanwhile.
+        """
         while True:
             if (answer := self.writer.get(message_id)) is not None:
                 while True:
@@ -161,7 +165,12 @@ class CompanionService:
                             await changed.wait()
                             continue
                     yield AnswerPause()
-            message = await self.find_answer(who, message_id)
+            try:
+                message = await self.find_answer(who, message_id)
+            except AWAY:  # the database: the answer is there when it is back
+                await asyncio.sleep(POLL_S)
+                yield AnswerPause()
+                continue
             if len(message.content) > offset:
                 yield AnswerPiece(offset, message.content[offset:])
                 offset = len(message.content)
