@@ -207,7 +207,18 @@ PERSONAL: Final[dict[str, Kept]] = {
     "public.follows": Kept("follower_id following_id", "who follows whom", _T, _DELETED),
     "public.blocks": Kept("blocker_id blocked_id", "who blocks whom", _T, _DELETED),
     "public.mutes": Kept("muter_id muted_id", "who mutes whom", _T, _DELETED),
-    "public.notifications": Kept("user_id actor_id message", "notifying people", _T, _DELETED),
+    "public.notifications": Kept(
+        "user_id actor_id message",
+        "notifying people",
+        _T,
+        _DELETED,
+        Period("`expires_at`, 90 days after it was added"),
+    ),
+    "public.notification_fanouts": Kept(
+        "creation_id reached_id", "notifying followers once", _T, _DELETED
+    ),
+    "public.notification_digests": Kept("user_id", "mailing a daily digest", _T, _DELETED),
+    "public.announcements": Kept("created_by", "what was announced, and by whom", _T, _UNLINKED),
     "public.creation_views": Kept("viewer_id", "counting a viewer once a day", _T, _DELETED),
     "public.creation_days": Kept("creation_id", "views of what people share", _T, _DELETED),
     "public.reports": Kept("reporter_id profile_id decided_by", "moderation", _T, _DELETED),

@@ -12,6 +12,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
     games,
     inventory,
     lobbies,
+    notifications,
     packages,
     peer_lobbies,
     saves,
@@ -21,7 +22,17 @@ from protocol import (  # noqa: F401 - some only for their error classes
 from protocol.envelope import Command, Update, type_of
 from protocol.errors import PlayhallError
 
-_DOMAINS = (session, lobbies, peer_lobbies, games, chat, epochs, saves, companions)
+_DOMAINS = (
+    session,
+    lobbies,
+    peer_lobbies,
+    games,
+    chat,
+    epochs,
+    saves,
+    companions,
+    notifications,
+)
 
 COMMANDS: dict[str, type[Command]] = {
     type_of(command): command for domain in _DOMAINS for command in domain.COMMANDS

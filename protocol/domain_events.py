@@ -81,6 +81,14 @@ class EpochSettled(DurableEvent):
     events_digest: str
 
 
+class CreationPublished(DurableEvent):
+    """A creation can be found by everybody now; it comes again if it was hidden meanwhile."""
+
+    name = "creation.published"
+
+    creation_id: str
+
+
 class UserCreated(DurableEvent):
     """Somebody has an account; `method` is what they signed in with first."""
 
@@ -122,6 +130,7 @@ DURABLE_EVENTS: Final[dict[str, type[DurableEvent]]] = {
         GameCompleted,
         LobbyClosed,
         EpochSettled,
+        CreationPublished,
         UserCreated,
         UserErased,
         UserMerged,

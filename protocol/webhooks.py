@@ -17,6 +17,7 @@ WebhookEvent = Literal[
     "game.completed",
     "lobby.closed",
     "epoch.settled",
+    "creation.published",
     "user.created",
     "user.merged",
     "user.merge_undone",
@@ -27,7 +28,7 @@ DeliveryState = Literal["pending", "delivered", "dead"]
 Url = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=URL_CHARS_MAX)
 ]
-Events = Annotated[list[WebhookEvent], Field(min_length=1, max_length=7)]
+Events = Annotated[list[WebhookEvent], Field(min_length=1, max_length=8)]
 Description = Annotated[str, StringConstraints(max_length=DESCRIPTION_CHARS_MAX), ONE_LINE]
 Uuid = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 

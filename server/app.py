@@ -44,6 +44,7 @@ from server.domains.progression.slot_games.domain import build as slot_games
 from server.domains.progression.telemetry.domain import build as telemetry
 from server.domains.services import Services
 from server.domains.social.companions.domain import build as companions
+from server.domains.social.notifications.domain import build as notifications
 from server.gateway.http.cors import install_cors
 from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.http.hsts import install_hsts
@@ -90,6 +91,7 @@ DOMAINS: Final[Sequence[Build]] = (
     packages,
     telemetry,
     companions,
+    notifications,
 )
 
 

@@ -31,6 +31,8 @@ class Mail(NamedTuple):
     to: str
     subject: str
     text: str
+    # Where a mail program unsubscribes with one request (RFC 8058).
+    unsubscribe_url: str | None = None
 
 
 @dataclass(slots=True)
@@ -130,6 +132,9 @@ def _message(outgoing: _Outgoing, sender: Sender) -> EmailMessage:
     message["Date"] = formatdate(localtime=False)
     message["Message-ID"] = outgoing.message_id
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice comes back
+    if outgoing.mail.unsubscribe_url is not None:
+        message["List-Unsubscribe"] = f"<{outgoing.mail.unsubscribe_url}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(outgoing.mail.text)
     return message
 

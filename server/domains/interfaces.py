@@ -12,6 +12,7 @@ from protocol.accounts import Me, Methods
 from protocol.ids import BotId, GameId, LobbyId, MatchId, PlayerId, SessionId, UserId
 from protocol.inventory import Bundle, Mode
 from protocol.signaling import PeerAdmission
+from server.core.mailer import Mail
 from server.core.subscriptions import TopicKind
 from server.gateway.session.identity import Identity
 
@@ -67,6 +68,20 @@ class AccountReader(Protocol):
 
     async def read_methods(self, user_id: UserId) -> Methods:
         """Read how somebody can sign in."""
+
+
+class AccountMail(Protocol):
+    """Mails people at the address that they sign in with. Provided by accounts."""
+
+    @property
+    def is_set_up(self) -> bool:
+        """Say whether this server sends email."""
+
+    async def find_address(self, user_id: UserId) -> str | None:
+        """Find the address of an account, if it has one."""
+
+    def send(self, mail: Mail) -> None:
+        """Send a mail, soon; raise `Overloaded` if too many wait."""
 
 
 class Games(Protocol):

@@ -8,7 +8,12 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 # The names of the pages; every other file is at `/static/<name>`.
-PAGES: Final = {"start.html": "/", "docs.html": "/docs", "account.html": "/account/confirm"}
+PAGES: Final = {
+    "start.html": "/",
+    "docs.html": "/docs",
+    "account.html": "/account/confirm",
+    "unsubscribe.html": "/notifications/unsubscribe",
+}
 
 CONTENT_TYPES: Final = {
     "html": "text/html; charset=utf-8",

@@ -67,6 +67,7 @@ TAGS: Final = {
     "companions": "Companions to talk to, conversations, memories and bonds.",
     "telemetry": "What games report, and what is made of it.",
     "content": "Packages of content, what to fetch, and signed metadata.",
+    "notifications": "What people are told, and announcements.",
     "blueprints": "What players create.",
     "files": "Uploads and downloads.",
     "bots": "Bots, their tokens and avatars.",

@@ -65,6 +65,7 @@ SWEPT: Final = {
     "playhall_auth.codes": Aged("expires_at", expires=True),
     "playhall_auth.merge_moves": Aged("undo_until", expires=True, of="account_merges"),
     "wallet_nonces": Aged("expires_at", expires=True),
+    "notifications": Aged("expires_at", expires=True),
     "file_uploads": Aged("expires_at", expires=True),
     "event_outbox": Aged("done_at"),
     "webhook_deliveries": Aged("created_at", also=", state = 'delivered', delivered_at = now()"),

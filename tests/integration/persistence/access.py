@@ -80,6 +80,7 @@ OWN: Final = {
     "comment_likes": "S D",
     "follows": "S U:notify_creations D",
     "notifications": "S U:is_archived,is_read D",
+    "notification_digests": "S D",
     "blocks": "S D",
     "mutes": "S D",
     "reports": "S",

@@ -18,12 +18,13 @@ from server.config import Config
 from server.core.clock import Clock
 from server.core.events import SessionRevoked
 from server.core.mail_transports import InvalidMailUrl, Transport, file_transport, smtp_transport
-from server.core.mailer import Mailer
+from server.core.mailer import Mail, Mailer
 from server.core.rate_limits import Rate
 from server.core.retention import RetentionSweep
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import (
     AccountAuthenticator,
+    AccountMail,
     AccountReader,
     Authenticator,
     TokenScopes,
@@ -34,7 +35,7 @@ from server.domains.people.accounts.codes import OneTimeCodes
 from server.domains.people.accounts.commands import SessionCommands, limits_in_force
 from server.domains.people.accounts.dev_login import DevLogin, require_private
 from server.domains.people.accounts.discord import DISCORD, Discord, DiscordApplication
-from server.domains.people.accounts.email import EmailSignIn
+from server.domains.people.accounts.email import EMAIL, EmailSignIn
 from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
 from server.domains.people.accounts.keys import ScopedTokens, SigningKeys
 from server.domains.people.accounts.merge_http import MergeRoutes
@@ -53,7 +54,7 @@ from server.domains.people.accounts.sealed import require_keys
 from server.domains.people.accounts.service import Accounts, TokenLifetimes
 from server.domains.people.accounts.settings import AccountSettings
 from server.domains.people.accounts.sign_in_http import SignInRoutes, read_sign_in_methods
-from server.domains.people.accounts.sign_in_methods import SignInMethodService
+from server.domains.people.accounts.sign_in_methods import UNREADABLE, SignInMethodService
 from server.domains.people.accounts.supabase import SupabaseAccounts, make_disabled_endpoints
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
@@ -194,6 +195,7 @@ def build(services: Services) -> Domain:
             provide(Seal, seal),
             provide(TokenScopes, make_scope),
             provide(AccountReader, _Reader(account_routes, methods)),
+            provide(AccountMail, _Mail(mailer, methods)),
         ),
         start=[start],
         jobs=[
@@ -219,6 +221,27 @@ class _Reader:
 
     async def read_methods(self, user_id: UserId) -> wire.Methods:
         return await read_sign_in_methods(user_id, self._methods)
+
+
+class _Mail:
+    def __init__(self, mailer: Mailer | None, methods: SignInMethodService) -> None:
+        self._mailer = mailer
+        self._methods = methods
+
+    @property
+    def is_set_up(self) -> bool:
+        return self._mailer is not None
+
+    async def find_address(self, user_id: UserId) -> str | None:
+        for method in await self._methods.list_methods(user_id):
+            if method.kind == EMAIL:
+                address = self._methods.read_display_name(method)
+                return None if address == UNREADABLE else address
+        return None
+
+    def send(self, mail: Mail) -> None:
+        if self._mailer is not None:
+            self._mailer.send(mail)
 
 
 def _provider_names(settings: AccountSettings) -> dict[str, str]:

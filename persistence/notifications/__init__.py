@@ -1,0 +1,1 @@
+"""Notifications, fan-out, announcements and digests in PostgreSQL."""
