@@ -96,5 +96,5 @@ class FanoutStore:
 
     async def count_open(self) -> int:
         """Count what is still to be notified of, up to a bound."""
-        async with self._database.acquire() as connection:
+        async with self._database.acquire(keeps_session=True) as connection:
             return int(await connection.fetchval(SQL["count_open"], COUNTED_MAX))

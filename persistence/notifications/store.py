@@ -219,6 +219,9 @@ class NotificationStore:
 
     async def number_some(self) -> list[NumberedNotification]:
         """Number committed notifications, unless another node does so; gives what it numbered."""
+        async with self._database.acquire(keeps_session=True) as connection:
+            if not await connection.fetchval(SQL["has_unnumbered"]):
+                return []  # mostly: it is asked several times a second
         async with self._database.transaction() as connection:
             if not await connection.fetchval(SQL["hold_numbering"]):
                 return []

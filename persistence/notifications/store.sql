@@ -1,29 +1,35 @@
 -- name: list_heads
 -- List the newest notification of each group of a person, older than a place, with what the group has; looks at a bounded number of notifications.
+WITH heads AS MATERIALIZED (
+    SELECT n.* FROM (
+        SELECT * FROM notifications
+        WHERE user_id = $1 AND (created_at, id) < ($2, $3) AND is_archived = $4 AND (NOT $5 OR is_read = FALSE)
+          AND ($6::text IS NULL OR group_key = $6)
+        ORDER BY created_at DESC, id DESC LIMIT $7
+    ) n
+    WHERE n.group_key IS NULL OR $6::text IS NOT NULL OR NOT EXISTS (
+        SELECT FROM notifications o
+        WHERE o.user_id = $1 AND o.group_key = n.group_key AND (o.created_at, o.id) > (n.created_at, n.id)
+          AND o.is_archived = $4 AND (NOT $5 OR o.is_read = FALSE))
+    ORDER BY n.created_at DESC, n.id DESC LIMIT $8
+)
 SELECT n.id, n.seq, n.user_id, n.type, n.title, n.message, n.action_url, n.metadata, n.creation_id, n.comment_id,
        n.group_key, n.is_read, n.is_archived, n.created_at, n.actor_id,
-       coalesce(g.notification_count, 1) AS notification_count, coalesce(g.unread_count, (NOT n.is_read)::int) AS unread_count,
-       coalesce(g.actor_count, (n.actor_id IS NOT NULL)::int) AS actor_count
-FROM (
-    SELECT * FROM notifications
-    WHERE user_id = $1 AND (created_at, id) < ($2, $3) AND is_archived = $4 AND (NOT $5 OR is_read = FALSE)
-      AND ($6::text IS NULL OR group_key = $6)
-    ORDER BY created_at DESC, id DESC LIMIT $7
-) n
-LEFT JOIN LATERAL (
+       greatest(g.notification_count, 1) AS notification_count,
+       CASE g.notification_count WHEN 0 THEN (NOT n.is_read)::int ELSE g.unread_count END AS unread_count,
+       CASE g.notification_count WHEN 0 THEN (n.actor_id IS NOT NULL)::int ELSE g.actor_count END AS actor_count
+FROM heads n
+CROSS JOIN LATERAL (
     SELECT count(*)::int AS notification_count, count(*) FILTER (WHERE NOT is_read)::int AS unread_count,
            count(DISTINCT actor_id)::int AS actor_count
     FROM (
         SELECT o.is_read, o.actor_id FROM notifications o
-        WHERE o.user_id = $1 AND o.group_key = n.group_key AND o.is_archived = $4 AND (NOT $5 OR o.is_read = FALSE)
+        WHERE $6::text IS NULL AND o.user_id = $1 AND o.group_key = n.group_key AND o.is_archived = $4
+          AND (NOT $5 OR o.is_read = FALSE)
         ORDER BY o.created_at DESC, o.id DESC LIMIT $9
     ) few
-) g ON n.group_key IS NOT NULL AND $6::text IS NULL
-WHERE n.group_key IS NULL OR $6::text IS NOT NULL OR NOT EXISTS (
-    SELECT FROM notifications o
-    WHERE o.user_id = $1 AND o.group_key = n.group_key AND (o.created_at, o.id) > (n.created_at, n.id)
-      AND o.is_archived = $4 AND (NOT $5 OR o.is_read = FALSE))
-ORDER BY n.created_at DESC, n.id DESC LIMIT $8;
+) g
+ORDER BY n.created_at DESC, n.id DESC;
 
 -- name: last_looked_at
 -- Find where the notifications end that a page of groups looked at; none if it looked at all.
@@ -112,6 +118,10 @@ INSERT INTO notification_digests (user_id) VALUES ($1) ON CONFLICT DO NOTHING;
 -- name: end_digest
 -- Mail a person no more digests.
 DELETE FROM notification_digests WHERE user_id = $1;
+
+-- name: has_unnumbered
+-- Say whether any notification waits for its number.
+SELECT EXISTS (SELECT FROM notifications WHERE seq IS NULL);
 
 -- name: hold_numbering
 -- Become the only one who numbers notifications until the transaction ends; false if another node does.

@@ -116,7 +116,7 @@ def digest_mail(to: str, groups: list[GroupRow], *, unread: int, server: str, to
 
 {lines}
 
-{unread} of your notifications are unread. Read them at {server}
+Unread in total: {unread}. Read them at {server}
 
 You get this email at most once a day because you asked for it. To stop it, open:
 

@@ -36,10 +36,10 @@ class NotificationFanout:
 
     async def notify_all(self) -> None:
         """Notify everybody of what is due, up to a bound."""
-        for _ in range(BATCHES_MAX):
+        self.open = await self._store.count_open()
+        for _ in range(BATCHES_MAX if self.open else 0):
             batch = await self._store.notify_batch(limit=self._batch_people)
             if batch is None:
                 break
             self.notified_total += batch.notified
             await asyncio.sleep(0)
-        self.open = await self._store.count_open()
