@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from protocol.ids import new_id
+from protocol.notifications import RESUMED_MAX
 from tests.faults.client_line import Guest, Json, Line, new_guests, until
 from tests.fixtures.http import bearer
 from tests.fixtures.node import Node
@@ -73,6 +74,12 @@ class World:
             value,
         )
         return sorted(user_id for (user_id,) in rows)
+
+    async def is_numbered(self) -> bool:
+        """Say whether every notification has its number."""
+        return not await self.owner.fetchval(
+            "SELECT EXISTS (SELECT FROM notifications WHERE seq IS NULL)"
+        )
 
     async def settled(self) -> bool:
         """Say whether no event and no fan-out waits."""
@@ -219,6 +226,20 @@ async def test_connections_on_every_node_get_each_notification_once_and_resume(
         )
         reply = await Watcher(stranger).watch(0)
         assert (reply["notifications"], reply["unread"]) == ([], 0)
+
+        # Who missed too many reads the lists instead, and goes on from the newest number.
+        await world.owner.execute(
+            "INSERT INTO notifications (user_id, type, title)"
+            " SELECT $1, 'mention', 'Somebody mentioned you' FROM generate_series(1, $2)",
+            person(bob),
+            RESUMED_MAX + 1,
+        )
+        await until(world.is_numbered)
+        reply = await Watcher(stranger).watch(0)
+        assert (reply["is_complete"], reply["notifications"]) == (False, [])
+        resumed = Watcher(stranger)
+        assert (await resumed.watch(reply["seq"]))["notifications"] == []
+        assert len((await resumed.watch(reply["seq"] - 1))["notifications"]) == 1
 
 
 async def test_lists_are_in_groups_and_only_ones_own(world: World) -> None:
