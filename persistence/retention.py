@@ -220,6 +220,14 @@ PERSONAL: Final[dict[str, Kept]] = {
     "public.notification_digests": Kept("user_id", "mailing a daily digest", _T, _DELETED),
     "public.announcements": Kept("created_by", "what was announced, and by whom", _T, _UNLINKED),
     "public.creation_views": Kept("viewer_id", "counting a viewer once a day", _T, _DELETED),
+    "public.notifications": Kept("user_id actor_id message", "notifying people", _T, _DELETED),
+    "public.creation_views": Kept(
+        "viewer_id",
+        "counting a viewer once a day",
+        _T,
+        _DELETED,
+        Period("until the day is over and the view is counted"),
+    ),
     "public.creation_days": Kept("creation_id", "views of what people share", _T, _DELETED),
     "public.reports": Kept("reporter_id profile_id decided_by", "moderation", _T, _DELETED),
     "public.telemetry_events": Kept(

@@ -7,6 +7,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
     bots,
     chat,
     companions,
+    creations,
     epochs,
     files,
     games,

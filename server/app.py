@@ -45,6 +45,7 @@ from server.domains.progression.telemetry.domain import build as telemetry
 from server.domains.services import Services
 from server.domains.social.companions.domain import build as companions
 from server.domains.social.notifications.domain import build as notifications
+from server.domains.social.creations.domain import build as creations
 from server.gateway.http.cors import install_cors
 from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.http.hsts import install_hsts
@@ -92,6 +93,7 @@ DOMAINS: Final[Sequence[Build]] = (
     telemetry,
     companions,
     notifications,
+    creations,
 )
 
 

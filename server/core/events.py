@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from protocol.ids import GameId, LobbyId, PlayerId, SessionId, UserId
+from protocol.ids import CreationId, GameId, LobbyId, PlayerId, SessionId, UserId
 from server.core.containment import FAILURES, contain_failures
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,18 @@ class ProgressFollowed:
     """A device of an account follows its progress on this node from now on."""
 
     account_id: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class CreationListed:
+    """A creation was put on the public lists, changed there, or taken off; committed here.
+
+    `is_new`: it was not on them before.
+    """
+
+    creation_id: CreationId
+    user_id: UserId
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)

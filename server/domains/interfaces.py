@@ -7,8 +7,10 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from persistence.database import Connection
 from persistence.games.model import NewGame
 from persistence.games.store import LogTotals
+from persistence.rls import Requester
 from persistence.saves.changes import ChangeRow
 from protocol.accounts import Me, Methods
+from protocol.files import Upload
 from protocol.ids import BotId, GameId, LobbyId, MatchId, PlayerId, SessionId, UserId
 from protocol.inventory import Bundle, Mode
 from protocol.signaling import PeerAdmission
@@ -170,6 +172,18 @@ class StoredFiles(Protocol):
 
     async def find_missing(self, links: Collection[str], /) -> Sequence[str]:
         """Say which of these (bucket/path) are not stored."""
+
+
+class FileUploads(Protocol):
+    """Takes in files that other domains have a place for. Provided by files."""
+
+    async def announce_at(
+        self, who: Requester, bucket: str, stem: str, *, size: int, content_type: str
+    ) -> Upload:
+        """Allow an upload to a path without its ending, which the type gives.
+
+        Raises `InvalidField`, `FileTaken` or `QuotaExceeded`.
+        """
 
 
 class UnloadableSaves(NamedTuple):

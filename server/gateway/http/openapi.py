@@ -69,6 +69,7 @@ TAGS: Final = {
     "content": "Packages of content, what to fetch, and signed metadata.",
     "notifications": "What people are told, and announcements.",
     "blueprints": "What players create.",
+    "creations": "What people make, publish and remix.",
     "files": "Uploads and downloads.",
     "bots": "Bots, their tokens and avatars.",
     "wallets": "Linked addresses.",

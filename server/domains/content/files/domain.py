@@ -9,9 +9,11 @@ from persistence.database import Database
 from persistence.files.replays import ReplayStore
 from persistence.files.store import FileStore
 from persistence.objects import ObjectStorage
-from persistence.rls import RlsDatabase
+from persistence.rls import Requester, RlsDatabase
+from protocol.files import NewUpload, Upload
 from server.core.clock import Clock
 from server.core.retention import RetentionSweep
+from server.domains.content.files import rules
 from server.domains.content.files.http import FileRoutes, FileServing, MayReport
 from server.domains.content.files.jobs import FileMaintenance
 from server.domains.content.files.model import Buckets, parse_buckets
@@ -21,6 +23,7 @@ from server.domains.content.files.uploads import UploadLimits, Uploads
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import (
     Authenticator,
+    FileUploads,
     LobbyAccess,
     StoredFiles,
     TokenScope,
@@ -55,7 +58,7 @@ def build(services: Services) -> Domain:
         settings=FileSettings,
         endpoints=files.endpoints(services.interfaces.get(LobbyAccess).may_upload_replay),
         mounts=[lambda app: files.mount(app, authenticate)],
-        provides=[provide(StoredFiles, files)],
+        provides=[provide(StoredFiles, files), provide(FileUploads, files)],
         start=[start],
         jobs=[Job("files", files.maintenance.run)],
         retention=[RetentionSweep("file_uploads", files.store.expire_uploads)],
@@ -114,6 +117,14 @@ class Files:
             authenticate=authenticate,
             buckets=self._buckets,
         ).add_to(app)
+
+    async def announce_at(
+        self, who: Requester, bucket: str, stem: str, *, size: int, content_type: str
+    ) -> Upload:
+        """Allow an upload to a path without its ending, which the type gives."""
+        path = f"{stem}.{rules.ending_of(bucket, content_type, self._buckets)}"
+        new = NewUpload(bucket=bucket, path=path, size=size, content_type=content_type)
+        return await self.uploads.announce(who, new)
 
     async def find_missing(self, links: Collection[str]) -> list[str]:
         """Say which of these (bucket/path) are not stored."""

@@ -40,13 +40,18 @@ def check_upload(new: NewUpload, owner: UserId, buckets: Buckets) -> None:
         raise _wrong("path", f"in {new.bucket} it reads {bucket.path}")
     if new.path.partition("/")[0] != owner:
         raise _wrong("path", f"it must begin with your own folder, {owner}/")
-    kind = _kind(bucket, new.content_type)
-    if kind is None:
-        types = ", ".join(kind.content_type for kind in bucket.kinds)
-        raise _wrong("content_type", f"{new.bucket} takes {types}")
+    kind = _kind_of(bucket, new.bucket, new.content_type)
     if not new.path.endswith(f".{kind.ending}"):
         raise _wrong("path", f"a file of type {kind.content_type} ends with .{kind.ending}")
     _check_size(new.size, new.bucket, bucket)
+
+
+def ending_of(bucket: str, content_type: str, buckets: Buckets) -> str:
+    """Give the ending of a type in a bucket; raise `InvalidField`."""
+    found = buckets.get(bucket)
+    if found is None:
+        raise _wrong("bucket", f"There are the buckets {', '.join(buckets)}")
+    return _kind_of(found, bucket, content_type).ending
 
 
 def parse_replay_upload(match_id: MatchId, new: NewReplay, buckets: Buckets) -> NewUpload:
@@ -77,6 +82,12 @@ def require_quota(used: int, *, size: int, bytes_max: int) -> None:
 
 def _kind(bucket: BucketRules, content_type: str) -> FileType | None:
     return next((kind for kind in bucket.kinds if kind.content_type == content_type), None)
+def _kind_of(bucket: Bucket, name: str, content_type: str) -> FileType:
+    for kind in bucket.kinds:
+        if kind.content_type == content_type:
+            return kind
+    types = ", ".join(kind.content_type for kind in bucket.kinds)
+    raise _wrong("content_type", f"{name} takes {types}")
 
 
 def _check_size(size: int, name: str, bucket: BucketRules) -> None:

@@ -1,0 +1,1 @@
+"""Creations in PostgreSQL."""
