@@ -46,6 +46,8 @@ from server.domains.services import Services
 from server.domains.social.companions.domain import build as companions
 from server.domains.social.notifications.domain import build as notifications
 from server.domains.social.creations.domain import build as creations
+from server.domains.social.follows.domain import build as follows
+from server.domains.social.reactions.domain import build as reactions
 from server.gateway.http.cors import install_cors
 from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.http.hsts import install_hsts
@@ -94,6 +96,8 @@ DOMAINS: Final[Sequence[Build]] = (
     companions,
     notifications,
     creations,
+    reactions,
+    follows,
 )
 
 

@@ -70,6 +70,8 @@ TAGS: Final = {
     "notifications": "What people are told, and announcements.",
     "blueprints": "What players create.",
     "creations": "What people make, publish and remix.",
+    "reactions": "Likes and comments.",
+    "follows": "Whom people follow, block and mute.",
     "files": "Uploads and downloads.",
     "bots": "Bots, their tokens and avatars.",
     "wallets": "Linked addresses.",

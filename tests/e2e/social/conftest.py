@@ -19,6 +19,8 @@ NOT_LIMITED: Final = {
     f"{name}_{field}": 1_000_000
     for name, fields in {
         "creations": ("writes_per_minute", "writes_burst", "views_per_minute"),
+        "reactions": ("likes_per_minute", "comments_per_minute", "comments_burst"),
+        "follows": ("changes_per_minute",),
     }.items()
     for field in fields
 }
@@ -84,6 +86,18 @@ class Person:
         creation = await self.draft(title, **fields)
         await self.ok("POST", f"/creations/{creation}/publish")
         return creation
+
+    async def comment(self, creation: str, content: str = "Well done", **fields: Any) -> str:
+        body = {"content": content, **fields}
+        return str((await self.ok("POST", f"/creations/{creation}/comments", body))["comment_id"])
+
+    async def notices(self) -> list[tuple[str, str | None]]:
+        """List the kinds of notifications that were made for them, and whose doing they are."""
+        rows = await self.platform.owner.fetch(
+            "SELECT type, actor_id::text FROM notifications WHERE user_id = $1 ORDER BY seq",
+            self.id,
+        )
+        return [(row["type"], row["actor_id"]) for row in rows]
 
     async def upload(self, creation: str, content: bytes = PNG, **fields: Any) -> str:
         """Upload a file of a creation, and link it; give its address."""
