@@ -9,6 +9,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
     companions,
     creations,
     epochs,
+    feed,
     files,
     follows,
     games,
@@ -35,6 +36,7 @@ _DOMAINS = (
     saves,
     companions,
     notifications,
+    feed,
 )
 
 COMMANDS: dict[str, type[Command]] = {

@@ -46,6 +46,7 @@ from server.domains.services import Services
 from server.domains.social.companions.domain import build as companions
 from server.domains.social.notifications.domain import build as notifications
 from server.domains.social.creations.domain import build as creations
+from server.domains.social.feed.domain import build as feed
 from server.domains.social.follows.domain import build as follows
 from server.domains.social.reactions.domain import build as reactions
 from server.gateway.http.cors import install_cors
@@ -98,6 +99,7 @@ DOMAINS: Final[Sequence[Build]] = (
     creations,
     reactions,
     follows,
+    feed,
 )
 
 

@@ -72,6 +72,7 @@ class CreationState(NamedTuple):
     remix_of: CreationId | None
     status: str
     file_url: str | None
+    published_at: datetime | None
 
 
 class RemixTerms(NamedTuple):
@@ -139,7 +140,7 @@ class CreationStore:
         async with self._rls.as_user(who) as connection:
             state = change(await _lock(connection, creation_id, who))
             values = state._asdict()
-            for fixed in ("type", "remix_of", "status", "file_url"):
+            for fixed in ("type", "remix_of", "status", "file_url", "published_at"):
                 del values[fixed]
             with _refused():
                 await connection.execute(
@@ -149,12 +150,16 @@ class CreationStore:
 
     async def publish(
         self, who: Requester, creation_id: CreationId, require: Callable[[CreationState], None]
-    ) -> asyncpg.Record:
-        """Publish one's own creation; `require` raises if it is not ready."""
+    ) -> tuple[asyncpg.Record, bool]:
+        """Publish one's own creation, and say whether it is the first time.
+
+        `require` raises if it is not ready.
+        """
         async with self._rls.as_user(who) as connection:
-            require(await _lock(connection, creation_id, who))
+            state = await _lock(connection, creation_id, who)
+            require(state)
             await connection.execute(SQL["publish"], creation_id, who.user_id)
-            return await _one(connection, creation_id, who)
+            return await _one(connection, creation_id, who), state.published_at is None
 
     async def archive(self, who: Requester, creation_id: CreationId) -> asyncpg.Record:
         """Archive one's own creation."""

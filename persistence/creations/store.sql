@@ -36,7 +36,8 @@ ORDER BY c.created_at DESC, c.id DESC LIMIT $5;
 -- name: lock_own
 -- Lock somebody's own creation, and read what decides about it.
 SELECT title, description, type, ai_tool, prompt, model, generation_params, seed, metadata, is_public, is_nsfw,
-       license, allow_remix, allow_commercial, tags, categories, remix_of, status, file_url
+       license, allow_remix, allow_commercial, tags, categories, remix_of, status, file_url,
+       published_at
 FROM creations WHERE id = $1 AND user_id = $2 FOR NO KEY UPDATE;
 
 -- name: update_creation

@@ -72,6 +72,7 @@ TAGS: Final = {
     "creations": "What people make, publish and remix.",
     "reactions": "Likes and comments.",
     "follows": "Whom people follow, block and mute.",
+    "feed": "Lists of what people published, and search.",
     "files": "Uploads and downloads.",
     "bots": "Bots, their tokens and avatars.",
     "wallets": "Linked addresses.",

@@ -20,6 +20,7 @@ NOT_LIMITED: Final = {
     for name, fields in {
         "creations": ("writes_per_minute", "writes_burst", "views_per_minute"),
         "reactions": ("likes_per_minute", "comments_per_minute", "comments_burst"),
+        "feed": ("searches_per_minute",),
         "follows": ("changes_per_minute",),
     }.items()
     for field in fields

@@ -62,7 +62,8 @@ async def test_racing_follows_and_blocks_leave_right_counters(platform: Platform
     )
     assert await platform.wrong_counters() == []
     both = await platform.owner.fetchval(
-        "SELECT count(*) FROM follows f JOIN blocks b ON f.follower_id IN (b.blocker_id, b.blocked_id)"
+        "SELECT count(*) FROM follows f JOIN blocks b"
+        " ON f.follower_id IN (b.blocker_id, b.blocked_id)"
         " AND f.following_id IN (b.blocker_id, b.blocked_id)"
     )
     assert both == 0

@@ -79,9 +79,9 @@ class CreationService:
 
     async def publish(self, who: Requester, creation_id: CreationId) -> wire.Creation:
         """Publish one's own creation for everybody."""
-        record = await self._store.publish(who, creation_id, rules.require_publishable)
-        self.published_total += 1
-        self._announce(creation_id, who, is_new=True)
+        record, is_new = await self._store.publish(who, creation_id, rules.require_publishable)
+        self.published_total += is_new
+        self._announce(creation_id, who, is_new=is_new)
         return views.creation(record)
 
     async def archive(self, who: Requester, creation_id: CreationId) -> wire.Creation:

@@ -1,0 +1,89 @@
+"""`/v1/feed`, `/v1/creations` and `/v1/search/creations`."""
+
+from typing import Final
+
+from persistence.rls import Requester
+from protocol.errors import InvalidField, RateLimited
+from protocol.feed import Creations, PublicFeedQuery, SearchQuery
+from protocol.history import PageQuery
+from server.core.clock import Clock
+from server.core.rate_limits import Rate, RateLimiter, client_network
+from server.domains.social.feed.service import FeedService
+from server.domains.social.feed.settings import FeedSettings
+from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
+
+TAG: Final = "feed"
+
+
+class FeedRoutes:
+    """The addresses of feeds."""
+
+    def __init__(self, service: FeedService, settings: FeedSettings, clock: Clock) -> None:
+        self._service = service
+        self._clock = clock
+        per_minute = settings.searches_per_minute
+        self._limit = RateLimiter(
+            "searches", Rate(per_minute, per_minute), "You are searching too much at once"
+        )
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        return [
+            Endpoint(
+                "GET",
+                "/v1/feed",
+                "Read what those whom you follow published, newest first.",
+                self._following,
+                auth="required",
+                query=PageQuery,
+                answer=Creations,
+                is_tagged=True,
+                errors=(InvalidField,),
+                tag=TAG,
+            ),
+            Endpoint(
+                "GET",
+                "/v1/creations",
+                "List published creations, newest first: all, of a type, with a tag, of a person, "
+                "or featured.",
+                self._public,
+                query=PublicFeedQuery,
+                answer=Creations,
+                is_tagged=True,
+                errors=(InvalidField,),
+                tag=TAG,
+            ),
+            Endpoint(
+                "GET",
+                "/v1/search/creations",
+                "Search published creations by words.",
+                self._search,
+                query=SearchQuery,
+                answer=Creations,
+                admit=self._admit_search,
+                is_tagged=True,
+                errors=(InvalidField, RateLimited),
+                tag=TAG,
+            ),
+        ]
+
+    def _admit_search(self, request: HttpRequest) -> None:
+        identity = request.identity
+        key = client_network(request.remote) if identity is None else identity.user_id
+        self._limit.require_allowed(key, self._clock.monotonic())
+
+    async def _following(self, request: HttpRequest) -> Creations:
+        return await self._service.following(request.who.requester, request.query)
+
+    async def _public(self, request: HttpRequest) -> Creations | RawResponse:
+        page = await self._service.public(_asker(request), request.query)
+        if isinstance(page, bytes):
+            return RawResponse(page, "application/json")
+        return page
+
+    async def _search(self, request: HttpRequest) -> Creations:
+        return await self._service.search(_asker(request), request.query)
+
+
+def _asker(request: HttpRequest) -> Requester | None:
+    return None if request.identity is None else request.identity.requester
