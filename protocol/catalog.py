@@ -19,6 +19,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
     packages,
     peer_lobbies,
     reactions,
+    reports,
     saves,
     session,
     signaling,

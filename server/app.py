@@ -49,6 +49,7 @@ from server.domains.social.creations.domain import build as creations
 from server.domains.social.feed.domain import build as feed
 from server.domains.social.follows.domain import build as follows
 from server.domains.social.reactions.domain import build as reactions
+from server.domains.social.reports.domain import build as reports
 from server.gateway.http.cors import install_cors
 from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.http.hsts import install_hsts
@@ -100,6 +101,7 @@ DOMAINS: Final[Sequence[Build]] = (
     reactions,
     follows,
     feed,
+    reports,
 )
 
 

@@ -69,11 +69,11 @@ class ProgressFollowed:
 class CreationListed:
     """A creation was put on the public lists, changed there, or taken off; committed here.
 
-    `is_new`: it was not on them before.
+    `creation_id` is None where it concerns all of a person. `is_new`: it was never on them before.
     """
 
-    creation_id: CreationId
-    user_id: UserId
+    creation_id: CreationId | None
+    user_id: UserId | None
     is_new: bool
 
 

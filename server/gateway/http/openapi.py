@@ -73,6 +73,7 @@ TAGS: Final = {
     "reactions": "Likes and comments.",
     "follows": "Whom people follow, block and mute.",
     "feed": "Lists of what people published, and search.",
+    "reports": "What people report, and what moderators decide.",
     "files": "Uploads and downloads.",
     "bots": "Bots, their tokens and avatars.",
     "wallets": "Linked addresses.",

@@ -21,6 +21,7 @@ NOT_LIMITED: Final = {
         "creations": ("writes_per_minute", "writes_burst", "views_per_minute"),
         "reactions": ("likes_per_minute", "comments_per_minute", "comments_burst"),
         "feed": ("searches_per_minute",),
+        "reports": ("filed_per_minute",),
         "follows": ("changes_per_minute",),
     }.items()
     for field in fields

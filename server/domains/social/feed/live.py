@@ -52,7 +52,7 @@ class LiveFeeds:
 
     def note_change(self, event: CreationListed) -> None:
         """Note that the lists changed here, and notify the other nodes."""
-        payload = event.creation_id.encode() if event.is_new else b""
+        payload = event.creation_id.encode() if event.is_new and event.creation_id else b""
         self._changed(payload)
         self._topic.notify(payload=payload)
 
