@@ -452,6 +452,12 @@ def _add_economy() -> None:
     add_commands(app, _SHELL)
 
 
+def _add_social() -> None:
+    from server.ops.social_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_saves() -> None:
     from server.ops.saves_cli import add_commands
 
@@ -498,6 +504,7 @@ _ADDED: Final = {
     "epoch": _add_epochs,
     "economy": _add_economy,
     "saves": _add_saves,
+    "social": _add_social,
     "content": _add_content,
     "telemetry": _add_telemetry,
     "seed": _add_seeding,

@@ -4,6 +4,9 @@ CREATE POLICY creation_readable ON files FOR SELECT TO anon, authenticated
     USING (bucket = 'creations' AND EXISTS (
         SELECT FROM creations c WHERE c.file_url = '/files/creations/' || path AND c.user_id = owner_id));
 
+-- `playhall social verify` puts creations on the lists, or takes them off.
+GRANT EXECUTE ON FUNCTION list_creation(uuid) TO playhall_server;
+
 CREATE FUNCTION remix_kept() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
     IF EXISTS (SELECT FROM public.creations o

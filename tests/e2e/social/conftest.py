@@ -33,7 +33,7 @@ class Platform:
     """A running server, and its database as its owner."""
 
     node: Node
-    dsn: str
+    serving_dsn: str
     web: aiohttp.ClientSession
     owner: asyncpg.Connection
 
@@ -118,12 +118,13 @@ async def platform(
     databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Platform]:
     dsn = databases.create(template=TEMPLATE)
+    serving_dsn = databases.serving_dsn(dsn)
     folder = tmp_path_factory.mktemp("social")
-    with Node(folder, databases.serving_dsn(dsn), **NOT_LIMITED) as node:
+    with Node(folder, serving_dsn, **NOT_LIMITED) as node:
         owner = await asyncpg.connect(dsn)
         try:
             async with aiohttp.ClientSession(node.url) as web:
-                yield Platform(node, dsn, web, owner)
+                yield Platform(node, serving_dsn, web, owner)
         finally:
             await owner.close()
     databases.drop(dsn)

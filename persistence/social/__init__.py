@@ -1,0 +1,1 @@
+"""What the tables of the social platform have to agree on."""
