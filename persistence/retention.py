@@ -219,8 +219,6 @@ PERSONAL: Final[dict[str, Kept]] = {
     ),
     "public.notification_digests": Kept("user_id", "mailing a daily digest", _T, _DELETED),
     "public.announcements": Kept("created_by", "what was announced, and by whom", _T, _UNLINKED),
-    "public.creation_views": Kept("viewer_id", "counting a viewer once a day", _T, _DELETED),
-    "public.notifications": Kept("user_id actor_id message", "notifying people", _T, _DELETED),
     "public.creation_views": Kept(
         "viewer_id",
         "counting a viewer once a day",

@@ -44,10 +44,10 @@ from server.domains.progression.slot_games.domain import build as slot_games
 from server.domains.progression.telemetry.domain import build as telemetry
 from server.domains.services import Services
 from server.domains.social.companions.domain import build as companions
-from server.domains.social.notifications.domain import build as notifications
 from server.domains.social.creations.domain import build as creations
 from server.domains.social.feed.domain import build as feed
 from server.domains.social.follows.domain import build as follows
+from server.domains.social.notifications.domain import build as notifications
 from server.domains.social.reactions.domain import build as reactions
 from server.domains.social.reports.domain import build as reports
 from server.gateway.http.cors import install_cors

@@ -3,7 +3,7 @@
 from migrations.script import run_beside
 
 revision = "20261129_000072"
-down_revision = "20261129_000070"
+down_revision = "20261129_000071"
 
 
 def upgrade() -> None:

@@ -80,9 +80,7 @@ def require_quota(used: int, *, size: int, bytes_max: int) -> None:
         raise QuotaExceeded(f"Your files take {used} of {bytes_max} bytes; delete some first.")
 
 
-def _kind(bucket: BucketRules, content_type: str) -> FileType | None:
-    return next((kind for kind in bucket.kinds if kind.content_type == content_type), None)
-def _kind_of(bucket: Bucket, name: str, content_type: str) -> FileType:
+def _kind_of(bucket: BucketRules, name: str, content_type: str) -> FileType:
     for kind in bucket.kinds:
         if kind.content_type == content_type:
             return kind
