@@ -22,6 +22,7 @@ CALLED_FROM_OUTSIDE = {
     *("feed_data", "feed_eof"),
     *("field_title_should_be_set", "down_revision", "drop_websocket"),
     *("add_upgrade", "read_query_file"),  # by title packages
+    "take_refused",  # by games
 }
 
 

@@ -1,11 +1,11 @@
 """What the client raises, and the type of what it sends and receives.
 
 ClientError
-├── Refused       the server answered, and the answer is no
-├── Lost          the connection is gone, and with it what was not answered
-├── Damaged       bytes are not what was announced
-├── OutOfOrder    an event is missing, repeated, or in the wrong place
-└── Unreachable   no Playhall server answers at the address
+├── RequestRefused      the server answered, and the answer is no
+├── ConnectionLost      the connection is gone, and with it what was not answered
+├── DataDamaged         bytes are not what was announced
+├── EventOutOfOrder     an event is missing, repeated, or in the wrong place
+└── ServerUnreachable   no Playhall server answers at the address
 """
 
 from collections.abc import Mapping
@@ -41,6 +41,16 @@ class RequestRefused(ClientError):
         self.retry = retry
         self.event_index = event_index
         self.details = details
+
+    def to_json(self) -> Json:
+        """Write it as an error reply."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "retry": self.retry,
+            "event_index": self.event_index,
+            "details": self.details,
+        }
 
     @classmethod
     def from_reply(cls, reply: Mapping[str, Any]) -> "RequestRefused":

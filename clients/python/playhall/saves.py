@@ -63,6 +63,15 @@ class RefusedWrite(NamedTuple):
     state: Json
     error: RequestRefused
 
+    def to_json(self) -> Json:
+        """Write it as JSON."""
+        return {"slot_id": self.slot_id, "state": self.state, "error": self.error.to_json()}
+
+    @classmethod
+    def of(cls, data: Json) -> "RefusedWrite":
+        """Read what `to_json` wrote."""
+        return cls(data["slot_id"], data["state"], RequestRefused.from_reply(data["error"]))
+
 
 class _Slot:
     """What a device knows of a slot: the state that it plays with, and the writes that wait."""
@@ -114,8 +123,8 @@ class SaveQueue:
         return list(self._slots)
 
     def state(self, slot_id: str) -> Json:
-        """Give the state that this device plays with, writes that wait included."""
-        return self._slots[slot_id].state
+        """Give a copy of the state that this device plays with, writes that wait included."""
+        return _copy_state(self._slots[slot_id].state)
 
     def count_waiting(self, slot_id: str | None = None) -> int:
         """Count the writes that wait, of a slot or of all."""
@@ -123,10 +132,13 @@ class SaveQueue:
         return sum(len(slot.pending) for slot in slots)
 
     def write(self, slot_id: str, state: Json, **fields: object) -> None:
-        """Put a state into the queue. `fields` are others of the request, such as play_time_s."""
+        """Put a copy of a state into the queue; raise `ClientError` if it is not JSON.
+
+        `fields` are others of the request, such as play_time_s.
+        """
         slot = self._slots[slot_id]
-        body: Json = {"state": state, "device": self.device, **fields}
-        slot.state = state
+        body = _copy_state({"state": state, "device": self.device, **fields})
+        slot.state = body["state"]
         unsent = len(slot.pending) - slot.is_sent
         if len(slot.pending) >= PENDING_MAX and unsent > 0:
             body["mutation_id"] = slot.pending.pop()["mutation_id"]
@@ -204,19 +216,36 @@ class SaveQueue:
 
     def to_json(self) -> bytes:
         """Write all that must survive the program."""
-        slots = [slot.to_json() for slot in self._slots.values()]
-        return orjson.dumps({"format": FORMAT, "device": self.device, "slots": slots})
+        return orjson.dumps(
+            {
+                "format": FORMAT,
+                "device": self.device,
+                "slots": [slot.to_json() for slot in self._slots.values()],
+                "refused": [each.to_json() for each in self.refused],
+            }
+        )
 
     def load(self, content: bytes) -> None:
         """Read what `to_json` wrote; raise `ClientError` for anything else."""
         try:
             data = orjson.loads(content)
             known = {FORMAT: data["slots"]}[data["format"]]
+            refused = [RefusedWrite.of(each) for each in data.get("refused", [])]
             self._slots = {each["slot_id"]: _Slot.of(each) for each in known}
+            self.refused = deque(refused, maxlen=TOLD_MAX)
         except (ValueError, KeyError, TypeError) as error:
             raise ClientError("The file of waiting saves is damaged, or of another version.") from (
                 error
             )
+
+
+def _copy_state(state: Json) -> Json:
+    """Copy JSON, so that a game may go on changing its own without changing what waits."""
+    try:
+        copied: Json = orjson.loads(orjson.dumps(state))
+    except orjson.JSONEncodeError as error:
+        raise ClientError(f"The state cannot be written as JSON: {error}.") from None
+    return copied
 
 
 class AccessTokenHolder(Protocol):
@@ -253,8 +282,15 @@ class OfflineSaves:
         return self.queue.state(slot_id)
 
     def state(self, slot_id: str) -> Json:
-        """Give the state that this device plays with."""
+        """Give a copy of the state that this device plays with."""
         return self.queue.state(slot_id)
+
+    def take_refused(self) -> list[RefusedWrite]:
+        """Give the writes that the server will never take, and forget them, in the file too."""
+        refused = list(self.queue.refused)
+        self.queue.refused.clear()
+        self._store()
+        return refused
 
     def write(self, slot_id: str, state: Json, **fields: object) -> None:
         """Save: it is in the file when this returns, and on the server after `sync`."""
@@ -264,15 +300,24 @@ class OfflineSaves:
     async def sync(self) -> bool:
         """Send what waits, then read what others wrote; False if the server cannot be reached now.
 
-        Raises `RequestRefused` where a new access token, or nothing at all, is what would help.
+        Raises `RequestRefused` where a new access token, or nothing at all, is what would help. A
+        slot with too many conflicts does not keep the others from being sent.
         """
+        stuck: RequestRefused | None = None
         try:
             for slot_id in self.queue.list_slots():
-                if not await self._send_all(slot_id):
-                    return False
-                await self._read_again(slot_id)
+                try:
+                    if not await self._send_all(slot_id):
+                        return False
+                    await self._read_again(slot_id)
+                except RequestRefused as error:
+                    if error.code != "too_many_save_conflicts":
+                        raise
+                    stuck = error
         except ServerUnreachable:
             return False
+        if stuck is not None:
+            raise stuck
         return True
 
     async def _send_all(self, slot_id: str) -> bool:

@@ -13,7 +13,7 @@ from playhall.errors import ClientError, Json, RequestRefused
 from playhall.http import HttpClient
 from playhall.saves import PENDING_MAX, OfflineSaves, SaveQueue, SaveRequest
 from protocol.ids import UserId, new_id
-from server.domains.progression.saves.service import SlotAccess
+from server.domains.progression.saves.service import CONFLICTS_MAX, SlotAccess
 from server.domains.progression.saves.settings import SavesSettings
 from tests.faults.devices import MERGE, START, Simulation
 from tests.fixtures.http import served
@@ -173,6 +173,69 @@ async def test_conflicts_and_refusals_are_told_and_lose_nothing(
     stranger._account.token = ""
     with pytest.raises(RequestRefused, match="bad_token"):
         await stranger.open(new_id())
+
+
+async def test_refused_writes_stay_in_the_file_until_they_are_taken(
+    roomy: Saves, http: HttpClient, tmp_path: Path
+) -> None:
+    ada = await roomy.person()
+    file = tmp_path / "saves.json"
+    device = OfflineSaves(http, Account(ada), file)
+    slot = await device.create("demo", {"name": "x"})
+    await roomy.ask(ada, "DELETE", f"/{slot}")
+    device.write(slot, {"name": "late"})
+    assert await device.sync()
+
+    restarted = OfflineSaves(http, Account(ada), file)
+    (refused,) = restarted.take_refused()
+    assert (refused.slot_id, refused.state) == (slot, {"name": "late"})
+    assert refused.error.code == "save_slot_not_found"
+    assert OfflineSaves(http, Account(ada), file).take_refused() == []
+
+
+async def test_slot_with_too_many_conflicts_does_not_hold_up_the_others(
+    roomy: Saves, http: HttpClient, tmp_path: Path
+) -> None:
+    ada = await roomy.person()
+    device = OfflineSaves(http, Account(ada), tmp_path / "saves.json")
+    full = await device.create("demo", {"name": "x"})
+    other = await device.create("demo", {"name": "x"})
+    await roomy.write(ada, full, 1, {"name": "y"})
+    for n in range(CONFLICTS_MAX):
+        await roomy.write(ada, full, 1, {"name": f"branch {n}"})
+    device.write(full, {"name": "z"})
+    device.write(other, {"name": "z"})
+    with pytest.raises(RequestRefused, match="too_many_save_conflicts"):
+        await device.sync()
+    assert device.queue.count_waiting(full) == 1
+    assert device.queue.count_waiting(other) == 0
+    assert await roomy.state(ada, other) == {"name": "z"}
+
+
+def test_queue_keeps_states_as_they_were_written() -> None:
+    queue = SaveQueue()
+    queue.update_from_server("s", 1, {"seen": []})
+    state = queue.state("s")
+    for n in range(3):
+        state["seen"].append(n)
+        queue.write("s", state)
+        sent = queue.next_request("s")
+        assert sent is not None
+        assert sent.body["state"] == {"seen": [0]}, "what may have arrived must not change"
+    queue.state("s")["seen"].clear()
+    assert queue.state("s") == {"seen": [0, 1, 2]}
+
+
+@pytest.mark.parametrize("bad", [2**70, {1, 2}, {3: "key"}, "\ud800"])
+def test_state_that_is_not_json_is_refused_and_changes_nothing(bad: object) -> None:
+    queue = SaveQueue()
+    queue.update_from_server("s", 1, {"gold": 1})
+    with pytest.raises(ClientError, match="cannot be written as JSON"):
+        queue.write("s", {"gold": bad})
+    assert queue.state("s") == {"gold": 1}
+    assert queue.count_waiting() == 0
+    queue.write("s", {"gold": 2})
+    assert queue.to_json()
 
 
 def test_queue_is_bounded_and_the_last_write_counts() -> None:
