@@ -26,7 +26,7 @@ from protocol.errors import (
     WrongNode,
 )
 from protocol.ids import UUID_PATTERN
-from protocol.limits import INT_MAX, JSON_DEPTH_MAX
+from protocol.limits import BODY_DEPTH_MAX, INT_MAX, JSON_DEPTH_MAX
 from protocol.numbers import float_to_integer
 
 KEY_CHARS_SHOWN: Final = 60
@@ -35,6 +35,8 @@ _LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
 Model = TypeVar("Model", bound=BaseModel)
 
 # What pydantic says of a float where it wants an integer.
+_NOT_AN_OBJECT: Final = frozenset(("dict_type", "model_type", "model_attributes_type"))
+_KEY: Final = "[key]"  # pydantic's word for a key of an object, which the place before it names
 _NOT_AN_INTEGER: Final = frozenset(("int_type", "int_from_float", "literal_error", "enum"))
 
 
@@ -76,10 +78,14 @@ def _parse_object(frame: bytes) -> dict[str, Any]:
         raise BadFrame(f"The frame is not valid JSON: {error}.") from None
     if not isinstance(data, dict):
         raise BadFrame
-    # Counting brackets is cheap; walking the value is not, so it is done only when it matters.
-    if frame.count(b"[") + frame.count(b"{") > JSON_DEPTH_MAX and json_depth(data) > JSON_DEPTH_MAX:
-        raise BadFrame(f"The JSON is nested more than {JSON_DEPTH_MAX} levels deep.")
+    _require_depth(frame, data, JSON_DEPTH_MAX)
     return data
+
+
+def _require_depth(raw: bytes, data: object, most: int) -> None:
+    # Counting brackets is cheap; walking the value is not, so it is done only when it matters.
+    if raw.count(b"[") + raw.count(b"{") > most and json_depth(data) > most:
+        raise BadFrame(f"The JSON is nested more than {most} levels deep.")
 
 
 def json_depth(value: object) -> int:
@@ -103,6 +109,7 @@ def read_json(raw: bytes) -> Any:
         data = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise BadFrame(f"The body is not valid JSON: {error}.") from None
+    _require_depth(raw, data, BODY_DEPTH_MAX)
     require_whole(raw, data)
     return data
 
@@ -199,12 +206,23 @@ def _put_integer(data: Any, place: tuple[int | str, ...]) -> bool:
 def describe_validation_error(error: ValidationError) -> InvalidField:
     """Turn pydantic's first complaint into one sentence that names the field."""
     first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "body"
+    field = ".".join(str(part) for part in first["loc"] if part != _KEY) or "body"
+    context = first.get("ctx", {})
+    if first["type"] in _NOT_AN_OBJECT:
+        return InvalidField(f"{field}: send a JSON object.", field=field)
+    if first["type"] == "list_type":
+        return InvalidField(f"{field}: send a list.", field=field)
+    if first["type"] == "too_long":
+        return InvalidField(f"{field}: send at most {context['max_length']}.", field=field)
+    if first["type"] == "too_short":
+        return InvalidField(f"{field}: send at least {context['min_length']}.", field=field)
+    if first["type"] == "value_error":
+        return InvalidField(f"{field}: {context['error']}.", field=field)
     if first["type"] == "extra_forbidden":
         return InvalidField(f"{field}: unknown field; remove it.", field=field)
     if first["type"] == "missing":
         return InvalidField(f"{field}: this field is required.", field=field)
-    if first.get("ctx", {}).get("pattern") == UUID_PATTERN:
+    if context.get("pattern") == UUID_PATTERN:
         return InvalidField(f"{field}: send a UUID, 36 lowercase characters.", field=field)
     return InvalidField(f"{field}: {first['msg']}.", field=field)
 

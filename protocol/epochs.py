@@ -10,7 +10,7 @@ from protocol.errors import PlayhallError
 from protocol.history import Limit
 from protocol.ids import UUID_PATTERN, BotId, EpochId
 from protocol.limits import INT_MAX
-from protocol.text import ONE_LINE
+from protocol.text import ONE_LINE, SOME_LINES
 
 EVENTS_MAX = 500
 FOLLOWED_MAX = 16
@@ -169,7 +169,9 @@ MIRROR_LINES_MAX = 200
 
 WireBotId = Annotated[BotId, StringConstraints(pattern=UUID_PATTERN)]
 Reason = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_CHARS_MAX)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_CHARS_MAX),
+    SOME_LINES,
 ]
 Hash = Annotated[str, StringConstraints(pattern="^0x[0-9a-f]{64}$")]
 

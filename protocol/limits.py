@@ -7,6 +7,7 @@ SUBPROTOCOL: Final = "playhall.v1"
 FRAME_BYTES_MAX: Final = 64 * 1024
 FRAGMENTS_MAX: Final = 32
 JSON_DEPTH_MAX: Final = 32
+BODY_DEPTH_MAX: Final = 100  # of an HTTP body; JSON Schemas are nested deeper than commands
 HELLO_TIMEOUT_S: Final = 5.0
 HEARTBEAT_MS: Final = 15_000
 

@@ -10,7 +10,7 @@ from protocol.inventory import AssetId, Bundle, BundleContent, Mode
 from protocol.limits import INT_MAX
 from protocol.lobbies import pattern_with_message
 from protocol.saves import SlotPath, TitleName
-from protocol.text import ONE_LINE
+from protocol.text import ONE_LINE, SOME_LINES
 
 QUESTS_MAX: Final = 500  # of a title
 EVENTS_MAX: Final = 200  # of a title; as many seasons
@@ -23,7 +23,7 @@ Name = Annotated[
     pattern_with_message(r"[a-z][a-z0-9_]*", "Name it with a to z, digits and underscores"),
 ]
 Heading = Annotated[str, StringConstraints(min_length=1, max_length=200), ONE_LINE]
-Description = Annotated[str, StringConstraints(max_length=2000)]
+Description = Annotated[str, StringConstraints(max_length=2000), SOME_LINES]
 ConditionText = Annotated[str, StringConstraints(max_length=CONDITION_CHARS_MAX)]
 Package = Annotated[str, StringConstraints(min_length=1, max_length=100), ONE_LINE]
 QuestStatus = Literal["locked", "available", "active", "completed", "claimed", "failed", "expired"]

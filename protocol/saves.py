@@ -17,7 +17,7 @@ from protocol.ids import UUID_PATTERN
 from protocol.limits import INT_MAX
 from protocol.lobbies import pattern_with_message
 from protocol.schemas import JsonObject
-from protocol.text import ONE_LINE
+from protocol.text import ONE_LINE, STORABLE
 
 STATE_BYTES_MAX: Final = 1024 * 1024
 STATE_DEPTH_MAX: Final = 32
@@ -516,14 +516,18 @@ class SchemaVersionPath(SchemaPath):
 class SaveSchemaRequest(WireModel):
     """How saves of a title are checked, merged and brought up to date."""
 
-    json_schema: JsonObject = Field(description="JSON Schema of a state, without its mods.")
-    merge: Annotated[dict[Pointer, MergeRule], Field(max_length=SCHEMA_RULES_MAX)] = Field(
-        default_factory=dict, description="A rule for a field; `*` is any key: `/counters/*`."
+    json_schema: Annotated[JsonObject, STORABLE] = Field(
+        description="JSON Schema of a state, without its mods."
+    )
+    merge: Annotated[dict[Pointer, MergeRule], Field(max_length=SCHEMA_RULES_MAX), STORABLE] = (
+        Field(
+            default_factory=dict, description="A rule for a field; `*` is any key: `/counters/*`."
+        )
     )
     otherwise: Literal["ask", "newest"] = Field(
         default="ask", description="The rule of every field without one."
     )
-    upgrade: Annotated[list[JsonObject], Field(max_length=UPGRADE_STEPS_MAX)] = Field(
+    upgrade: Annotated[list[JsonObject], Field(max_length=UPGRADE_STEPS_MAX), STORABLE] = Field(
         default_factory=list,
         description="JSON Patch that makes a state of the version before fit this one.",
     )

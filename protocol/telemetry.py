@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue, StringConstraints
 from protocol.envelope import WireModel
 from protocol.errors import PlayhallError
 from protocol.history import Cursor, Limit
-from protocol.text import ONE_LINE
+from protocol.text import ONE_LINE, STORABLE
 
 BATCH_EVENTS_MAX: Final = 500
 BATCH_BYTES_MAX: Final = 1024 * 1024
@@ -167,7 +167,7 @@ class TelemetrySchemaPath(WireModel):
 class TelemetrySchemaRequest(WireModel):
     """Register a schema, or correct one. Purpose and retention are those of all its versions."""
 
-    json_schema: dict[str, JsonValue] = Field(
+    json_schema: Annotated[dict[str, JsonValue], STORABLE] = Field(
         description="JSON Schema (2020-12 unless it says otherwise), without references to others."
     )
     purpose: EventPurpose = "analytics"

@@ -5,7 +5,7 @@ there to be read, `ONE_LINE` and `SOME_LINES` where it may be empty.
 """
 
 import re
-from typing import Final
+from typing import Any, Final
 from unicodedata import category, normalize
 
 from pydantic import AfterValidator
@@ -82,6 +82,24 @@ ONE_LINE: Final = _visible("")
 SOME_LINES: Final = _visible("\n")
 NAME: Final = _visible("", blank=False)
 TEXT: Final = _visible("\n", blank=False)
+
+
+def _storable(value: Any) -> Any:
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            waiting.extend(each)
+            waiting.extend(each.values())
+        elif isinstance(each, list):
+            waiting.extend(each)
+        elif isinstance(each, str) and "\0" in each:
+            raise PydanticCustomError("control_character", "Remove NUL characters (U+0000)")
+    return value
+
+
+# Behind a field of free JSON: PostgreSQL stores no NUL.
+STORABLE: Final = AfterValidator(_storable)
 
 
 def prepare_password(password: str) -> str:

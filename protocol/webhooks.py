@@ -26,7 +26,7 @@ WebhookEvent = Literal[
 DeliveryState = Literal["pending", "delivered", "dead"]
 
 Url = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=URL_CHARS_MAX)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=URL_CHARS_MAX), ONE_LINE
 ]
 Events = Annotated[list[WebhookEvent], Field(min_length=1, max_length=8)]
 Description = Annotated[str, StringConstraints(max_length=DESCRIPTION_CHARS_MAX), ONE_LINE]

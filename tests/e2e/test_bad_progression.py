@@ -155,6 +155,11 @@ def package(**fields: object) -> dict[str, object]:
     return {"name": "story", "version": "3.0.0", "checksum": checksum, "size": 1, **fields}
 
 
+def patch(operations: list[Any], field: str, said: str) -> Wrong:
+    headers = {"If-Match": '"2"', "Content-Type": "application/json-patch+json"}
+    return Wrong("PATCH", PATCH, operations, 422, "patch_refused", field, said, headers)
+
+
 def coded(coding: str, body: bytes, status: int, code: str, said: str) -> Wrong:
     headers = {"If-Match": '"2"', "Content-Encoding": coding}
     return Wrong("PUT", SLOT, body, status, code, None, said, headers)
@@ -230,6 +235,18 @@ WRONG: Final[dict[str, Wrong]] = {
         "twice",
         {"If-Match": '"2"', "Content-Type": "application/json-patch+json"},
     ),
+    "a patch of what is not there": patch(
+        [{"op": "add", "path": "/b/-", "value": 1}], "0", "nowhere"
+    ),
+    "a patch with a test that fails": patch(
+        [
+            {"op": "add", "path": "/b", "value": 1},
+            {"op": "test", "path": "/a", "value": 9},
+        ],
+        "1",
+        "another",
+    ),
+    "a patch with an unknown operation": patch([{"op": "find", "path": "/a"}], "0.op", "replace"),
     "a gzip bomb": coded("gzip", gzip.compress(BOMB), 413, "too_large", "inflated"),
     "a zstd bomb": coded("zstd", zstd.compress(BOMB), 413, "too_large", "inflated"),
     "a bomb in a bomb": coded(
@@ -284,6 +301,24 @@ WRONG: Final[dict[str, Wrong]] = {
         "iron",
         "twice",
     ),
+    "an item whose name is none": Wrong(
+        "POST",
+        f"{ITEMS}/collect",
+        {"bundle": {"items": {"IRON": 1}}, "key": new_id()},
+        422,
+        "invalid_field",
+        "bundle.items.IRON",
+        "a to z",
+    ),
+    "a bundle that is no object": Wrong(
+        "POST",
+        f"{ITEMS}/collect",
+        {"bundle": [], "key": new_id()},
+        422,
+        "invalid_field",
+        "bundle",
+        "bundle: send a JSON object.",
+    ),
     "crafting of nothing": Wrong(
         "POST",
         f"{ITEMS}/craft",
@@ -305,6 +340,47 @@ WRONG: Final[dict[str, Wrong]] = {
         "condition_refused",
         "required_flags",
     ),
+    "a step that is described with a NUL": Wrong(
+        "PUT",
+        f"{EDIT}/quests/tale/loop",
+        {"title": "L", "steps": [{"kind": "report", "name": "a", "description": "\0"}]},
+        422,
+        "invalid_field",
+        "steps.0.report.description",
+        "control",
+    ),
+    "two steps of one name": Wrong(
+        "PUT",
+        f"{EDIT}/quests/tale/loop",
+        {"title": "L", "steps": [{"kind": "report", "name": "a"}] * 2},
+        422,
+        "invalid_field",
+        "steps",
+        "steps: Give each step a name of its own.",
+    ),
+    "an event at the beginning of time": Wrong(
+        "PUT",
+        f"{EDIT}/events/tale/dawn",
+        {"title": "D", "starts_at": "0001-01-01T00:00", "zone": "Asia/Tokyo", "duration_s": 60},
+        422,
+        "schedule_refused",
+        "starts_at",
+        "10 years",
+    ),
+    "an event at the end of time": Wrong(
+        "PUT",
+        f"{EDIT}/events/tale/dusk",
+        {
+            "title": "D",
+            "starts_at": "9999-12-31T23:59",
+            "zone": "America/Lima",
+            "duration_s": 60,
+        },
+        422,
+        "schedule_refused",
+        "starts_at",
+        "10 years",
+    ),
     # telemetry
     "a schema that does not compile": Wrong(
         "PUT",
@@ -314,6 +390,24 @@ WRONG: Final[dict[str, Wrong]] = {
         "invalid_field",
         "json_schema",
     ),
+    "a report about a NUL": Wrong(
+        "GET",
+        f"{EDIT}/telemetry/reports/funnel?quest=%00",
+        None,
+        422,
+        "invalid_field",
+        "quest",
+        "NUL",
+    ),
+    "a schema of events with a NUL": Wrong(
+        "PUT",
+        f"{EDIT}/telemetry/schemas/jump/1",
+        {"json_schema": {"properties": {"\0": {}}}},
+        422,
+        "invalid_field",
+        "json_schema",
+        "NUL",
+    ),
     "a batch with a key twice": Wrong(
         "POST",
         "/v1/telemetry",
@@ -322,6 +416,43 @@ WRONG: Final[dict[str, Wrong]] = {
         "bad_frame",
         "events",
         "twice",
+    ),
+    # save schemas
+    "a save schema with a NUL": Wrong(
+        "PUT",
+        f"{EDIT}/save-schemas/tale/1",
+        {"json_schema": {"title": "\0"}},
+        422,
+        "invalid_field",
+        "json_schema",
+        "NUL",
+    ),
+    "a rule for a NUL": Wrong(
+        "PUT",
+        f"{EDIT}/save-schemas/tale/1",
+        {"json_schema": {}, "merge": {"/\0": "sum"}},
+        422,
+        "invalid_field",
+        "merge",
+        "NUL",
+    ),
+    "an upgrade with a NUL": Wrong(
+        "PUT",
+        f"{EDIT}/save-schemas/tale/1",
+        {"json_schema": {}, "upgrade": [{"op": "add", "path": "/a", "value": ["\0"]}]},
+        422,
+        "invalid_field",
+        "upgrade",
+        "NUL",
+    ),
+    "a save schema that is nested too deeply": Wrong(
+        "PUT",
+        f"{EDIT}/save-schemas/tale/1",
+        b'{"json_schema": ' + b'{"not": ' * 200 + b"{}" + b"}" * 200 + b"}",
+        400,
+        "bad_frame",
+        None,
+        "100 levels",
     ),
     # packages
     "a lower version": Wrong(

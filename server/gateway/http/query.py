@@ -6,6 +6,7 @@
   `.0` may follow, as some languages write it. A plus sign, spaces, underscores, exponents and
   digits of other scripts are refused.
 - A boolean is `true` or `false`.
+- Text has no NUL.
 - A parameter is given once.
 """
 
@@ -70,7 +71,9 @@ def _types_in(annotation: Any) -> set[object]:
     return {getattr(annotation, "__supertype__", annotation)}
 
 
-def _text(_: str, text: str) -> object:
+def _text(name: str, text: str) -> object:
+    if "\0" in text:  # no text in the database has one
+        raise InvalidField(f"{name}: remove NUL characters (U+0000).", field=name)
     return text
 
 

@@ -168,7 +168,8 @@ async def test_line_before_the_day_or_too_deep_is_refused(
     early = await refused(served, admin, note(1, -1))
     assert "begins at" in early["message"]
     deep = line(1, 10, type="activity", kind="x", data={"a": DEEP})
-    assert (await refused(served, admin, deep))["field"] == "lines.0"
+    body: Json = {"source": "studio", "lines": [deep]}
+    assert await served.refusal(admin, "POST", MIRROR, body) == "bad_frame"
 
 
 async def test_whole_floats_are_integers(served: Served, admin: Person, ada: Player) -> None:

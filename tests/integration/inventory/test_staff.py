@@ -186,7 +186,7 @@ async def test_adjustment_that_cannot_be_is_refused(market: Market, ada: UserId,
             market.give(ada, slot, items={"iron": 1}, metadata={"a": "\0"}),
         ),
         (
-            (422, "invalid_field"),
+            (400, "bad_frame"),
             market.give(ada, slot, items={"iron": 1}, metadata={"a": loads("[" * 300 + "]" * 300)}),
         ),
         ((404, "asset_not_found"), market.give(ada, slot, items={"gone": 1})),

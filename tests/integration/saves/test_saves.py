@@ -404,7 +404,7 @@ async def test_combined_state_resolves_a_conflict(saves: Saves, ada: UserId) -> 
     done = await saves.ask(ada, "POST", f"/{slot}/resolve", asked, match=2)
     assert done["state"] == {"name": "y & z"}
     deep: object = 1
-    for _ in range(500):
+    for _ in range(60):
         deep = {"a": deep}
     nested = {"conflict_id": conflict_id, "mutation_id": new_id(), "state": {"deep": deep}}
     refused = await saves.ask(ada, "POST", f"/{slot}/resolve", nested, match="*")

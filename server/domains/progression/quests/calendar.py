@@ -84,7 +84,11 @@ def require_valid_schedule(schedule: Schedule, now: datetime) -> None:
         raise BadSchedule("zone", "name a time zone as in Europe/Berlin") from None
     if schedule.starts_at.tzinfo is not None:
         raise BadSchedule("starts_at", "send the time without an offset, as the zone's clocks show")
-    if abs(schedule.starts_at.replace(tzinfo=zone).astimezone(UTC) - now) > _HORIZON:
+    try:
+        distance = abs(schedule.starts_at.replace(tzinfo=zone).astimezone(UTC) - now)
+    except OverflowError:  # the first or the last day that there is
+        distance = timedelta.max
+    if distance > _HORIZON:
         raise BadSchedule("starts_at", f"choose a time within {YEARS_MAX} years of now")
     if schedule.recurrence is not None:
         _check_rule(schedule.recurrence)

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
-from jsonpatch import JsonPatch, JsonPatchException
+from jsonpatch import JsonPatch, JsonPatchException, JsonPatchTestFailed
 from jsonpointer import JsonPointer, JsonPointerException
 
 from protocol.codec import require_whole
@@ -139,10 +139,13 @@ def check_patch(patch: object) -> None:
     for place, operation in enumerate(patch):
         if not isinstance(operation, dict) or operation.get("op") not in _OPERATIONS:
             known = ", ".join(sorted(_OPERATIONS))
-            raise PatchRefused(f"Operation {place}: `op` must be one of {known}.")
+            raise PatchRefused(
+                f"Operation {place}: `op` must be one of {known}.", field=f"{place}.op"
+            )
         for name in ("path", "from") if operation["op"] in ("move", "copy") else ("path",):
             if not isinstance(operation.get(name), str):
-                raise PatchRefused(f"Operation {place}: `{name}` must be a JSON Pointer.")
+                problem = f"Operation {place}: `{name}` must be a JSON Pointer."
+                raise PatchRefused(problem, field=f"{place}.{name}")
 
 
 def apply_patch(state: State, patch: Sequence[Mapping[str, Any]], limits: StateLimits) -> State:
@@ -160,11 +163,15 @@ def apply_patch(state: State, patch: Sequence[Mapping[str, Any]], limits: StateL
                 if room < 0:
                     raise TooLarge("The patch copies more than a state may have.", field="state")
             result = JsonPatch([dict(operation)]).apply(result, in_place=True)
-        except (JsonPatchException, JsonPointerException, KeyError, TypeError, ValueError) as error:
+        except JsonPatchTestFailed:
+            raise _unfit(place, "the value there is another one") from None
+        except JsonPointerException:
+            raise _unfit(place, "`path` or `from` leads nowhere") from None
+        except (JsonPatchException, KeyError, TypeError, ValueError) as error:
             said = str(error).partition("\n")[0][:200].rstrip(".")
-            raise PatchRefused(f"Operation {place} cannot be applied: {said}.") from None
+            raise _unfit(place, said) from None
         except RecursionError:
-            raise PatchRefused(f"Operation {place} nests too deeply.") from None
+            raise _unfit(place, "it nests too deeply") from None
     if not isinstance(result, dict):
         raise PatchRefused("The result of the patch is no object.")
     return result
@@ -230,6 +237,10 @@ def _with_plain_numbers(value: Any) -> Any:
     if type(value) is float and value.is_integer() and _INT64_START <= value < _UINT64_END:
         return int(value)
     return value
+
+
+def _unfit(place: int, problem: str) -> PatchRefused:
+    return PatchRefused(f"Operation {place} cannot be applied: {problem}.", field=str(place))
 
 
 def _wrong(part: str, remedy: str) -> InvalidField:
