@@ -182,7 +182,7 @@ class MergeStore:
     ) -> CompletedMerge:
         """Merge one account into another.
 
-        Raises `AccountGone`, `AccountPlaying`, `AccountNotMergeable` or `MergePlanChanged`.
+        Raises `AccountGone`, `AccountPlaying` or `MergePlanChanged`.
         `session_id` is the session that proved the merged account: it must still be good.
         """
         async with self._database.transaction() as connection:

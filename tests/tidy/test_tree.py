@@ -1,6 +1,7 @@
 """Style that can be counted."""
 
 import ast
+import builtins
 import re
 import sys
 import tomllib
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from persistence.queries import NamedQueries, load_queries
-from tests.tidy.source import ROOT, modules
+from tests.tidy.source import ROOT, modules, trees
 
 SQL_WORDS = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ")
 TASK_GROUPS = ("group", "tasks", "self._group", "self._tasks")
@@ -156,3 +157,23 @@ def test_every_name_is_used() -> None:
                 defined |= {target.id for target in named if isinstance(target, ast.Name)}
     left_over = {name for name in defined - used if not name.startswith("__")}
     assert left_over == CALLED_FROM_OUTSIDE
+
+
+def test_errors_that_docstrings_name_exist() -> None:
+    known = set(vars(builtins))
+    for tree in trees().values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                known.add(node.name)
+            elif isinstance(node, ast.ImportFrom | ast.Import):
+                known.update(each.asname or each.name for each in node.names)
+    found = 0
+    for module, tree in trees().items():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                continue
+            for sentence in re.findall(r"\braises? [^.;]*", (ast.get_docstring(node) or ""), re.I):
+                named = re.findall(r"`([A-Z]\w+)`", sentence)
+                found += len(named)
+                assert known.issuperset(named), f"{module}: {named}"
+    assert found

@@ -176,7 +176,7 @@ def _operation(endpoint: Endpoint, schemas: SchemaRegistry, error: JsonObject) -
         ],
         "responses": {
             "200": _success(endpoint, schemas),
-            **({"304": {"description": _UNCHANGED}} if endpoint.is_tagged else {}),
+            **({"304": {"description": _UNCHANGED}} if _may_be_unchanged(endpoint) else {}),
             **_refusals(endpoint, error),
         },
     }
@@ -224,6 +224,13 @@ def _query_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:
     assert isinstance(required, list)
     for name, described in properties.items():
         yield {"name": name, "in": "query", "required": name in required, "schema": described}
+
+
+def _may_be_unchanged(endpoint: Endpoint) -> bool:
+    """Say whether an address answers 304, by the gateway's hand or its own."""
+    return endpoint.is_tagged or (
+        endpoint.method == "GET" and "If-None-Match" in dict(endpoint.headers)
+    )
 
 
 def _header_parameters(endpoint: Endpoint) -> Iterable[JsonObject]:

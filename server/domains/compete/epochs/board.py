@@ -39,7 +39,7 @@ class LiveEpochState:
     _recent_bytes: int = 0
 
     def apply(self, event: StoredEpochEvent) -> bytes:
-        """Take the next event; gives it as JSON. Raises `Gap` for any other."""
+        """Take the next event; gives it as JSON. Raises `EventGap` for any other."""
         if event.version != self.version + 1:
             raise EventGap(f"version {event.version} after {self.version}")
         self.version = event.version

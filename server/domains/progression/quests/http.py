@@ -86,7 +86,6 @@ class QuestRoutes:
                 auth="none",
                 query=wire.TimedEventStatusesQuery,
                 answer=wire.TimedEventStatuses,
-                is_tagged=True,
                 errors=(InvalidField,),
                 tag=TAG,
             ),
