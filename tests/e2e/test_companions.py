@@ -131,7 +131,8 @@ async def stream_ends_with_its_node(node: Node, ai: AiServer, ann: Guest, place:
         _, message = await answer_of(line, first["answer_id"])
         assert (message["status"], message["failure"]) == ("failed", "interrupted")
         assert message["content"] in ("", "One ")  # what was kept by then
-        await line.ok("companion.say", **{**said, "request_id": "fourth"})
+        last = await line.ok("companion.say", **{**said, "request_id": "fourth"})
+        await answer_of(line, last["answer_id"])
     listed = await ask(node, ann, "GET", f"/v1/conversations/{place}/messages")
     roles = [each["role"] for each in listed["messages"]]
     assert roles == ["assistant", "user"] * 4
