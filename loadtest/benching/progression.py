@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -95,7 +96,7 @@ def write_directly(node: BenchNode, on: CoreAssignment, *, seconds: float) -> Ru
     for token, (slot, _) in zip(tokens, slots, strict=True):
         is_written = _get(node.url, token, f"/v1/saves/{slot}")["state"] == _state(0)
         checks.note_check(ACKNOWLEDGED, None if is_written else f"slot {slot} was not written")
-    usage = monitor.between(began_s, ended_s)
+    usage = monitor.usage_between(began_s, ended_s)
     return RunResult("save writes of 4 KB by SQL alone", {"save writes/s": rate}, checks, usage)
 
 
@@ -218,7 +219,7 @@ def report_directly(node: BenchNode, on: CoreAssignment, *, batches: int) -> Run
     count = batches * BATCH_EVENTS_MAX
     checks, copied = Checks(), count_copied(node)
     checks.note_check("every row is there", None if copied >= count else f"{copied} of {count}")
-    usage = monitor.between(began_s, began_s + seconds)
+    usage = monitor.usage_between(began_s, began_s + seconds)
     numbers = {"telemetry events/s": count / seconds}
     return RunResult("telemetry by COPY alone", numbers, checks, usage)
 
@@ -311,7 +312,7 @@ def _manifest_fault(answer: Answer, wanted: set[str]) -> str | None:
 # ---------------------------------------------------------------------- measuring
 
 
-def _monitored(node: BenchNode, on: CoreAssignment) -> Any:
+def _monitored(node: BenchNode, on: CoreAssignment) -> AbstractContextManager[UsageMonitor]:
     return monitor_usage(on=on, server=node.pid, database=node.database_pid)
 
 
