@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import orjson
 from aiohttp import web
@@ -16,6 +16,7 @@ from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import BaseModel
 
+from persistence.rls import Requester
 from protocol.codec import error_body, read_json, validate
 from protocol.errors import (
     BadFrame,
@@ -25,7 +26,8 @@ from protocol.errors import (
     PlayhallError,
     UnsupportedEncoding,
 )
-from server.core.rate_limits import LimitNotes, noting_limits, whole_seconds
+from server.core.clock import Clock
+from server.core.rate_limits import LimitNotes, RateLimiter, noting_limits, whole_seconds
 from server.gateway.error_counts import Count, code_of_status, ignore_error
 from server.gateway.http.bodies import (
     BODY_BYTES_MAX,
@@ -40,6 +42,9 @@ from server.gateway.session.identity import Identity, Scope, find_scope_error
 log = logging.getLogger(__name__)
 
 Authenticate = Callable[[str], Awaitable[Identity]]
+
+
+PathModel = TypeVar("PathModel", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,26 @@ class HttpRequest:
         if self.identity is None:
             raise BadToken("Send an access token: Authorization: Bearer …")
         return self.identity
+
+    @property
+    def requester(self) -> Requester | None:
+        """As whom the database takes the request; None for one without a token."""
+        return None if self.identity is None else self.identity.requester
+
+    def parse_path(self, model: type[PathModel]) -> PathModel:
+        """Read the address's parameters; raise `InvalidField`."""
+        return validate(model, dict(self.path))
+
+
+class AccountLimit:
+    """Counts the requests of each account against one limit: an endpoint's `admit`."""
+
+    def __init__(self, limiter: RateLimiter, clock: Clock) -> None:
+        self._limiter = limiter
+        self._clock = clock
+
+    def __call__(self, request: HttpRequest) -> None:
+        self._limiter.require_allowed(request.who.user_id, self._clock.monotonic())
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,9 @@ from protocol.bots import (
     StatsSnapshots,
     TooManyAvatars,
 )
-from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField
 from server.domains.compete.bots import rules, views
-from server.domains.compete.bots.http import read_addressed_bot, requester_of
+from server.domains.compete.bots.http import read_addressed_bot
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 from server.gateway.session.identity import MODERATORS
 
@@ -114,7 +113,7 @@ class AvatarRoutes:
         bot = await read_addressed_bot(self._bots, request)
         sees_all = request.identity is not None and bool(MODERATORS & set(request.identity.roles))
         found = await self._avatars.list_bot_avatars(
-            requester_of(request), bot.bot_id, sees_all=sees_all
+            request.requester, bot.bot_id, sees_all=sees_all
         )
         return views.avatars(found)
 
@@ -123,7 +122,7 @@ class AvatarRoutes:
         after = views.read_snapshot_cursor(query.cursor)
         bot = await read_addressed_bot(self._bots, request)
         found = await self._bots.list_snapshots(
-            requester_of(request), bot.bot_id, after=after, limit=query.limit
+            request.requester, bot.bot_id, after=after, limit=query.limit
         )
         return views.snapshots(found, query.limit)
 
@@ -149,7 +148,7 @@ class AvatarRoutes:
         return views.avatars(found)
 
     async def _moderate(self, request: HttpRequest) -> Avatar:
-        avatar_id = validate(AvatarPath, dict(request.path)).avatar_id
+        avatar_id = request.parse_path(AvatarPath).avatar_id
         body: ModerationRequest = request.body
         return views.avatar(
             await self._avatars.moderate_avatar(

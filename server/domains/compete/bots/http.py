@@ -5,7 +5,6 @@ from typing import Final
 
 from persistence.bots.store import BotStore, StoredBot
 from persistence.bots.tokens import BotTokenStore
-from persistence.rls import Requester
 from protocol.bots import (
     Bot,
     BotNotActive,
@@ -43,13 +42,8 @@ async def read_addressed_bot(store: BotStore, request: HttpRequest) -> StoredBot
     """Read the bot in the address, by its slug or its id; raise `BotNotFound`."""
     bot = validate(BotPath, {"bot": request.path["bot"]}).bot
     if is_bot_id(bot):
-        return await store.read(requester_of(request), bot_id=BotId(bot))
-    return await store.read(requester_of(request), slug=bot)
-
-
-def requester_of(request: HttpRequest) -> Requester | None:
-    """Say whom the database shall take the request for."""
-    return None if request.identity is None else request.identity.requester
+        return await store.read(request.requester, bot_id=BotId(bot))
+    return await store.read(request.requester, slug=bot)
 
 
 TAG: Final = "bots"
@@ -144,7 +138,7 @@ class BotRoutes:
         query: BotsQuery = request.query
         after = views.read_cursor(query.cursor)
         found = await self._bots.search(
-            requester_of(request), text=query.text.lower(), after=after, limit=query.limit
+            request.requester, text=query.text.lower(), after=after, limit=query.limit
         )
         return views.bots(found, query.limit)
 
@@ -176,7 +170,7 @@ class BotRoutes:
         return views.tokens(await self._tokens.list(request.who.user_id, bot.bot_id))
 
     async def _revoke_token(self, request: HttpRequest) -> BotTokens:
-        path = validate(BotTokenPath, dict(request.path))
+        path = request.parse_path(BotTokenPath)
         bot = await read_addressed_bot(self._bots, request)
         await self._tokens.revoke(request.who.user_id, bot.bot_id, path.token_id)
         await self._authenticator.enforce()

@@ -19,7 +19,6 @@ from protocol.bots import (
     Wallets,
     WalletTaken,
 )
-from protocol.codec import validate
 from protocol.errors import InvalidField, NotSetUp, RateLimited
 from server.core.clock import Clock, wire_time
 from server.core.extras import BLOCKCHAIN
@@ -111,7 +110,7 @@ class WalletRoutes:
         return Wallets(wallets=[_wallet(each) for each in stored])
 
     async def _unlink(self, request: HttpRequest) -> Wallets:
-        address = validate(WalletPath, dict(request.path)).address
+        address = request.parse_path(WalletPath).address
         await self._store.unlink(request.who.user_id, address)
         await self._authenticator.enforce()
         return await self._list(request)

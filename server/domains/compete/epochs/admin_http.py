@@ -6,7 +6,6 @@ from typing import Final
 from persistence.epochs.steps import SettlementStore
 from persistence.epochs.store import EpochStore
 from protocol import epochs as wire
-from protocol.codec import validate
 from protocol.epochs import (
     AlreadyPaid,
     EpochMirrored,
@@ -128,7 +127,7 @@ class EpochAdminRoutes:
     async def _set_payout(self, request: HttpRequest) -> wire.Noted:
         actor = request.who.user_id
         body: wire.PayoutChange = request.body
-        bot_id = validate(wire.BotPath, dict(request.path)).bot_id
+        bot_id = request.parse_path(wire.BotPath).bot_id
         epoch_id = await self._epoch_id(request)
         if not await self._store.set_payout(
             epoch_id, bot_id, status=body.status, tx_hash=body.tx_hash, actor=actor

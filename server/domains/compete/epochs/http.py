@@ -176,7 +176,7 @@ class EpochRoutes:
         query: wire.ResultQuery = request.query
         day = await self._day(request)
         newest = await self._newest(day)
-        bot_id = validate(wire.BotPath, dict(request.path)).bot_id
+        bot_id = request.parse_path(wire.BotPath).bot_id
         key = bot_key(day, bot_id, min(query.result or newest, newest))
         return RawResponse(await self._get(key), "application/json")
 

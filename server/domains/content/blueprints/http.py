@@ -18,7 +18,6 @@ from protocol.blueprints import (
     NewBlueprint,
     TooManyBlueprints,
 )
-from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField
 from protocol.history import PageQuery
 from protocol.ids import BlueprintId
@@ -123,7 +122,7 @@ class BlueprintRoutes:
     async def _market(self, request: HttpRequest) -> Blueprints:
         query: MarketQuery = request.query
         found = await self._store.list_market(
-            _asker(request),
+            request.requester,
             sort=query.sort,
             words=rules.search_words(query.text),
             after=views.read_cursor(query.cursor, query.sort),
@@ -138,7 +137,7 @@ class BlueprintRoutes:
         return views.page(found, "newest")
 
     async def _read(self, request: HttpRequest) -> Blueprint:
-        return views.blueprint(await self._store.read(_asker(request), _id(request)))
+        return views.blueprint(await self._store.read(request.requester, _id(request)))
 
     async def _make(self, request: HttpRequest) -> Blueprint:
         draft = rules.draft_blueprint(request.body, request.who.user_id, self._naming)
@@ -173,9 +172,5 @@ class BlueprintRoutes:
         return BlueprintDeleted(blueprint_id=blueprint_id)
 
 
-def _asker(request: HttpRequest) -> Requester | None:
-    return None if request.identity is None else request.identity.requester
-
-
 def _id(request: HttpRequest) -> BlueprintId:
-    return validate(BlueprintPath, dict(request.path)).blueprint_id
+    return request.parse_path(BlueprintPath).blueprint_id

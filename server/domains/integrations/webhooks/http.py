@@ -5,7 +5,6 @@ from typing import Final
 
 from persistence.webhooks.store import ListedDelivery, StoredWebhook
 from protocol import webhooks as wire
-from protocol.codec import validate
 from protocol.errors import Forbidden, NotFound
 from server.core.clock import wire_time, wire_time_or_none
 from server.core.cursors import CursorCodec
@@ -118,13 +117,13 @@ class WebhookRoutes:
 
     async def _redeliver(self, request: HttpRequest) -> wire.WebhookDelivery:
         actor = request.who.user_id
-        path = validate(wire.WebhookDeliveryPath, dict(request.path))
+        path = request.parse_path(wire.WebhookDeliveryPath)
         again = await self._service.redeliver(path.endpoint_id, path.delivery_id, actor=actor)
         return _delivery(again)
 
 
 def _endpoint_id(request: HttpRequest) -> str:
-    return validate(wire.WebhookPath, dict(request.path)).endpoint_id
+    return request.parse_path(wire.WebhookPath).endpoint_id
 
 
 def _webhook(stored: StoredWebhook) -> wire.Webhook:

@@ -22,7 +22,6 @@ from protocol.accounts import (
     RolesRequest,
     UserPath,
 )
-from protocol.codec import validate
 from protocol.errors import Forbidden, NotFound
 from protocol.ids import UserId
 from server.core.clock import Clock, wire_fields
@@ -130,7 +129,7 @@ class AdminRoutes:
 
 
 def _user_id(request: HttpRequest) -> UserId:
-    return validate(UserPath, dict(request.path)).user_id
+    return request.parse_path(UserPath).user_id
 
 
 def _person(found: Found) -> Person:

@@ -20,7 +20,6 @@ from protocol.accounts import (
     SessionsEnded,
     Tokens,
 )
-from protocol.codec import validate
 from protocol.errors import BadToken, NotFound, Overloaded, RateLimited, TokenExpired
 from protocol.ids import SessionId, UserId
 from server.core.clock import wire_fields, wire_time
@@ -155,7 +154,7 @@ class SessionRoutes:
         return OwnSessions(sessions=[_own(each, request.who.session_id) for each in stored])
 
     async def _end(self, request: HttpRequest) -> LoggedOut:
-        session_id = validate(SessionPath, dict(request.path)).session_id
+        session_id = request.parse_path(SessionPath).session_id
         await self._revocation.end_own(session_id, request.who.user_id)
         return LoggedOut(session_id=session_id)
 

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Final
 
 from protocol import accounts as wire
-from protocol.codec import validate
 from protocol.errors import (
     Banned,
     MergeBlocked,
@@ -91,5 +90,5 @@ class MergeRoutes:
 
     async def _undo(self, request: HttpRequest) -> wire.MergeUndone:
         self._merges.require_allowed(request.who.user_id, self._now())
-        merge_id = validate(wire.MergePath, dict(request.path)).merge_id
+        merge_id = request.parse_path(wire.MergePath).merge_id
         return await self._merging.undo(request.who, merge_id)

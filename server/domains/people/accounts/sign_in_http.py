@@ -5,7 +5,6 @@ from functools import partial
 from persistence.accounts.sign_in import SignInMethod as Stored
 from protocol import accounts as wire
 from protocol.accounts import SessionsEnded, Tokens
-from protocol.codec import validate
 from protocol.errors import (
     BadCode,
     Banned,
@@ -203,7 +202,7 @@ class SignInRoutes:
         return await self._provider_sign_in().exchange(request.body.code, request.body.verifier)
 
     async def _link_provider(self, request: HttpRequest) -> wire.Methods:
-        kind = validate(wire.KindPath, dict(request.path)).kind
+        kind = request.parse_path(wire.KindPath).kind
         sign_in = self._provider_sign_in()
         await sign_in.link(request.who.user_id, kind, request.body.code, request.body.verifier)
         return await self._list(request)
@@ -214,7 +213,7 @@ class SignInRoutes:
         return await read_sign_in_methods(request.who.user_id, self._methods)
 
     async def _unlink(self, request: HttpRequest) -> wire.Methods:
-        kind = validate(wire.KindPath, dict(request.path)).kind
+        kind = request.parse_path(wire.KindPath).kind
         await self._methods.unlink_method(request.who.user_id, kind)
         return await self._list(request)
 

@@ -7,7 +7,6 @@ from typing import Final
 
 from persistence.profiles.store import ProfileStore
 from protocol.accounts import Me
-from protocol.codec import validate
 from protocol.errors import (
     NotConfirmed,
     Overloaded,
@@ -100,8 +99,8 @@ class ProfileRoutes:
         return UsernameState(username=username, is_free=not is_taken)
 
     async def _profile(self, request: HttpRequest) -> Profile:
-        name = validate(ProfilePath, dict(request.path)).name.lower()
-        asker = request.identity.requester if request.identity else None
+        name = request.parse_path(ProfilePath).name.lower()
+        asker = request.requester
         profile = await self._store.find(name, asker) if PROFILE_NAME.fullmatch(name) else None
         if profile is None:
             raise ProfileNotFound

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 
 from persistence.history.store import HistoryStore
-from protocol.codec import validate
 from protocol.errors import GameNotFound, InvalidField, LobbyNotFound, NotFound
 from protocol.history import (
     BoardPath,
@@ -105,14 +104,14 @@ class HistoryRoutes:
         return self._rulesets
 
     async def _summary(self, request: HttpRequest) -> Summary:
-        game_id = validate(GamePath, dict(request.path)).game_id
+        game_id = request.parse_path(GamePath).game_id
         found = await self._store.read_summary(game_id, viewer=_viewer(request))
         if found is None:
             raise GameNotFound("There is no finished game with this id that you may see.")
         return found
 
     async def _stats(self, request: HttpRequest) -> PlayerStats:
-        player_id = validate(PlayerPath, dict(request.path)).player_id
+        player_id = request.parse_path(PlayerPath).player_id
         query: StatsQuery = request.query
         found = await self._store.read_stats(player_id, ruleset=query.ruleset)
         if found is None:
@@ -122,7 +121,7 @@ class HistoryRoutes:
         return found
 
     async def _history(self, request: HttpRequest) -> Matches:
-        player_id = validate(PlayerPath, dict(request.path)).player_id
+        player_id = request.parse_path(PlayerPath).player_id
         query: PageQuery = request.query
         after = read_cursor(query.cursor)
         found = await self._store.list_matches(
@@ -133,7 +132,7 @@ class HistoryRoutes:
         return views.page(found, query.limit)
 
     async def _lobby_history(self, request: HttpRequest) -> Matches:
-        lobby_id = validate(LobbyPath, dict(request.path)).lobby_id
+        lobby_id = request.parse_path(LobbyPath).lobby_id
         query: PageQuery = request.query
         found = await self._store.list_lobby_matches(
             lobby_id,
@@ -146,14 +145,14 @@ class HistoryRoutes:
         return views.page(found, query.limit)
 
     async def _match(self, request: HttpRequest) -> Match:
-        match_id = validate(MatchPath, dict(request.path)).match_id
+        match_id = request.parse_path(MatchPath).match_id
         found = await self._store.read_match(match_id, viewer=_viewer(request))
         if found is None:
             raise NotFound("There is no match with this id that you may see.")
         return views.match(found)
 
     async def _leaderboard(self, request: HttpRequest) -> Leaderboard:
-        board = validate(BoardPath, dict(request.path)).board
+        board = request.parse_path(BoardPath).board
         query: LeaderboardQuery = request.query
         entries = await self._store.list_leaderboard(board, **query.model_dump())
         if not entries:

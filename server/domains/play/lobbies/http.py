@@ -1,7 +1,6 @@
 """Lobbies over HTTP: the public list, one lobby, opening and joining, and access to its peers."""
 
 from protocol import lobbies as wire
-from protocol.codec import validate
 from protocol.errors import (
     InvalidField,
     Kicked,
@@ -103,7 +102,7 @@ class LobbyRoutes:
 
     async def _read(self, request: HttpRequest) -> wire.Lobby:
         who = None if request.identity is None else request.identity.player_id
-        path = validate(wire.LobbyPath, dict(request.path))
+        path = request.parse_path(wire.LobbyPath)
         return views.lobby_for(await self._reader.read_lobby(path.lobby_id, who), who)
 
     async def _create(self, request: HttpRequest) -> wire.Lobby:
@@ -148,5 +147,5 @@ class PeerRoutes:
         return (await self._peers.issue(session.who, command.lobby_id)).model_dump()
 
     async def _issue(self, request: HttpRequest) -> PeerAccess:
-        path = validate(LobbyPath, dict(request.path))
+        path = request.parse_path(LobbyPath)
         return await self._peers.issue(request.who, path.lobby_id)

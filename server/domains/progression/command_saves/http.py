@@ -4,7 +4,6 @@ from functools import partial
 from typing import Final
 
 from protocol import command_saves as wire
-from protocol.codec import validate
 from protocol.errors import InvalidField, MoveRefused, RateLimited
 from protocol.saves import MutationReused, SaveSlotNotFound, SlotPath
 from server.core.clock import Clock
@@ -85,4 +84,4 @@ class CommandSaveRoutes:
 
 
 def _slot_id(request: HttpRequest) -> str:
-    return validate(SlotPath, dict(request.path)).slot_id
+    return request.parse_path(SlotPath).slot_id

@@ -13,7 +13,6 @@ from persistence.inventory.definitions import (
     StoredDefinition,
 )
 from protocol import inventory as wire
-from protocol.codec import validate
 from protocol.envelope import WireModel
 from protocol.errors import Forbidden, InvalidField
 from server.core.clock import wire_time
@@ -173,7 +172,7 @@ class DefinitionRoutes:
 
 
 def _asset_id(request: HttpRequest) -> str:
-    return validate(wire.AssetPath, dict(request.path)).asset_id
+    return request.parse_path(wire.AssetPath).asset_id
 
 
 def _match(request: HttpRequest) -> RevisionMatch:

@@ -14,7 +14,6 @@ from persistence.inventory.store import (
     StoredTransaction,
 )
 from protocol import inventory as wire
-from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField, ProfileNotFound, RateLimited
 from protocol.ids import UserId
 from protocol.saves import SaveSlotNotFound
@@ -274,7 +273,7 @@ class InventoryRoutes:
         )
 
     async def _decide(self, request: HttpRequest) -> wire.Flag:
-        flag_id = validate(wire.FlagPath, dict(request.path)).flag_id
+        flag_id = request.parse_path(wire.FlagPath).flag_id
         asked: wire.FlagDecision = request.body
         actor = request.who.user_id
         return _flag(
@@ -283,7 +282,7 @@ class InventoryRoutes:
 
 
 def _slot_id(request: HttpRequest) -> str:
-    return validate(wire.InventorySlotPath, dict(request.path)).slot_id
+    return request.parse_path(wire.InventorySlotPath).slot_id
 
 
 def _below(cursor: str | None) -> int:

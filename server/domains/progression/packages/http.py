@@ -8,7 +8,6 @@ from aiohttp import web
 
 from persistence.objects import ObjectMissing, ObjectStorage
 from persistence.packages.store import PackageStore, SignedRole, StoredPackage
-from persistence.rls import Requester
 from protocol import packages as wire
 from protocol.codec import validate
 from protocol.errors import BadToken, Forbidden, NotFound, TooLarge
@@ -172,7 +171,7 @@ class PackageRoutes:
     async def _list(self, request: HttpRequest) -> wire.Packages:
         query: wire.PackagesQuery = request.query
         found = await self._store.list_packages(
-            _asker(request),
+            request.requester,
             name=query.name,
             status=query.status,
             after=None if query.cursor is None else views.CURSOR.read(query.cursor),
@@ -181,7 +180,7 @@ class PackageRoutes:
         return views.package_page(found, query.limit)
 
     async def _read(self, request: HttpRequest) -> wire.Package:
-        return views.package_view(await self._store.find(_asker(request), _id(request)))
+        return views.package_view(await self._store.find(request.requester, _id(request)))
 
     async def _metadata(self, request: HttpRequest) -> Answer:
         asked = targets.read_metadata_name(request.path["name"])
@@ -335,9 +334,5 @@ def _require_served(package: StoredPackage) -> None:
         raise PackageWithdrawn
 
 
-def _asker(request: HttpRequest) -> Requester | None:
-    return None if request.identity is None else request.identity.requester
-
-
 def _id(request: HttpRequest) -> str:
-    return validate(wire.PackagePath, dict(request.path)).package_id
+    return request.parse_path(wire.PackagePath).package_id

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from persistence.quests.store import StoredQuest, StoredTimedEvent
 from protocol import quests as wire
-from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField, RateLimited
 from protocol.inventory import AssetNotFound, AssetRetired, GainRefused, HoldingFull
 from protocol.saves import SaveSlotNotFound, SlotPath
@@ -193,11 +192,11 @@ class QuestRoutes:
     # ------------------------------------------------------------------ players
 
     async def _list(self, request: HttpRequest) -> wire.Quests:
-        slot_id = validate(SlotPath, dict(request.path)).slot_id
+        slot_id = request.parse_path(SlotPath).slot_id
         return await self._service.list_quests(request.who.requester, slot_id)
 
     async def _narrative(self, request: HttpRequest) -> wire.Narrative:
-        slot_id = validate(SlotPath, dict(request.path)).slot_id
+        slot_id = request.parse_path(SlotPath).slot_id
         return await self._service.narrative(request.who.requester, slot_id)
 
     async def _accept(self, request: HttpRequest) -> wire.QuestActed:
@@ -259,16 +258,16 @@ class QuestRoutes:
 
 
 def _quest_of(request: HttpRequest) -> tuple[str, str]:
-    path = validate(wire.QuestPath, dict(request.path))
+    path = request.parse_path(wire.QuestPath)
     return path.slot_id, path.name
 
 
 def _title_of(request: HttpRequest) -> str:
-    return validate(wire.TitlePath, dict(request.path)).title
+    return request.parse_path(wire.TitlePath).title
 
 
 def _named(request: HttpRequest) -> tuple[str, str]:
-    path = validate(wire.NamePath, dict(request.path))
+    path = request.parse_path(wire.NamePath)
     return path.title, path.name
 
 

@@ -21,7 +21,6 @@ from persistence.saves.store import (
     parse_state,
 )
 from protocol import saves as wire
-from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField, RateLimited
 from protocol.ids import PlayerId
 from server.core.clock import Clock, wire_fields, wire_time
@@ -471,7 +470,7 @@ class SaveRoutes:
     # ------------------------------------------------------------------ schemas
 
     async def _list_schemas(self, request: HttpRequest) -> wire.SaveSchemas:
-        title = validate(wire.SchemaPath, dict(request.path)).title
+        title = request.parse_path(wire.SchemaPath).title
         query: wire.SaveSchemasQuery = request.query
         below = REVISION_MAX if query.cursor is None else _SCHEMAS.read(query.cursor)
         known = (await self._schemas.find_title(title)).versions
@@ -482,7 +481,7 @@ class SaveRoutes:
         )
 
     async def _publish(self, request: HttpRequest) -> wire.SaveSchema:
-        path = validate(wire.SchemaVersionPath, dict(request.path))
+        path = request.parse_path(wire.SchemaVersionPath)
         published = await self._schemas.publish(
             path.title, int(path.version), request.body, actor=request.who.user_id
         )
@@ -493,11 +492,11 @@ class SaveRoutes:
 
 
 def _slot_id(request: HttpRequest) -> str:
-    return validate(wire.SlotPath, dict(request.path)).slot_id
+    return request.parse_path(wire.SlotPath).slot_id
 
 
 def _revision_of(request: HttpRequest) -> tuple[str, int]:
-    path = validate(wire.RevisionPath, dict(request.path))
+    path = request.parse_path(wire.RevisionPath)
     return path.slot_id, int(path.revision)
 
 

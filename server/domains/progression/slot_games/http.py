@@ -5,7 +5,6 @@ from typing import Final
 
 from persistence.slot_games.store import StoredAttachment, StoredRewards
 from protocol import slot_games as wire
-from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField, RateLimited
 from protocol.inventory import AssetNotFound, AssetRetired
 from protocol.quests import TitlePath
@@ -105,12 +104,12 @@ class SlotGameRoutes:
         return wire.SlotGameDetached(slot_id=slot_id)
 
     async def _list(self, request: HttpRequest) -> wire.AllGameRewards:
-        title = validate(TitlePath, dict(request.path)).title
+        title = request.parse_path(TitlePath).title
         found = await self._service.list_rewards(title)
         return wire.AllGameRewards(rewards=[_rewards(each) for each in found])
 
     async def _put(self, request: HttpRequest) -> wire.GameRewards:
-        path = validate(wire.GameRewardsPath, dict(request.path))
+        path = request.parse_path(wire.GameRewardsPath)
         actor = request.who.user_id
         return _rewards(
             await self._service.put_rewards(path.title, path.ruleset, request.body, actor=actor)
@@ -118,7 +117,7 @@ class SlotGameRoutes:
 
 
 def _slot_id(request: HttpRequest) -> str:
-    return validate(SlotPath, dict(request.path)).slot_id
+    return request.parse_path(SlotPath).slot_id
 
 
 def _shown(stored: StoredAttachment) -> wire.SlotGame:

@@ -7,7 +7,6 @@ from typing import Any, Final
 import orjson
 
 from persistence.companions.store import PagePlace, StoredConversation
-from persistence.rls import Requester
 from protocol import companions as wire
 from protocol.codec import error_body, validate
 from protocol.envelope import WireModel
@@ -286,7 +285,7 @@ class CompanionRoutes:
     # ------------------------------------------------------------------ companions
 
     async def _luminors(self, request: HttpRequest) -> wire.Luminors:
-        found = await self._store.list_luminors(_requester(request))
+        found = await self._store.list_luminors(request.requester)
         provider = self._service.writer.provider
         return wire.Luminors(
             luminors=[wire.Luminor(**each) for each in found],
@@ -295,7 +294,7 @@ class CompanionRoutes:
         )
 
     async def _luminor(self, request: HttpRequest) -> wire.Luminor:
-        found = await self._store.find_luminor(_requester(request), request.path["name"])
+        found = await self._store.find_luminor(request.requester, request.path["name"])
         return wire.Luminor(**found)
 
     async def _definitions(self, _: HttpRequest) -> wire.LuminorDefinitions:
@@ -475,10 +474,6 @@ class CompanionRoutes:
         memory_id = _id(request, "memory_id")
         await self._store.delete_memory(request.who.requester, memory_id)
         return wire.MemoryDeleted(memory_id=memory_id)
-
-
-def _requester(request: HttpRequest) -> Requester | None:
-    return request.identity.requester if request.identity is not None else None
 
 
 def _line(fields: dict[str, Any]) -> bytes:

@@ -5,7 +5,6 @@ from typing import Final
 
 from persistence.rls import Requester
 from protocol import creations as wire
-from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField, RateLimited
 from protocol.files import FileMissing, FileTaken, QuotaExceeded, Upload
 from protocol.ids import CreationId
@@ -149,7 +148,7 @@ class CreationRoutes:
         self._views.require_allowed(request.who.user_id, self._clock.monotonic())
 
     async def _read(self, request: HttpRequest) -> wire.Creation:
-        who = None if request.identity is None else request.identity.requester
+        who = request.requester
         return await self._service.read(who, _id_of(request))
 
     async def _list_own(self, request: HttpRequest) -> wire.OwnCreations:
@@ -184,7 +183,7 @@ class CreationRoutes:
 
 
 def _id_of(request: HttpRequest) -> CreationId:
-    return validate(wire.CreationPath, dict(request.path)).creation_id
+    return request.parse_path(wire.CreationPath).creation_id
 
 
 def _named(request: HttpRequest) -> tuple[Requester, CreationId]:

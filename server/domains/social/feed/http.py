@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from persistence.rls import Requester
 from protocol.errors import InvalidField, RateLimited
 from protocol.feed import Creations, PublicFeedQuery, SearchQuery
 from protocol.history import PageQuery
@@ -76,14 +75,10 @@ class FeedRoutes:
         return await self._service.following(request.who.requester, request.query)
 
     async def _public(self, request: HttpRequest) -> Creations | RawResponse:
-        page = await self._service.public(_asker(request), request.query)
+        page = await self._service.public(request.requester, request.query)
         if isinstance(page, bytes):
             return RawResponse(page, "application/json")
         return page
 
     async def _search(self, request: HttpRequest) -> Creations:
-        return await self._service.search(_asker(request), request.query)
-
-
-def _asker(request: HttpRequest) -> Requester | None:
-    return None if request.identity is None else request.identity.requester
+        return await self._service.search(request.requester, request.query)

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from persistence.follows.store import NEWEST, FollowStore, StoredTies, TiePlace
 from protocol import follows as wire
-from protocol.codec import validate
 from protocol.errors import InvalidField, RateLimited
 from protocol.history import PageQuery
 from protocol.ids import UserId
@@ -151,7 +150,7 @@ class FollowRoutes:
     ) -> wire.RelatedPeople:
         query: PageQuery = request.query
         rows = await self._store.list_people(
-            None if request.identity is None else request.identity.requester,
+            request.requester,
             _person_of(request),
             which,
             after=_after(query),
@@ -171,7 +170,7 @@ class FollowRoutes:
 
 
 def _person_of(request: HttpRequest) -> UserId:
-    return validate(wire.PersonPath, dict(request.path)).user_id
+    return request.parse_path(wire.PersonPath).user_id
 
 
 def _ties(stored: StoredTies) -> wire.Ties:

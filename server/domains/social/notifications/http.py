@@ -8,7 +8,6 @@ from uuid import UUID
 from persistence.notifications.fanout import FanoutStore
 from persistence.notifications.store import Filter, Mark, NotificationStore, Place
 from protocol import notifications as wire
-from protocol.codec import validate
 from protocol.errors import Forbidden, InvalidField, NotFound, NotSetUp, RateLimited
 from server.core.clock import Clock
 from server.core.cursors import CursorCodec
@@ -169,7 +168,7 @@ class NotificationRoutes:
         return self._changed(request, done)
 
     async def _delete(self, request: HttpRequest) -> wire.NotificationsChanged:
-        path = validate(wire.NotificationPath, dict(request.path))
+        path = request.parse_path(wire.NotificationPath)
         done = await self._store.delete_one(request.who.requester, path.notification_id)
         if not done[0]:
             raise wire.NotificationNotFound
@@ -200,7 +199,7 @@ class NotificationRoutes:
         return views.preferences(stored)
 
     async def _unsubscribe(self, request: HttpRequest) -> wire.Unsubscribed:
-        path = validate(wire.UnsubscribePath, dict(request.path))
+        path = request.parse_path(wire.UnsubscribePath)
         await self._store.end_digest(self._digests.read_token(path.token))
         return wire.Unsubscribed()
 
@@ -226,4 +225,4 @@ class NotificationRoutes:
 
 
 def _announcement_id(request: HttpRequest) -> str:
-    return validate(wire.AnnouncementPath, dict(request.path)).announcement_id
+    return request.parse_path(wire.AnnouncementPath).announcement_id

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from persistence.reactions.store import OLDEST, CommentPlace, LikeResult, ReactionStore
 from protocol import reactions as wire
-from protocol.codec import validate
 from protocol.creations import CreationNotFound, CreationPath
 from protocol.errors import Forbidden, InvalidField, RateLimited
 from protocol.ids import CommentId, CreationId, new_id
@@ -141,7 +140,7 @@ class ReactionRoutes:
     async def _list(self, request: HttpRequest) -> wire.Comments:
         query: wire.CommentsQuery = request.query
         rows = await self._store.list_comments(
-            None if request.identity is None else request.identity.requester,
+            request.requester,
             _creation_of(request),
             parent=query.parent_comment_id,
             after=OLDEST if query.cursor is None else _CURSOR.read(query.cursor),
@@ -179,11 +178,11 @@ class ReactionRoutes:
 
 
 def _creation_of(request: HttpRequest) -> CreationId:
-    return validate(CreationPath, dict(request.path)).creation_id
+    return request.parse_path(CreationPath).creation_id
 
 
 def _comment_of(request: HttpRequest) -> CommentId:
-    return validate(wire.CommentPath, dict(request.path)).comment_id
+    return request.parse_path(wire.CommentPath).comment_id
 
 
 def _comment(record: Any) -> wire.Comment:

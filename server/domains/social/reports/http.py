@@ -8,7 +8,6 @@ from uuid import UUID
 
 from persistence.reports.store import NEWEST, OLDEST, ReportPlace, ReportStore, ReportTarget
 from protocol import reports as wire
-from protocol.codec import validate
 from protocol.creations import CreationNotFound, CreationPath
 from protocol.errors import Forbidden, InvalidField, RateLimited
 from protocol.history import PageQuery
@@ -135,7 +134,7 @@ class ReportRoutes:
 
     async def _decide(self, request: HttpRequest) -> wire.QueuedReport:
         asked: wire.ReportDecisionRequest = request.body
-        report_id = validate(wire.ReportPath, dict(request.path)).report_id
+        report_id = request.parse_path(wire.ReportPath).report_id
         actor = request.who.user_id
         decided = await self._store.decide(report_id, asked.decision, asked.note, actor=actor)
         self.decided_total += 1
@@ -145,7 +144,7 @@ class ReportRoutes:
 
     async def _set_featured(self, request: HttpRequest) -> wire.FeaturedCreation:
         asked: wire.FeaturedRequest = request.body
-        creation_id = validate(CreationPath, dict(request.path)).creation_id
+        creation_id = request.parse_path(CreationPath).creation_id
         owner = await self._store.set_featured(
             creation_id, is_featured=asked.is_featured, actor=request.who.user_id
         )
