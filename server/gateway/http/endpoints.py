@@ -86,6 +86,7 @@ class AccountLimit:
         self._clock = clock
 
     def __call__(self, request: HttpRequest) -> None:
+        """Count a request; raise `RateLimited`."""
         self._limiter.require_allowed(request.who.user_id, self._clock.monotonic())
 
 

@@ -10,7 +10,7 @@ from server.core.clock import Clock
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.progression.command_saves.service import CommandSaveService
 from server.domains.progression.command_saves.settings import CommandSavesSettings
-from server.gateway.http.endpoints import Endpoint, HttpRequest
+from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest
 
 TAG: Final = "saves"
 LOG: Final = "/v1/saves/{slot_id}/log"
@@ -24,11 +24,13 @@ class CommandSaveRoutes:
         self, service: CommandSaveService, settings: CommandSavesSettings, clock: Clock
     ) -> None:
         self._service = service
-        self._clock = clock
-        self._limit = RateLimiter(
-            "save-logs",
-            Rate(settings.requests_per_minute, settings.requests_burst),
-            "You are sending commands too often",
+        self._admit = AccountLimit(
+            RateLimiter(
+                "save-logs",
+                Rate(settings.requests_per_minute, settings.requests_burst),
+                "You are sending commands too often",
+            ),
+            clock,
         )
 
     def endpoints(self) -> list[Endpoint]:
@@ -68,9 +70,6 @@ class CommandSaveRoutes:
                 ),
             ),
         ]
-
-    def _admit(self, request: HttpRequest) -> None:
-        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
 
     async def _begin(self, request: HttpRequest) -> wire.SaveLog:
         return await self._service.begin(request.who, _slot_id(request), request.body)

@@ -22,7 +22,7 @@ from server.core.cursors import CursorCodec
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.progression.inventory.service import EconomyService
 from server.domains.progression.inventory.settings import InventorySettings
-from server.gateway.http.endpoints import Endpoint, HttpRequest
+from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest
 
 TAG: Final = "inventory"
 INVENTORY: Final = "/v1/saves/{slot_id}/inventory"
@@ -47,11 +47,13 @@ class InventoryRoutes:
     ) -> None:
         self._service = service
         self._store = store
-        self._clock = clock
-        self._limit = RateLimiter(
-            "inventory",
-            Rate(settings.requests_per_minute, settings.requests_burst),
-            "You are changing your inventory too often",
+        self._admit = AccountLimit(
+            RateLimiter(
+                "inventory",
+                Rate(settings.requests_per_minute, settings.requests_burst),
+                "You are changing your inventory too often",
+            ),
+            clock,
         )
 
     def endpoints(self) -> list[Endpoint]:
@@ -180,9 +182,6 @@ class InventoryRoutes:
                 errors=(Forbidden, InvalidField, wire.FlagNotFound, wire.FlagDecided),
             ),
         ]
-
-    def _admit(self, request: HttpRequest) -> None:
-        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
 
     # ------------------------------------------------------------------ reading
 

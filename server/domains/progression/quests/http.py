@@ -13,7 +13,7 @@ from server.core.clock import Clock, wire_time
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.progression.quests.service import QuestService
 from server.domains.progression.quests.settings import QuestsSettings
-from server.gateway.http.endpoints import Endpoint, HttpRequest
+from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest
 
 TAG: Final = "quests"
 ALL: Final = "/v1/saves/{slot_id}/quests"
@@ -26,11 +26,13 @@ class QuestRoutes:
 
     def __init__(self, service: QuestService, settings: QuestsSettings, clock: Clock) -> None:
         self._service = service
-        self._clock = clock
-        self._limit = RateLimiter(
-            "quests",
-            Rate(settings.actions_per_minute, settings.actions_burst),
-            "You are doing too much at once",
+        self._admit = AccountLimit(
+            RateLimiter(
+                "quests",
+                Rate(settings.actions_per_minute, settings.actions_burst),
+                "You are doing too much at once",
+            ),
+            clock,
         )
 
     def endpoints(self) -> list[Endpoint]:
@@ -119,9 +121,6 @@ class QuestRoutes:
             tag=TAG,
             **fields,
         )
-
-    def _admit(self, request: HttpRequest) -> None:
-        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
 
     def _of_editors(self) -> list[Endpoint]:
         make = partial(Endpoint, auth="required", scope="editor", tag=TAG)

@@ -12,7 +12,7 @@ from protocol.saves import SaveSlotNotFound, SlotPath
 from server.core.clock import Clock, wire_time
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.progression.slot_games.service import SlotGameService
-from server.gateway.http.endpoints import Endpoint, HttpRequest
+from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest
 
 TAG: Final = "saves"
 GAME: Final = "/v1/saves/{slot_id}/game"
@@ -25,9 +25,8 @@ class SlotGameRoutes:
 
     def __init__(self, service: SlotGameService, clock: Clock) -> None:
         self._service = service
-        self._clock = clock
-        self._limit = RateLimiter(
-            "slot-games", CHANGES, "You are attaching slots to games too often"
+        self._admit = AccountLimit(
+            RateLimiter("slot-games", CHANGES, "You are attaching slots to games too often"), clock
         )
 
     def endpoints(self) -> list[Endpoint]:
@@ -87,9 +86,6 @@ class SlotGameRoutes:
                 ),
             ),
         ]
-
-    def _admit(self, request: HttpRequest) -> None:
-        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
 
     async def _attach(self, request: HttpRequest) -> wire.SlotGame:
         who, slot_id = request.who.requester, _slot_id(request)

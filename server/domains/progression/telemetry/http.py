@@ -26,7 +26,7 @@ from server.domains.progression.telemetry.reports import ReportBuilder, as_csv, 
 from server.domains.progression.telemetry.rules import is_allowed
 from server.domains.progression.telemetry.schemas import TelemetrySchemaRegistry, compile_schema
 from server.domains.progression.telemetry.service import TelemetryService
-from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
+from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest, RawResponse
 
 TAG: Final = "telemetry"
 SCHEMAS: Final = "/v1/admin/telemetry/schemas"
@@ -48,8 +48,9 @@ class TelemetryRoutes:
 
     def __init__(self, service: TelemetryService, *, clock: Clock, rate: Rate) -> None:
         self._service = service
-        self._clock = clock
-        self._limiter = RateLimiter("telemetry", rate, "Too many batches of telemetry")
+        self._admit = AccountLimit(
+            RateLimiter("telemetry", rate, "Too many batches of telemetry"), clock
+        )
 
     def endpoints(self) -> list[Endpoint]:
         """List it."""
@@ -69,9 +70,6 @@ class TelemetryRoutes:
                 is_compressible=True,
             )
         ]
-
-    def _admit(self, request: HttpRequest) -> None:
-        self._limiter.require_allowed(request.who.user_id, self._clock.monotonic())
 
     async def _ingest(self, request: HttpRequest) -> wire.TelemetryAccepted:
         batch: wire.TelemetryBatch = request.body

@@ -22,7 +22,7 @@ from server.core.clock import Clock
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.social.companions import views
 from server.domains.social.companions.service import AnswerPause, AnswerPiece, CompanionService
-from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
+from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest, RawResponse
 
 TAG: Final = "companions"
 LUMINOR: Final = "/v1/luminors/{luminor_id}"
@@ -41,8 +41,9 @@ class CompanionRoutes:
     def __init__(self, service: CompanionService, clock: Clock) -> None:
         self._service = service
         self._store = service.store
-        self._clock = clock
-        self._limit = RateLimiter("companion-requests", RATE, "You are doing too much at once")
+        self._admit = AccountLimit(
+            RateLimiter("companion-requests", RATE, "You are doing too much at once"), clock
+        )
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -278,9 +279,6 @@ class CompanionRoutes:
                 errors=(Forbidden, InvalidField, wire.LuminorNotFound),
             ),
         ]
-
-    def _admit(self, request: HttpRequest) -> None:
-        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
 
     # ------------------------------------------------------------------ companions
 

@@ -12,7 +12,7 @@ from server.core.clock import Clock
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.social.creations.service import CreationService
 from server.domains.social.creations.settings import CreationsSettings
-from server.gateway.http.endpoints import Endpoint, HttpRequest
+from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest
 
 TAG: Final = "creations"
 ONE: Final = "/v1/creations/{creation_id}"
@@ -23,15 +23,20 @@ class CreationRoutes:
 
     def __init__(self, service: CreationService, settings: CreationsSettings, clock: Clock) -> None:
         self._service = service
-        self._clock = clock
-        self._writes = RateLimiter(
-            "creations",
-            Rate(settings.writes_per_minute, settings.writes_burst),
-            "You are changing too many creations at once",
+        self._admit_write = AccountLimit(
+            RateLimiter(
+                "creations",
+                Rate(settings.writes_per_minute, settings.writes_burst),
+                "You are changing too many creations at once",
+            ),
+            clock,
         )
         per_minute = settings.views_per_minute
-        self._views = RateLimiter(
-            "views", Rate(per_minute, per_minute), "You are viewing too many creations at once"
+        self._admit_view = AccountLimit(
+            RateLimiter(
+                "views", Rate(per_minute, per_minute), "You are viewing too many creations at once"
+            ),
+            clock,
         )
 
     def endpoints(self) -> list[Endpoint]:
@@ -140,12 +145,6 @@ class CreationRoutes:
                 errors=(*none, RateLimited),
             ),
         ]
-
-    def _admit_write(self, request: HttpRequest) -> None:
-        self._writes.require_allowed(request.who.user_id, self._clock.monotonic())
-
-    def _admit_view(self, request: HttpRequest) -> None:
-        self._views.require_allowed(request.who.user_id, self._clock.monotonic())
 
     async def _read(self, request: HttpRequest) -> wire.Creation:
         who = request.requester

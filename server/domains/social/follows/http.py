@@ -15,7 +15,7 @@ from server.core.clock import Clock, wire_time
 from server.core.cursors import CursorCodec
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.social.follows.settings import FollowsSettings
-from server.gateway.http.endpoints import Endpoint, HttpRequest
+from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest
 
 TAG: Final = "follows"
 ONE: Final = "/v1/people/{user_id}"
@@ -28,10 +28,12 @@ class FollowRoutes:
 
     def __init__(self, store: FollowStore, settings: FollowsSettings, clock: Clock) -> None:
         self._store = store
-        self._clock = clock
         per_minute = settings.changes_per_minute
-        self._limit = RateLimiter(
-            "follows", Rate(per_minute, per_minute), "You are following too much at once"
+        self._admit = AccountLimit(
+            RateLimiter(
+                "follows", Rate(per_minute, per_minute), "You are following too much at once"
+            ),
+            clock,
         )
 
     def endpoints(self) -> list[Endpoint]:
@@ -124,9 +126,6 @@ class FollowRoutes:
             errors=(wire.PersonNotFound, wire.TooManyTies, InvalidField, RateLimited),
             tag=TAG,
         )
-
-    def _admit(self, request: HttpRequest) -> None:
-        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
 
     async def _read(self, request: HttpRequest) -> wire.Ties:
         return _ties(await self._store.read_ties(request.who.requester, _person_of(request)))

@@ -16,7 +16,7 @@ from server.domains.social.notifications import views
 from server.domains.social.notifications.digests import DigestMailer
 from server.domains.social.notifications.settings import NotificationsSettings
 from server.domains.social.notifications.streams import NotificationStreams
-from server.gateway.http.endpoints import Endpoint, HttpRequest
+from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest
 
 TAG: Final = "notifications"
 ALL: Final = "/v1/notifications"
@@ -43,11 +43,13 @@ class NotificationRoutes:
         self._fanouts = fanouts
         self._streams = streams
         self._digests = digests
-        self._clock = clock
-        self._limit = RateLimiter(
-            "notifications",
-            Rate(settings.changes_per_minute, settings.changes_burst),
-            "You are changing notifications too often",
+        self._admit = AccountLimit(
+            RateLimiter(
+                "notifications",
+                Rate(settings.changes_per_minute, settings.changes_burst),
+                "You are changing notifications too often",
+            ),
+            clock,
         )
 
     def endpoints(self) -> list[Endpoint]:
@@ -136,9 +138,6 @@ class NotificationRoutes:
                 errors=(NotFound, InvalidField, Forbidden),
             ),
         ]
-
-    def _admit(self, request: HttpRequest) -> None:
-        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
 
     # ------------------------------------------------------------------ people
 

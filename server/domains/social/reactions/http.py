@@ -14,7 +14,7 @@ from server.core.clock import Clock, wire_time
 from server.core.cursors import CursorCodec
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.social.reactions.settings import ReactionsSettings
-from server.gateway.http.endpoints import Endpoint, HttpRequest
+from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest
 
 TAG: Final = "reactions"
 LIKE: Final = "/v1/creations/{creation_id}/like"
@@ -31,15 +31,18 @@ class ReactionRoutes:
         self.liked_total = 0
         self.commented_total = 0
         self._store = store
-        self._clock = clock
         per_minute = settings.likes_per_minute
-        self._likes = RateLimiter(
-            "likes", Rate(per_minute, per_minute), "You are liking too much at once"
+        self._admit_like = AccountLimit(
+            RateLimiter("likes", Rate(per_minute, per_minute), "You are liking too much at once"),
+            clock,
         )
-        self._comments = RateLimiter(
-            "comments",
-            Rate(settings.comments_per_minute, settings.comments_burst),
-            "You are writing too many comments at once",
+        self._admit_comment = AccountLimit(
+            RateLimiter(
+                "comments",
+                Rate(settings.comments_per_minute, settings.comments_burst),
+                "You are writing too many comments at once",
+            ),
+            clock,
         )
 
     def endpoints(self) -> list[Endpoint]:
@@ -104,12 +107,6 @@ class ReactionRoutes:
                 errors=comment,
             ),
         ]
-
-    def _admit_like(self, request: HttpRequest) -> None:
-        self._likes.require_allowed(request.who.user_id, self._clock.monotonic())
-
-    def _admit_comment(self, request: HttpRequest) -> None:
-        self._comments.require_allowed(request.who.user_id, self._clock.monotonic())
 
     async def _like(self, request: HttpRequest) -> wire.Liked:
         return await self._set_like(request, is_liked=True)

@@ -17,7 +17,7 @@ from server.core.cursors import CursorCodec
 from server.core.events import CreationListed
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.social.reports.settings import ReportsSettings
-from server.gateway.http.endpoints import Endpoint, HttpRequest
+from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest
 
 TAG: Final = "reports"
 
@@ -38,11 +38,13 @@ class ReportRoutes:
         self.filed_total = 0
         self.decided_total = 0
         self._store = store
-        self._clock = clock
         self._publish_event = publish_event
         per_minute = settings.filed_per_minute
-        self._limit = RateLimiter(
-            "reports", Rate(per_minute, per_minute), "You are reporting too much at once"
+        self._admit = AccountLimit(
+            RateLimiter(
+                "reports", Rate(per_minute, per_minute), "You are reporting too much at once"
+            ),
+            clock,
         )
 
     def endpoints(self) -> list[Endpoint]:
@@ -105,9 +107,6 @@ class ReportRoutes:
                 errors=(Forbidden, CreationNotFound, InvalidField),
             ),
         ]
-
-    def _admit(self, request: HttpRequest) -> None:
-        self._limit.require_allowed(request.who.user_id, self._clock.monotonic())
 
     async def _file(self, request: HttpRequest) -> wire.FiledReport:
         new: wire.NewReport = request.body
