@@ -38,7 +38,7 @@ from server.ops.shell import DataDir, Shell
 
 CAST_MAX: Final = 10_000
 DAYS_AHEAD_MAX: Final = 1_000
-LEFT_MIN: Final = timedelta(minutes=30)  # that a live day must have left, in its own time
+LEFT_MIN: Final = timedelta(minutes=30)  # that a live day must have left, in real time
 WHY: Final = "rehearsal"
 # No contract of anybody's: a chain that developers use, and an address that is easy to recognise.
 CHAIN_ID: Final = 31_337
@@ -145,9 +145,10 @@ async def make_live(days: EpochStore, *, speed: float | None) -> None:
         raise NotFound("No profile is active, so no day can be created; activate one first.")
     now, cadence = await days.now(), kept.profile.cadence
     first = await _first_playable(days, day_at(now, cadence))
+    wanted = LEFT_MIN * (speed or 1.0)  # a clock that runs faster uses a day up sooner
     for ahead in range(DAYS_AHEAD_MAX):
         times = day_times(first + timedelta(days=ahead), cadence)
-        if now < times.freeze_at - min(LEFT_MIN, (times.freeze_at - times.starts_at) / 2):
+        if now < times.freeze_at - min(wanted, (times.freeze_at - times.starts_at) / 2):
             if speed is not None or now < times.starts_at:
                 await days.set_clock(max(now, times.starts_at), speed=speed or 1.0)
             return
