@@ -69,6 +69,11 @@ def wire_fields(row: DatabaseRow) -> dict[str, Any]:
     }
 
 
+def ms_from_datetime(moment: datetime) -> int:
+    """Turn a time into milliseconds since 1970, rounded."""
+    return int(moment.timestamp() * 1000 + 0.5)
+
+
 def datetime_from_ms(milliseconds: int) -> datetime:
     """Turn milliseconds since 1970 into a time in UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

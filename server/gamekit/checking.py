@@ -60,6 +60,11 @@ def _problems(found: Ruleset[object, object], folder: str) -> Iterator[str]:
     rules = type(found)
     if rules.to_act is not Ruleset.to_act and rules.timeout_move is Ruleset.timeout_move:
         yield "timeout_move is missing; a game with turns (to_act) needs it"
+    if rules.next_timer is not Ruleset.next_timer:
+        if rules.decide_timer is Ruleset.decide_timer:
+            yield "decide_timer is missing; a game with timers (next_timer) needs it"
+        if not found.reads_time:
+            yield "reads_time is False; a game with timers (next_timer) needs it to be True"
     if found.name != folder:
         yield f"its name is {found.name!r}, but its folder is called {folder!r}; make them the same"
 
@@ -128,5 +133,6 @@ _ATTRIBUTES: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     "scores_declared": (_is_flag, "it must be True or False"),
     "statistics": (_are_names, "it must be a tuple of names, each 1 to 64 of a-z, 0-9 and _"),
     "verbatim_moves": (_is_flag, "it must be True or False"),
+    "reads_time": (_is_flag, "it must be True or False"),
     "earlier": (_are_earlier, "it must be a tuple of rulesets, such as (Nim1(),)"),
 }

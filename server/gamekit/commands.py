@@ -9,7 +9,7 @@ from typing import Final
 
 from server.gamekit.contract import Event, Payload, Ruleset
 from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
-from server.gamekit.table import CMD, TABLE_EVENTS
+from server.gamekit.table import CMD, TABLE_EVENTS, TIMER
 
 PRESENCE: Final = frozenset(
     {
@@ -46,6 +46,9 @@ def command_stream(origin: GameOrigin, log: Sequence[Event]) -> list[Payload] | 
       or who had left;
     - or `presence`, with the type of the table's event: `player_left`, ….
 
+    A timer that went off has no seat, and is at `timer`, as `[name, at_ms]`. Where the rules
+    read the time, each has when it happened as `at_ms`.
+
     Moves that were refused are not in it; the log has them as `invalid_action`. Raises
     whatever the rules raise on a log that is not theirs.
     """
@@ -53,20 +56,24 @@ def command_stream(origin: GameOrigin, log: Sequence[Event]) -> list[Payload] | 
         return None
     fold, commands = GameFold(origin), list[Payload]()
     for index, event in enumerate(log):
-        if event.type in PRESENCE:
-            seat = event.payload["seat"]
-            commands.append({"event_index": index, "seat": seat, "presence": event.type})
-        elif event.type not in TABLE_EVENTS:
-            moved = origin.ruleset.move_of(fold.state, event)
-            if moved is not None:
-                _, cmd_no = event.payload.get(CMD, (moved.seat, None))
-                commands.append(
-                    {
-                        "event_index": index,
-                        "seat": moved.seat,
-                        "cmd_no": cmd_no,
-                        "move": moved.move,
-                    }
-                )
-        fold.apply(event, at_ms=0)  # no rule looks at the time
+        done = _command_of(fold, event)
+        if done is not None:
+            at = {"at_ms": event.at_ms} if origin.ruleset.reads_time else {}
+            commands.append({"event_index": index, **done, **at})
+        fold.apply(event)
     return commands
+
+
+def _command_of(fold: GameFold, event: Event) -> Payload | None:
+    """Say what was done, if this event is the first that came of something."""
+    if event.type in PRESENCE:
+        return {"seat": event.payload["seat"], "presence": event.type}
+    if event.type in TABLE_EVENTS:
+        return None
+    if TIMER in event.payload:
+        return {"timer": event.payload[TIMER]}
+    moved = fold.ruleset.move_of(fold.state, event)
+    if moved is None:
+        return None
+    _, cmd_no = event.payload.get(CMD, (moved.seat, None))
+    return {"seat": moved.seat, "cmd_no": cmd_no, "move": moved.move}

@@ -28,18 +28,36 @@ Move = TypeVar("Move")
 
 
 class Event(NamedTuple):
-    """A fact: a lowercase type and a JSON payload that carries its version as `_v`."""
+    """A fact: a lowercase type and a JSON payload that carries its version as `_v`.
+
+    `at_ms` is when it was logged, in milliseconds since 1970 by the server's clock; it never
+    decreases within a game. The server sets it: rules leave it out of the events that they
+    decide, and read it from those that they fold.
+    """
 
     type: str
     payload: Payload
+    at_ms: int = 0
 
 
 class Turn(NamedTuple):
-    """Whose turn it is. `number` differs between any two turns of one game."""
+    """Whose turn it is, and how long the turn may take.
+
+    `number` differs between any two turns of one game. A turn of several seats has one
+    deadline for all of them: a seat that has moved leaves `seats`, and while `number` stays
+    the same, so does the moment from which `timeout_s` counts.
+    """
 
     seats: tuple[int, ...]
     number: int
     timeout_s: float | None
+
+
+class Timer(NamedTuple):
+    """A moment, in milliseconds since 1970, at which the rules act without a move."""
+
+    name: str
+    at_ms: int
 
 
 class SeatMove(NamedTuple):
@@ -117,7 +135,8 @@ class Ruleset(ABC, Generic[State, Move]):
       `player_joined`, …; see `server.gamekit.table`), which it may ignore;
     - `view` and `redact` never show a viewer what another seat hides, nor the seed;
     - a move in `view(...)["legal_moves"]` is accepted, every other raises `IllegalMove`;
-    - `decide` returns at least one event, and events hold player ids or seats, no names.
+    - `decide` returns at least one event, and events hold player ids or seats, no names;
+    - the times of events change nothing, unless the ruleset says `reads_time`.
     """
 
     name: ClassVar[str]
@@ -128,6 +147,9 @@ class Ruleset(ABC, Generic[State, Move]):
     bots: Mapping[str, Bot] = {}
     # Moves are kept as they were sent: `parse` gets the float 3.0, and not the integer 3.
     verbatim_moves: ClassVar[bool] = False
+    # Whether the state depends on `Event.at_ms`. Then the server also writes the time into each
+    # payload, as `_at`, so that the hash chain protects it like everything else that counts.
+    reads_time: ClassVar[bool] = False
     # Who comes back further behind than this gets the whole snapshot, then what follows.
     resume_events_max: ClassVar[int] = 5000
     # Whether players who are absent at the end are ranked behind those who stayed and earn
@@ -213,6 +235,21 @@ class Ruleset(ABC, Generic[State, Move]):
     def timeout_move(self, state: State, seat: int) -> Payload:
         """Choose the raw move that is played for an absent seat."""
         raise NotImplementedError(f"{self.name} has turns but no timeout_move")
+
+    def next_timer(self, state: State) -> Timer | None:
+        """Say which timer goes off next, whoever's turn it is; None where none runs.
+
+        Only for rules with `reads_time`: a timer's moment is derived from the times of events,
+        so that every node that folds the log has the same one.
+        """
+        return None
+
+    def decide_timer(self, state: State, timer: Timer) -> list[Event]:
+        """Give the events that a timer causes; afterwards `next_timer` must not name it again.
+
+        The server calls this at the timer's moment or soon after it, before any later move.
+        """
+        raise NotImplementedError(f"{self.name} has timers but no decide_timer")
 
     @abstractmethod
     def outcome(self, state: State) -> Outcome | None:

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple, TypeAlias
 
-from server.gamekit.contract import Event, Outcome, RulesetConfig, Setup, Turn
+from server.gamekit.contract import Event, Outcome, RulesetConfig, Setup, Timer, Turn
 from server.gamekit.contract import Ruleset as _Ruleset
 from server.gamekit.table import INVALID_ACTION, SeatedPlayer, SeatTable, rank_absent_last
 
@@ -22,12 +22,23 @@ class GameOrigin(NamedTuple):
 class GameFold:
     """The state of one game at one index.
 
-    `next_index` is the index that the next event gets. `turn_at_ms` is when the present
-    turn began (milliseconds since 1970, from the events), so that its deadline is the same
-    whoever folds the log, and whenever.
+    `next_index` is the index that the next event gets, `at_ms` when the last one happened.
+    `turn_at_ms` is when the present turn began. Both are milliseconds since 1970, from the
+    events, so that a deadline is the same whoever folds the log, and whenever.
     """
 
-    __slots__ = ("next_index", "origin", "ruleset", "state", "table", "turn", "turn_at_ms")
+    __slots__ = (
+        "_has_timers",
+        "at_ms",
+        "next_index",
+        "origin",
+        "ruleset",
+        "state",
+        "table",
+        "timer",
+        "turn",
+        "turn_at_ms",
+    )
 
     def __init__(self, origin: GameOrigin) -> None:
         self.origin = origin
@@ -36,19 +47,29 @@ class GameFold:
         players = [player.player_id for player in origin.players]
         self.state: Any = origin.ruleset.initial(Setup(origin.config, players, origin.seed))
         self.next_index = 0
+        self.at_ms = 0
         self.turn: Turn | None = None
         self.turn_at_ms = 0
+        self.timer: Timer | None = None  # the one that goes off next
+        self._has_timers = type(origin.ruleset).next_timer is not _Ruleset.next_timer
 
-    def apply(self, event: Event, at_ms: int) -> None:
-        """Fold the next event, which happened at `at_ms`."""
+    def apply(self, event: Event) -> None:
+        """Fold the next event."""
         self.table.evolve(self.next_index, event)
         self.next_index += 1
+        self.at_ms = event.at_ms
         if event.type == INVALID_ACTION:
             return
         self.ruleset.evolve(self.state, event)
         turn = None if self.table.completed else self.ruleset.to_act(self.state)
         if turn != self.turn:
-            self.turn, self.turn_at_ms = turn, at_ms
+            # A turn of several seats goes on, with its deadline, when one of them has moved.
+            if turn is None or self.turn is None or turn.number != self.turn.number:
+                self.turn_at_ms = event.at_ms
+            self.turn = turn
+        if self._has_timers:
+            is_over = self.table.completed
+            self.timer = None if is_over else self.ruleset.next_timer(self.state)
 
     @property
     def deadline_ms(self) -> int | None:

@@ -40,6 +40,10 @@ MISPLAYS_LOGGED_MAX: Final = 100
 
 # The event's key for the command that caused it: [seat, cmd_no].
 CMD: Final = "_cmd"
+# The event's key for its time, in games whose rules read it.
+AT: Final = "_at"
+# The event's key for the timer that caused it: [name, at_ms].
+TIMER: Final = "_timer"
 
 
 class CommandReply(NamedTuple):

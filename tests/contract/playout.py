@@ -12,6 +12,8 @@ from server.gamekit.contract import Event, IllegalMove, Payload, RulesetConfig, 
 from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
 
 EVENTS_MAX = 10_000  # a game that is longer does not end
+START_MS = 1_800_000_000_000
+EVENT_MS = 7  # how long after an event the next one is decided
 
 
 def canonical(value: Any) -> bytes:
@@ -21,7 +23,7 @@ def canonical(value: Any) -> bytes:
 
 def written(log: Iterable[Event]) -> bytes:
     """Encode a whole log."""
-    return canonical([list(event) for event in log])
+    return canonical([[event.type, event.payload, event.at_ms] for event in log])
 
 
 class Snapshot(NamedTuple):
@@ -55,6 +57,7 @@ class Playout:
         self.origin = GameOrigin(ruleset, tuple(players), config or ruleset.config(), seed)
         self.fold = GameFold(self.origin)
         self.log: list[Event] = []
+        self.now_ms = 0  # since the start
         self.watch: Callable[[Event], None] = lambda event: None
 
     @property
@@ -88,7 +91,11 @@ class Playout:
     def apply(self, events: Iterable[Event]) -> None:
         """Fold and log; complete the game when the rules say that it has ended."""
         for event in events:
-            self.fold.apply(event, at_ms=len(self.log))
+            event = event._replace(at_ms=START_MS + self.now_ms)
+            if self.ruleset.reads_time:
+                event.payload[table.AT] = event.at_ms
+            self.now_ms += EVENT_MS
+            self.fold.apply(event)
             self.log.append(event)
             assert len(self.log) < EVENTS_MAX
             self.watch(event)
@@ -135,6 +142,16 @@ class Playout:
             self.act(seat, self.bot_move(seat))
         return self
 
+    def fire_timer(self) -> None:
+        """Let the time come at which the next timer goes off."""
+        timer = self.fold.timer
+        assert timer is not None
+        self.now_ms = max(self.now_ms, timer.at_ms - START_MS)
+        events = self.ruleset.decide_timer(self.fold.state, timer)
+        events[0].payload[table.TIMER] = list(timer)
+        self.apply(events)
+        assert self.fold.timer != timer, "a timer that went off is not due any more"
+
     def time_out(self) -> None:
         """Play for whoever is to act."""
         seat = self.to_act()
@@ -155,6 +172,6 @@ def refold(playout: Playout, log: list[Event]) -> Playout:
     again.origin = playout.origin
     again.fold = GameFold(playout.origin)
     for event in log:
-        again.fold.apply(event, at_ms=len(again.log))
+        again.fold.apply(event)
         again.log.append(event)
     return again

@@ -6,7 +6,8 @@ environment's `PLAYHALL_RULESETS_PATH` (separated as in `PATH`).
 
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import pytest
 from pydantic import ValidationError
 
 from server.gamekit.chance import Chance
-from server.gamekit.contract import Event, IllegalMove, Payload, Ruleset
+from server.gamekit.contract import Event, IllegalMove, Payload, Ruleset, Turn, Viewer
 from server.gamekit.fold import AnyRuleset
+from server.gamekit.table import AT, CMD
 from server.rulesets import find_rulesets
 from tests.contract.playout import Playout, Snapshot, canonical, refold, written
 
@@ -109,12 +111,18 @@ def random_json(chance: Chance, depth: int) -> Any:
     return random_object(chance, depth - 1)
 
 
-def text_leaves(value: Any) -> set[str]:
+def texts_in(value: Any) -> Counter[str]:
+    """Count the texts in a value, keys included."""
+    counts: Counter[str] = Counter()
+    if isinstance(value, str):
+        counts[value] += 1
+    children: Iterable[Any] = value if isinstance(value, list | tuple) else ()
     if isinstance(value, dict):
-        return set(value).union(*map(text_leaves, value.values()))
-    if isinstance(value, list):
-        return set().union(*map(text_leaves, value))
-    return {value} if isinstance(value, str) else set()
+        counts.update(value.keys())
+        children = value.values()
+    for child in children:
+        counts.update(texts_in(child))
+    return counts
 
 
 # ------------------------------------------------------------------ being a ruleset
@@ -169,11 +177,21 @@ def test_folding_the_stored_log_gives_the_same_game_at_every_event(
     playout = Playout(ruleset, seats, "refold")
     playout.watch = lambda _: live.append(look(playout))
     finished(playout)
-    stored = [Event(kind, payload) for kind, payload in orjson.loads(written(playout.log))]
+    stored = [Event(*each) for each in orjson.loads(written(playout.log))]
     again = refold(playout, [])
-    for at_ms, event in enumerate(stored):
-        again.fold.apply(event, at_ms=at_ms)
-        assert live[at_ms] == look(again)
+    for index, event in enumerate(stored):
+        again.fold.apply(event)
+        assert live[index] == look(again)
+
+
+def test_times_of_events_change_nothing_unless_the_rules_read_them(
+    ruleset: AnyRuleset, seats: int
+) -> None:
+    if ruleset.reads_time:
+        pytest.skip(f"{ruleset.name} reads the time")
+    playout = finished(Playout(ruleset, seats, "times"))
+    again = refold(playout, [event._replace(at_ms=0) for event in playout.log])
+    assert playout.snapshot()._replace(state="") == again.snapshot()._replace(state="")
 
 
 def look(playout: Playout) -> tuple[Snapshot, int | None]:
@@ -182,16 +200,37 @@ def look(playout: Playout) -> tuple[Snapshot, int | None]:
 
 
 def test_every_event_is_lowercase_versioned_json(ruleset: AnyRuleset, seats: int) -> None:
-    for kind, payload in finished(Playout(ruleset, seats, "shape")).log:
+    for kind, payload, _ in finished(Playout(ruleset, seats, "shape")).log:
         assert re.fullmatch(r"[a-z][a-z0-9_]*", kind)
         assert payload["_v"] >= 1
         assert payload == orjson.loads(canonical(payload))
 
 
 def test_no_two_turns_share_a_number(ruleset: AnyRuleset, seats: int) -> None:
-    playout = Playout(ruleset, seats, "turns")
-    turns = [playout.fold.turn for _ in steps(playout) if playout.fold.turn is not None]
-    assert len(set(turns)) == len({turn.number for turn in turns})
+    playout, seen = Playout(ruleset, seats, "turns"), set[int]()
+    last: Turn | None = None
+    for _ in steps(playout):
+        turn = playout.fold.turn
+        if turn is None:
+            continue
+        if last is None or turn.number != last.number:
+            assert turn.number not in seen
+        elif turn != last:  # some of its seats have moved, and nothing else is different
+            assert set(turn.seats) < set(last.seats)
+            assert turn.timeout_s == last.timeout_s
+        seen.add(turn.number)
+        last = turn
+
+
+def test_deadline_stays_while_some_seats_of_a_turn_have_moved(
+    ruleset: AnyRuleset, seats: int
+) -> None:
+    playout, deadlines = Playout(ruleset, seats, "deadlines"), dict[int, int | None]()
+    for _ in steps(playout):
+        if (turn := playout.fold.turn) is not None:
+            assert deadlines.setdefault(turn.number, playout.fold.deadline_ms) == (
+                playout.fold.deadline_ms
+            )
 
 
 # ------------------------------------------------------------------ moves
@@ -229,10 +268,18 @@ def test_deciding_a_recorded_move_again_gives_the_same_events(
     for index, event in enumerate(log[1:], start=1):
         if not decided and (moved := ruleset.move_of(again.fold.state, event)) is not None:
             decided = ruleset.decide(again.fold.state, moved.seat, ruleset.parse(moved.move))
-            assert written(decided) == written(log[index : index + len(decided)])
+            recorded = log[index : index + len(decided)]
+            assert [decision(each) for each in decided] == [decision(each) for each in recorded]
         if event.type not in ("player_left", "game_completed"):  # the table's own
             assert event.type == decided.pop(0).type
-        again.fold.apply(event, at_ms=index)
+        again.fold.apply(event)
+
+
+def decision(event: Event) -> bytes:
+    """Write what the rules decided of an event, without what the server adds."""
+    return canonical(
+        [event.type, {key: v for key, v in event.payload.items() if key not in (AT, CMD)}]
+    )
 
 
 def test_every_other_move_is_refused(ruleset: AnyRuleset, seats: int) -> None:
@@ -293,20 +340,48 @@ def test_hidden_text_is_in_no_view_and_no_event_until_it_is_shown(
     ruleset: AnyRuleset, seats: int
 ) -> None:
     playout = Playout(ruleset, seats, "hidden")
-    hidden: dict[int | None, set[str]] = {viewer: set() for viewer in playout.viewers}
+    # For each viewer, the texts that an event hid from them: how often they could see each at
+    # that time, because it is also a word of the game, and which event it was.
+    hidden: dict[Viewer, dict[str, tuple[int, str]]] = {viewer: {} for viewer in playout.viewers}
+    before: dict[Viewer, Counter[str]] = {viewer: Counter() for viewer in playout.viewers}
 
     def watch(event: Event) -> None:
         for viewer in playout.viewers:
-            shown = ruleset.redact(event, viewer)
-            seen = text_leaves(shown)
-            hidden[viewer] |= text_leaves(event.payload)
-            hidden[viewer] -= seen
+            shown, own = ruleset.redact(event, viewer), hidden[viewer]
             view = ruleset.view(playout.fold.state, viewer)
-            visible = (canonical(shown) + canonical(view)).decode()
-            assert [text for text in hidden[viewer] if f'"{text}"' in visible] == []
+            in_event, in_view = texts_in(shown), texts_in(view)
+            # The names of an event's fields are known to all; what is in them may be a secret.
+            for text in texts_in(list(event.payload.values())):
+                own.setdefault(text, (before[viewer][text], event.type))
+            for text in in_event:
+                own.pop(text, None)
+            for text, (seen, hider) in own.items():
+                times = in_view[text]
+                assert times <= seen, (
+                    f"{ruleset.name} hides {text!r} of {hider} from {name_viewer(viewer)}, "
+                    f"but after {event.type} their view has it at {find_text(view, text)}"
+                )
+                own[text] = (times, hider)
+            before[viewer] = in_view
 
     playout.watch = watch
     finished(playout)
+
+
+def name_viewer(viewer: Viewer) -> str:
+    return "spectators" if viewer is None else f"seat {viewer}"
+
+
+def find_text(value: Any, text: str, at: str = "view") -> str:
+    """List where a text is."""
+    if value == text:
+        return at
+    children = value.items() if isinstance(value, dict) else ()
+    if isinstance(value, list | tuple):
+        children = enumerate(value)
+    found = [find_text(child, text, f"{at}[{key!r}]") for key, child in children]
+    keys = [f"a key of {at}"] if isinstance(value, dict) and text in value else []
+    return ", ".join([*keys, *filter(None, found)])
 
 
 def test_seed_is_in_no_view_and_no_event_before_the_last(ruleset: AnyRuleset, seats: int) -> None:
@@ -334,7 +409,9 @@ def test_redaction_leaves_the_event_itself_alone(ruleset: AnyRuleset, seats: int
 def test_timeouts_alone_bring_a_game_to_its_end(ruleset: AnyRuleset, seats: int) -> None:
     playout = Playout(ruleset, seats, "timeouts").start()
     while (seat := playout.to_act()) is not None:
-        assert playout.fold.deadline_ms is not None
+        if playout.fold.deadline_ms is None:
+            playout.fire_timer()  # which the rules have instead
+            continue
         move = ruleset.timeout_move(playout.fold.state, seat)
         assert move in playout.view(seat)["legal_moves"]
         playout.time_out()
@@ -388,3 +465,17 @@ def test_presence_alone_changes_no_turn(ruleset: AnyRuleset, seats: int) -> None
     for kind in ("player_disconnected", "player_reconnected"):
         playout.presence(kind, 0)
         assert turn == playout.fold.turn
+
+
+# ------------------------------------------------------------------ timers
+
+
+def test_timers_alone_leave_a_game_that_ends_or_waits_for_a_move(
+    ruleset: AnyRuleset, seats: int
+) -> None:
+    if type(ruleset).next_timer is Ruleset.next_timer:
+        pytest.skip(f"{ruleset.name} has no timers")
+    playout = Playout(ruleset, seats, "timers").start()
+    while playout.fold.timer is not None:
+        playout.fire_timer()
+    assert playout.completed or playout.to_act() is not None

@@ -192,18 +192,19 @@ def refold(
     fold = GameFold(_origin(game, log[0].payload))
     done: dict[tuple[int, int], Done] = {}
     for stored in log:
-        event = Event(stored.type, stored.payload)
+        event = Event(stored.type, stored.payload, stored.at_ms)
         if CMD in stored.payload:
             seat, cmd_no = stored.payload[CMD]
             move = fold.ruleset.move_of(fold.state, _plain(event))
             code = stored.payload["code"] if stored.type == INVALID_ACTION else None
             done[seat, cmd_no] = Done(stored.event_index, move.move if move else None, code)
-        fold.apply(event, stored.at_ms)
+        fold.apply(event)
     return fold, done
 
 
 def _plain(event: Event) -> Event:
-    return Event(event.type, {key: value for key, value in event.payload.items() if key != CMD})
+    payload = {key: value for key, value in event.payload.items() if key != CMD}
+    return event._replace(payload=payload)
 
 
 def _origin(game: StoredGame, created: dict[str, Any]) -> GameOrigin:

@@ -35,7 +35,6 @@ class Replay:
         self.game_id = evidence.game_id
         self.is_over = evidence.is_over
         self.log: Sequence[RecordedEvent] = read_log(evidence.rows)
-        self._times_ms = [round(row.at.timestamp() * 1000) for row in evidence.rows]
         self._origin = find_origin(evidence, self.log, rulesets=rulesets)
         self.fold = GameFold(self._origin)
 
@@ -57,7 +56,7 @@ class Replay:
         while self.index < index:
             at = self.fold.next_index
             try:
-                self.fold.apply(self.log[at].event, self._times_ms[at])
+                self.fold.apply(self.log[at].event)
             except Exception as error:  # whatever rules do with a payload that they never wrote
                 raise CheckFailed(f"event {at} does not follow: {error!r}") from error
 

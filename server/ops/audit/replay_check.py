@@ -12,10 +12,12 @@ from server.gamekit.commands import PRESENCE, derives_moves
 from server.gamekit.contract import Event, IllegalMove
 from server.gamekit.fold import GameFold, GameOrigin
 from server.gamekit.table import (
+    AT,
     CMD,
     GAME_COMPLETED,
     GAME_CREATED,
     INVALID_ACTION,
+    TIMER,
     game_completed_event,
     game_created_event,
     invalid_action_event,
@@ -85,12 +87,22 @@ class ReplayCheck:
             if index == len(self._log):
                 raise CheckFailed(f"event {index} is missing: the rules give {event.type}")
             found = self._log[index]
+            if self.fold.ruleset.reads_time:
+                event.payload[AT] = self._time_of(found.event)
             if found.event.type != event.type:
                 raise CheckFailed(f"{self._here} is not what the rules give, which is {event.type}")
             if found.payload != canonical_json(event.payload):
                 wrong = ", ".join(_differing(found.event, event))
                 raise CheckFailed(f"{self._here} is not what the rules give: {wrong} differs")
-            self.fold.apply(found.event, at_ms=0)  # no rule looks at the time
+            self.fold.apply(found.event)
+
+    def _time_of(self, found: Event) -> int:
+        """Give the time of an event, which must not be before that of the last one."""
+        if found.payload.get(AT) != found.at_ms:
+            raise CheckFailed(f"{self._here} names a time at which it was not written")
+        if found.at_ms < self.fold.at_ms:
+            raise CheckFailed(f"{self._here} is from before the event before it")
+        return found.at_ms
 
     def _expected(self, found: Event) -> list[Event]:
         """Decide again what the next event, and those that come of it, should be."""
@@ -107,6 +119,8 @@ class ReplayCheck:
             return [presence_event(found.type, self.fold.table, self._seat_in(found))]
         if found.type == INVALID_ACTION:
             return self._refused(found)
+        if TIMER in found.payload:
+            return self._fired(found)
         return self._decided(found) if self.derives_moves else [found]
 
     def _refused(self, found: Event) -> list[Event]:
@@ -117,6 +131,16 @@ class ReplayCheck:
 
     def _seat_in(self, found: Event) -> int:
         return self.fold.table.seat_by_player[found.payload["player_id"]]
+
+    def _fired(self, found: Event) -> list[Event]:
+        timer = self.fold.timer
+        if timer is None or found.payload[TIMER] != list(timer):
+            raise CheckFailed(f"{self._here} comes of a timer that is not the next one: {timer}")
+        if found.at_ms < timer.at_ms:
+            raise CheckFailed(f"{self._here} is from before its timer went off")
+        events = self.fold.ruleset.decide_timer(self.fold.state, timer)
+        events[0].payload[TIMER] = list(timer)
+        return events
 
     def _decided(self, found: Event) -> list[Event]:
         ruleset, state = self.fold.ruleset, self.fold.state

@@ -113,7 +113,7 @@ def _played_again(file: Json) -> list[tuple[int, str, Json]]:
     def follow(index: int, events: list[Event]) -> None:
         for at, event in enumerate(events, start=index):
             ruleset.evolve(state, event)
-            came.append((at, *event))
+            came.append((at, event.type, event.payload))
 
     follow(1, ruleset.setup(state))
     for command in file["commands"]:

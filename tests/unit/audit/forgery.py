@@ -8,6 +8,7 @@ import orjson
 from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_hash
 from persistence.eventlog.writer import EventRow
 from protocol.ids import GameId
+from server.core.clock import datetime_from_ms
 from server.gamekit.contract import Event
 from server.ops.audit.evidence import GameEvidence
 from server.ops.audit.findings import Finding
@@ -29,7 +30,7 @@ def el_dorado(*bots: str, rounds: int = 2, seed: str = "seed") -> Playout:
 
 def copied(log: Sequence[Event]) -> list[Event]:
     """Give events that can be forged without touching the game that they are of."""
-    return [Event(kind, payload) for kind, payload in orjson.loads(written(log))]
+    return [Event(*each) for each in orjson.loads(written(log))]
 
 
 def chained(log: Sequence[Event]) -> list[EventRow]:
@@ -38,7 +39,8 @@ def chained(log: Sequence[Event]) -> list[EventRow]:
     for index, event in enumerate(log):
         payload = canonical_json(event.payload)
         last = link_hash(last, index, event.type, payload)
-        rows.append(EventRow(index, event.type, payload, AT, last))
+        at = datetime_from_ms(event.payload["_at"]) if "_at" in event.payload else AT
+        rows.append(EventRow(index, event.type, payload, at, last))
     return rows
 
 

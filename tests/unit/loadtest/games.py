@@ -54,7 +54,7 @@ class Hall:
         """Fold events, and show each to every player as that player may see it."""
         for event in events:
             self.events.append(event)
-            self.fold.apply(event, 0)
+            self.fold.apply(event)
             for seat, behaviour in enumerate(self.behaviours):
                 behaviour.on_event(event.type, self.ruleset.redact(event, seat) or {})
 

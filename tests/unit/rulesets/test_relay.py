@@ -23,7 +23,7 @@ def standings(playout: Playout) -> list[tuple[int, bool]]:
 def test_any_object_arrives_unchanged_with_its_sender(move: dict[str, Any]) -> None:
     (event,) = game().act(2, move)
     assert RULESET.redact(event, None) is event.payload
-    assert event == ("relayed", {"player_id": "player-2", "data": move, "_v": 1})
+    assert event[:2] == ("relayed", {"player_id": "player-2", "data": move, "_v": 1})
 
 
 def test_end_of_anyone_but_the_host_is_relayed() -> None:

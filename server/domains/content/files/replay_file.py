@@ -18,7 +18,7 @@ from protocol.files import REPLAY_JSON_BYTES_MAX, FileRefused
 from protocol.history import GameSummary
 from protocol.ids import MatchId
 from protocol.limits import JSON_DEPTH_MAX
-from server.core.clock import wire_time, wire_time_or_none
+from server.core.clock import ms_from_datetime, wire_time, wire_time_or_none
 from server.gamekit.commands import command_stream, initial_state
 from server.gamekit.contract import Event, Payload
 from server.gamekit.fold import AnyRuleset, GameOrigin
@@ -49,7 +49,7 @@ def replay_inputs(
         ids = [player.player_id for player in players]
         return ReplayInputs({"config": game.config, "players": ids, "seed": game.seed}, None)
     origin = GameOrigin(ruleset, players, ruleset.config.model_validate(game.config), game.seed)
-    log = [Event(row.type, orjson.loads(row.payload)) for row in rows]
+    log = [Event(row.type, orjson.loads(row.payload), ms_from_datetime(row.at)) for row in rows]
     return ReplayInputs(initial_state(origin), command_stream(origin, log))
 
 

@@ -99,7 +99,7 @@ from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock, Moment
 from server.core.containment import RAISED_BY_RULES, log_failure
 from server.core.subscriptions import Topic
-from server.domains.play.games.recorder import Command, EventRecorder, RecordedEvent, prepare_events
+from server.domains.play.games.recorder import Command, EventRecorder, RecordedEvent
 from server.domains.play.games.results import build_completion, require_storable
 from server.domains.play.games.ruleset_failures import Method, RulesetFailures, describe_error
 from server.domains.play.games.subscribers import GameFollower, Subscribers, ViewEncoder
@@ -109,6 +109,7 @@ from server.gamekit.fold import GameFold
 from server.gamekit.table import (
     MISPLAYS_LOGGED_MAX,
     PASSING,
+    TIMER,
     CommandReply,
     TableSeat,
     compute_log_commitment,
@@ -124,6 +125,8 @@ log = logging.getLogger(__name__)
 TAIL_EVENTS = 64
 # How many events may wait for the disk before a game takes no more commands.
 AHEAD_EVENTS_MAX = 1000
+# How many timers may go off before one move, for example after the game was without an owner.
+TIMERS_AT_ONCE = 16
 
 # Called once, when the command's fate is committed: an event index, or why not.
 Reply = Callable[[int | PlayhallError], None]
@@ -384,6 +387,9 @@ class LiveGame:
             )
         if not occupant.present:
             raise NotSeated("You have left this game; use game.resume to take your seat again.")
+        if self.fold.timer is not None:
+            self._fire_due_timers()
+            self._check_open()  # a timer may have ended the game
         if expected_head is not None and self._has_moved_on(expected_head):
             last = self.fold.next_index - 1
             self._owe(last, reply, GameMovedOn(expected=expected_head, head=last))
@@ -395,6 +401,24 @@ class LiveGame:
             return
         index = self._extend(events, Command(seat, cmd_no))
         self._owe(self.fold.next_index - 1, reply, index)
+
+    def fire_timer(self) -> None:
+        """Carry out what the timer that goes off next causes."""
+        timer = self.fold.timer
+        assert timer is not None
+        self._check_open()
+        ruleset = self.fold.ruleset
+        try:
+            events = require_rules_events(ruleset.decide_timer(self.fold.state, timer))
+            events[0].payload[TIMER] = list(timer)
+        except RAISED_BY_RULES as error:
+            # Where a timer causes nothing, it stays due for ever.
+            self.stop_for_fault("timer", error)
+            raise Quarantined from error
+        self._extend(events)
+        if self.fold.timer == timer:
+            self.stop_for_fault("timer", ValueError(f"{timer.name} is still due after it went off"))
+            raise Quarantined
 
     def play_for_seat(self, seat: int, move: Payload) -> None:
         """Carry out a move that the server itself makes for a seat."""
@@ -422,6 +446,15 @@ class LiveGame:
         self._move(LiveGameInput.SUSPEND)
 
     # ------------------------------------------------------------------ deciding
+
+    def _fire_due_timers(self) -> None:
+        """Carry out the timers that are due, so that no later move comes before them."""
+        for _ in range(TIMERS_AT_ONCE):
+            timer = self.fold.timer
+            if timer is None or timer.at_ms > self._clock.now_ms():
+                return
+            self.fire_timer()
+        raise Overloaded("The game is catching up with its timers; try again in a moment.")
 
     def stop_for_fault(self, method: Method, error: BaseException) -> None:
         """Play no more: the rules failed where the state, or the way on, depends on them.
@@ -512,12 +545,12 @@ class LiveGame:
         Everything that can be refused is refused before `write`, which changes the fold. After
         it there are two ways out: the rows are with the log, or the game is FAILING.
         """
-        moment = self._clock.moment()
+        moment = self._recorder.latest(self._clock.moment())
         first = self.fold.next_index
         if not events:
             raise self._refusal("decide", ValueError("a move must cause at least one event"))
         try:
-            payloads = prepare_events(events, command)
+            payloads = self._recorder.prepare(events, moment=moment, command=command)
         except InvalidPayload as bad:
             if isinstance(bad, NotJson):
                 raise self._refusal("decide", bad) from None

@@ -8,10 +8,10 @@ from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_ha
 from persistence.eventlog.writer import EventRow
 from persistence.games.model import GameRow, NewGame
 from protocol.ids import GameId, new_id
-from server.core.clock import Moment
+from server.core.clock import Moment, moment_from_ms
 from server.gamekit.contract import Event
 from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
-from server.gamekit.table import CMD, SeatedPlayer, game_created_event, require_rules_events
+from server.gamekit.table import AT, CMD, SeatedPlayer, game_created_event, require_rules_events
 
 
 class RecordedEvent(NamedTuple):
@@ -30,43 +30,56 @@ class Command(NamedTuple):
     cmd_no: int
 
 
-def prepare_events(events: Sequence[Event], command: Command | None = None) -> list[bytes]:
-    """Name the command on the first event, and write every payload canonically.
-
-    Raises `InvalidPayload`, or anything at all for what are no events; nothing is folded yet.
-    """
-    if command is not None:
-        events[0].payload[CMD] = list(command)
-    return [canonical_json(event.payload) for event in events]
-
-
 class EventRecorder:
     """Writes one game's events, in order, and folds each as it is written."""
 
-    __slots__ = ("fold", "hash")
+    __slots__ = ("_stamps_time", "fold", "hash")
 
     def __init__(self, fold: GameFold, last_hash: bytes) -> None:
         self.fold = fold
         self.hash = last_hash
+        self._stamps_time = fold.ruleset.reads_time
+
+    def latest(self, moment: Moment) -> Moment:
+        """Give a moment, or that of the last event if that is later.
+
+        The clock of the node that had the game before may have been ahead of this one's.
+        """
+        return moment if moment.ms >= self.fold.at_ms else moment_from_ms(self.fold.at_ms)
+
+    def prepare(
+        self, events: Sequence[Event], *, moment: Moment, command: Command | None = None
+    ) -> list[bytes]:
+        """Name the command on the first event, and write every payload canonically.
+
+        Raises `InvalidPayload`, or anything at all for what are no events; nothing is folded yet.
+        """
+        if command is not None:
+            events[0].payload[CMD] = list(command)
+        if self._stamps_time:
+            for event in events:
+                event.payload[AT] = moment.ms
+        return [canonical_json(event.payload) for event in events]
 
     def write(
         self, events: Sequence[Event], *, moment: Moment, payloads: Sequence[bytes] | None = None
     ) -> tuple[list[EventRow], list[RecordedEvent]]:
         """Write events that were just decided, and fold them.
 
-        `payloads` are what `prepared` gave for them. Whatever this raises, the fold is not
+        `payloads` are what `prepare` gave for them. Whatever this raises, the fold is not
         what the log has any more.
         """
         if payloads is None:
-            payloads = prepare_events(events)
+            payloads = self.prepare(events, moment=moment)
         rows: list[EventRow] = []
         recorded: list[RecordedEvent] = []
         for event, payload in zip(events, payloads, strict=True):
             index = self.fold.next_index
             self.hash = link_hash(self.hash, index, event.type, payload)
             rows.append(EventRow(index, event.type, payload, moment.at, self.hash))
-            recorded.append(RecordedEvent(index, event, payload, moment.wire))
-            self.fold.apply(event, moment.ms)
+            timed = Event(event.type, event.payload, moment.ms)
+            recorded.append(RecordedEvent(index, timed, payload, moment.wire))
+            self.fold.apply(timed)
         return rows, recorded
 
 

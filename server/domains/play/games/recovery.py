@@ -8,13 +8,13 @@ from pydantic import ValidationError
 from persistence.eventlog.hashchain import InvalidPayload, canonical_json, genesis_hash, link_hash
 from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
-from server.core.clock import wire_time
+from server.core.clock import ms_from_datetime, wire_time
 from server.core.containment import RAISED_BY_RULES
 from server.domains.play.games.recorder import EventRecorder, RecordedEvent
 from server.domains.play.games.ruleset_failures import describe_error
 from server.gamekit.contract import Event
 from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
-from server.gamekit.table import GAME_CREATED, parse_players, seed_hash
+from server.gamekit.table import AT, GAME_CREATED, parse_players, seed_hash
 
 
 class CorruptLog(Exception):
@@ -26,7 +26,7 @@ def decode_row(row: EventRow) -> RecordedEvent:
     payload = orjson.loads(row.payload)
     return RecordedEvent(
         row.event_index,
-        Event(row.type, payload),
+        Event(row.type, payload, ms_from_datetime(row.at)),
         canonical_json(payload),
         wire_time(row.at).encode(),
     )
@@ -53,9 +53,11 @@ def recover_game(
         raise
     except RAISED_BY_RULES as error:
         raise CorruptLog(f"the rules cannot begin this game: {describe_error(error)}") from error
-    for item, row in zip(recorded, rows, strict=True):
+    for item in recorded:
+        if ruleset.reads_time and item.event.payload.get(AT) != item.event.at_ms:
+            raise CorruptLog(f"event {item.event_index} is not of the time that it names")
         try:
-            fold.apply(item.event, int(row.at.timestamp() * 1000 + 0.5))
+            fold.apply(item.event)
         except RAISED_BY_RULES as error:
             raise CorruptLog(
                 f"event {item.event_index} does not follow: {describe_error(error)}"

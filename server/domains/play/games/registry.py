@@ -362,7 +362,8 @@ class GameRegistry:
         before = self._clock.monotonic() - self._config.idle_game_s
         for game in list(self._live.values()):
             with contain_failures(f"dropping game {game.game_id}"):
-                idle = game.is_settled and not len(game.subscribers) and game.fold.turn is None
+                waits = game.fold.turn is not None or game.fold.timer is not None
+                idle = game.is_settled and not len(game.subscribers) and not waits
                 if idle and game.busy_at < before:
                     self._drop(game)
 

@@ -1,4 +1,4 @@
-"""Turns of one game: deadlines, bots, and the moves of those who are away.
+"""Turns and timers of one game: deadlines, bots, and the moves of those who are away.
 
 Nothing is played before everything decided earlier is committed, so a table of bots
 paces itself by the disk.
@@ -14,7 +14,7 @@ from server.core.containment import RAISED_BY_RULES
 from server.domains.play.games.live_game import PLAYING, LiveGame
 from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.gamekit.chance import Chance, derive_seed
-from server.gamekit.contract import IllegalMove, Payload
+from server.gamekit.contract import IllegalMove, Payload, Turn
 
 log = logging.getLogger(__name__)
 
@@ -84,12 +84,15 @@ class TurnTimer:
         self._timer = self._loop.call_later(wait_s, self._fire)
 
     def _next_due_ms(self) -> int | None:
-        turn = self._game.fold.turn
-        if turn is None or self._game.state is not PLAYING:
+        fold = self._game.fold
+        if self._game.state is not PLAYING:
             return None
-        dues = [due for seat in turn.seats if (due := self._seat_due_ms(seat)) is not None]
+        seats = () if fold.turn is None else fold.turn.seats
+        dues = [due for seat in seats if (due := self._seat_due_ms(seat)) is not None]
+        if fold.timer is not None:
+            dues.append(fold.timer.at_ms)
         due_ms = min(dues, default=None)
-        if due_ms is not None and self._game.fold.next_index == self._rest_at_index:
+        if due_ms is not None and fold.next_index == self._rest_at_index:
             return max(due_ms, self._rest_until_ms)
         return due_ms
 
@@ -114,14 +117,26 @@ class TurnTimer:
             self.restart()
 
     def _play_due(self) -> None:
-        turn, now_ms = self._game.fold.turn, self._clock.now_ms()
-        failure: Exception | None = None
-        for seat in turn.seats if turn is not None else ():
+        fold, now_ms = self._game.fold, self._clock.now_ms()
+        if fold.timer is not None and fold.timer.at_ms <= now_ms:
+            self._fire_timer()
+            return  # what is due in the state after it is played after its commit
+        turn, failure = fold.turn, None
+        for seat in () if turn is None else turn.seats:
             due_ms = self._seat_due_ms(seat)
-            if due_ms is not None and due_ms <= now_ms and self._game.fold.turn is turn:
+            is_due = due_ms is not None and due_ms <= now_ms
+            if is_due and turn is not None and _is_still_to_move(fold.turn, turn, seat):
                 failure = self._play(seat) or failure
         if failure is not None and not self._game.closed:
             self._failed(failure)
+
+    def _fire_timer(self) -> None:
+        try:
+            self._game.fire_timer()
+        except PlayhallError as error:
+            if error.retry:
+                log.info("game %s: a timer waits: %s", self._game.game_id, error)
+                self._rest(RETRY_MS)
 
     def _play(self, seat: int) -> Exception | None:
         """Play for a seat; gives what the rules did wrong, if no move came of it."""
@@ -170,3 +185,8 @@ class TurnTimer:
     def _rest(self, pause_ms: int) -> None:
         self._rest_at_index = self._game.fold.next_index
         self._rest_until_ms = self._clock.now_ms() + pause_ms
+
+
+def _is_still_to_move(now: Turn | None, then: Turn, seat: int) -> bool:
+    """Say whether a turn goes on for a seat, after others of its seats have moved."""
+    return now is not None and now.number == then.number and seat in now.seats

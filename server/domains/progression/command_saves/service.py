@@ -212,6 +212,8 @@ class CommandSaveService:
         ruleset = self._rulesets.get(slot.title)
         if ruleset is None or 1 not in ruleset.seats or ruleset.scores_declared:
             raise wire.NotSimulated("The slot's title is not the name of a ruleset for one player.")
+        if ruleset.reads_time:
+            raise wire.NotSimulated("The ruleset reads the time, which goes on while a save rests.")
         return ruleset
 
     async def _require_server_only(self, connection: Connection, slot: SaveSlot) -> None:

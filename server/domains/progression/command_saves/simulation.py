@@ -1,4 +1,7 @@
-"""A log as a game of one seat: beginning it, folding it, and carrying commands out. Pure."""
+"""A log as a game of one seat: beginning it, folding it, and carrying commands out. Pure.
+
+Its events have no time, so rules that read the time have no logs of this kind.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -41,7 +44,7 @@ def fold_log(origin: GameOrigin, events: Iterable[Event]) -> GameFold:
     """Fold a log."""
     fold = GameFold(origin)
     for event in events:
-        fold.apply(event, at_ms=0)  # no rule looks at the time
+        fold.apply(event)
     return fold
 
 
@@ -65,5 +68,5 @@ def build_slot_state(fold: GameFold) -> Payload:
 
 def _taken(fold: GameFold, events: Sequence[Event]) -> list[Event]:
     for event in events:
-        fold.apply(event, at_ms=0)
+        fold.apply(event)
     return list(events)
