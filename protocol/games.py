@@ -11,6 +11,8 @@ from protocol.limits import CMD_NO_MAX, EVENT_INDEX_MAX
 # A move or a payload belongs to the ruleset: JSON that the server bounds and passes on.
 Json = dict[str, Any]
 
+# Ticks are of real-time games; other games have None there.
+Tick = Annotated[int | None, Field(description="How many ticks had passed, in a real-time game.")]
 EventIndex = Annotated[int, Field(ge=0)]
 # Bounds are checked against the game's own head, so that the error can name it.
 After = Annotated[int, Field(description="The last index you have; -1 for none.")]
@@ -41,6 +43,18 @@ class Act(Command):
     )
 
 
+class SendEphemeral(Command):
+    """Show those who follow the game something that nobody keeps: a cursor, an emote.
+
+    It is not in the log, is never repeated, and is dropped for followers whose connection is
+    behind. The ruleset says how large it may be, and whether there is such a thing.
+    """
+
+    type: Literal["game.send_ephemeral"]
+    game_id: WireGameId
+    data: Json
+
+
 class StreamHeadReply(Ok):
     """The reply to `game.resume`, `game.watch` and `game.leave`."""
 
@@ -55,6 +69,7 @@ class Resume(Command):
     """Follow a game from your seat: every event after an index, then live ones.
 
     If you are too far behind (the ruleset sets the limit), one `game.state` replaces the events.
+    In a real-time game you always get `game.state` first, and then `game.patch`.
     """
 
     reply: ClassVar[type[WireModel]] = StreamHeadReply
@@ -98,6 +113,9 @@ class SnapshotReply(Ok):
     turn: Json | None
     view: Json
     commitment: Commitment
+    tick: Tick = None
+    tick_hz: int | None = None
+    patch_hz: int | None = None
 
 
 class Snapshot(Command):
@@ -110,6 +128,8 @@ class Snapshot(Command):
 
 class GameEvent(Update):
     """A committed fact of a game, redacted for you; indexes run 0, 1, 2, … without a gap.
+
+    While a real-time game runs, its `tick` events are not sent, as `game.patch` has their effect.
 
     The payload is `null` if you may know of the event but not see it.
     """
@@ -134,6 +154,36 @@ class StateUpdate(Update):
     turn: Json | None
     view: Json
     commitment: Commitment
+    tick: Tick = None
+    tick_hz: int | None = None
+    patch_hz: int | None = None
+
+
+class GamePatch(Update):
+    """What has changed of your view of a real-time game, as a JSON merge patch (RFC 7396).
+
+    Apply it if your view is of a tick from `since` on, and older than `tick`; drop it if your
+    view is of `tick` or newer. If your view is older than `since`, send `game.resume`.
+    """
+
+    type: Literal["game.patch"] = "game.patch"
+    game_id: WireGameId
+    tick: int
+    since: int
+    head: Annotated[int, Field(description="Index of the last event that is in the view.")]
+    changes: Json
+    ack: Annotated[
+        int, Field(description="The last of your commands whose effect is in the view; 0 for none.")
+    ]
+
+
+class Ephemeral(Update):
+    """What a player shows you with `game.send_ephemeral`."""
+
+    type: Literal["game.ephemeral"] = "game.ephemeral"
+    game_id: WireGameId
+    seat: int
+    data: Json
 
 
 class GameStopped(Update):
@@ -149,5 +199,5 @@ class GameStopped(Update):
     retry: bool
 
 
-COMMANDS: tuple[type[Command], ...] = (Act, Resume, Watch, Unwatch, Leave, Snapshot)
-UPDATES: tuple[type[Update], ...] = (GameEvent, StateUpdate, GameStopped)
+COMMANDS: tuple[type[Command], ...] = (Act, SendEphemeral, Resume, Watch, Unwatch, Leave, Snapshot)
+UPDATES: tuple[type[Update], ...] = (GameEvent, GamePatch, Ephemeral, StateUpdate, GameStopped)

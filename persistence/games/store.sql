@@ -20,13 +20,24 @@ ORDER BY event_index DESC LIMIT 1;
 -- Read the first event that a seat's command caused, if it caused one.
 SELECT event_index, type, payload, created_at, hash
 FROM game_events
-WHERE game_id = $1 AND payload -> '_cmd' = jsonb_build_array($2::int, $3::int)
+WHERE game_id = $1 AND (
+    payload -> '_cmd' = jsonb_build_array($2::int, $3::int)
+    OR type = 'tick' AND EXISTS (
+        SELECT FROM jsonb_array_elements(payload -> 'inputs') AS input
+        WHERE input -> 0 = to_jsonb($2::int) AND input -> 1 = to_jsonb($3::int)
+    )
+)
 ORDER BY event_index LIMIT 1;
 
 -- name: last_command
 -- Find the highest command number of a seat in a game's log; NULL where it has none.
-SELECT max((payload #>> '{_cmd,1}')::int) FROM game_events
-WHERE game_id = $1 AND payload -> '_cmd' -> 0 = to_jsonb($2::int);
+SELECT max(cmd_no) FROM (
+    SELECT (payload #>> '{_cmd,1}')::int AS cmd_no FROM game_events
+    WHERE game_id = $1 AND payload -> '_cmd' -> 0 = to_jsonb($2::int)
+    UNION ALL
+    SELECT (input ->> 1)::int FROM game_events, jsonb_array_elements(payload -> 'inputs') AS input
+    WHERE game_id = $1 AND type = 'tick' AND input -> 0 = to_jsonb($2::int)
+) AS commands;
 
 -- name: claim_game
 -- Take a running game whose owner is this node or whose owner's lease ran out; the owner epoch goes up.

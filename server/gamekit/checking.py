@@ -10,8 +10,9 @@ from inspect import isfunction
 from pathlib import Path
 from typing import Final
 
-from protocol.limits import NAME_CHARS_MAX, SEATS_MAX
+from protocol.limits import EPHEMERAL_BYTES_MAX, NAME_CHARS_MAX, SEATS_MAX
 from server.gamekit.contract import Ruleset, RulesetConfig
+from server.gamekit.realtime import TICK_HZ_MAX, RealtimeRuleset
 
 NAME: Final = re.compile(r"[a-z0-9_]{1,64}")
 VERSION_MAX: Final = 2**31 - 1  # what the database's column holds
@@ -65,8 +66,22 @@ def _problems(found: Ruleset[object, object], folder: str) -> Iterator[str]:
             yield "decide_timer is missing; a game with timers (next_timer) needs it"
         if not found.reads_time:
             yield "reads_time is False; a game with timers (next_timer) needs it to be True"
+    if isinstance(found, RealtimeRuleset):
+        yield from _realtime_problems(found)
     if found.name != folder:
         yield f"its name is {found.name!r}, but its folder is called {folder!r}; make them the same"
+
+
+def _realtime_problems(found: RealtimeRuleset[object, object]) -> Iterator[str]:
+    if not _is_count(found.tick_hz, 1, TICK_HZ_MAX):
+        yield f"tick_hz is {found.tick_hz!r}; it must be an integer from 1 to {TICK_HZ_MAX}"
+    elif not _is_count(found.patch_hz, 1, found.tick_hz) or found.tick_hz % found.patch_hz:
+        yield f"patch_hz is {found.patch_hz!r}; it must divide tick_hz, which is {found.tick_hz}"
+    rules = type(found)
+    if rules.to_act is not Ruleset.to_act or rules.next_timer is not Ruleset.next_timer:
+        yield "it has turns or timers; a real-time game counts ticks instead"
+    if found.reads_time:
+        yield "reads_time is True; a real-time game counts ticks instead"
 
 
 def _is_text(value: object) -> bool:
@@ -134,5 +149,9 @@ _ATTRIBUTES: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     "statistics": (_are_names, "it must be a tuple of names, each 1 to 64 of a-z, 0-9 and _"),
     "verbatim_moves": (_is_flag, "it must be True or False"),
     "reads_time": (_is_flag, "it must be True or False"),
+    "ephemeral_bytes_max": (
+        lambda value: _is_count(value, 0, EPHEMERAL_BYTES_MAX),
+        f"it must be an integer from 0 to {EPHEMERAL_BYTES_MAX}",
+    ),
     "earlier": (_are_earlier, "it must be a tuple of rulesets, such as (Nim1(),)"),
 }

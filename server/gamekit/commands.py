@@ -9,7 +9,8 @@ from typing import Final
 
 from server.gamekit.contract import Event, Payload, Ruleset
 from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
-from server.gamekit.table import CMD, TABLE_EVENTS, TIMER
+from server.gamekit.realtime import RealtimeRuleset
+from server.gamekit.table import AFTER_TICK, CMD, TABLE_EVENTS, TICK, TIMER
 
 PRESENCE: Final = frozenset(
     {
@@ -24,7 +25,7 @@ PRESENCE: Final = frozenset(
 
 def derives_moves(ruleset: AnyRuleset) -> bool:
     """Say whether a ruleset can derive the moves from the events."""
-    return type(ruleset).move_of is not Ruleset.move_of
+    return isinstance(ruleset, RealtimeRuleset) or type(ruleset).move_of is not Ruleset.move_of
 
 
 def initial_state(origin: GameOrigin) -> Payload:
@@ -45,6 +46,9 @@ def command_stream(origin: GameOrigin, log: Sequence[Event]) -> list[Payload] | 
       None marks what the server played: a bot's move, or that of a player whose time was up
       or who had left;
     - or `presence`, with the type of the table's event: `player_left`, ….
+
+    In a real-time game, a tick that took inputs has its number as `tick`, and `inputs`: for each
+    its seat, `cmd_no` and move.
 
     A timer that went off has no seat, and is at `timer`, as `[name, at_ms]`. Where the rules
     read the time, each has when it happened as `at_ms`.
@@ -68,6 +72,8 @@ def _command_of(fold: GameFold, event: Event) -> Payload | None:
     """Say what was done, if this event is the first that came of something."""
     if event.type in PRESENCE:
         return {"seat": event.payload["seat"], "presence": event.type}
+    if event.type == TICK:
+        return {"tick": event.payload[AFTER_TICK], "inputs": event.payload["inputs"]}
     if event.type in TABLE_EVENTS:
         return None
     if TIMER in event.payload:

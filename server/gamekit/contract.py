@@ -120,8 +120,9 @@ class Outcome:
     rounds: list[Payload] = field(default_factory=list)
 
 
-# A bot sees what a person in its seat sees, draws from seeded chance, answers with a raw move.
-Bot: TypeAlias = Callable[[Payload, Chance], Payload]
+# A bot sees what a person in its seat sees, draws from seeded chance, answers with a raw move. In a
+# real-time game, where its view also has its `seat`, it may answer with None.
+Bot: TypeAlias = Callable[[Payload, Chance], Payload | None]
 
 
 class Ruleset(ABC, Generic[State, Move]):
@@ -160,6 +161,9 @@ class Ruleset(ABC, Generic[State, Move]):
     # Whether clients declare the scores, so that the server cannot vouch for them. Such games
     # are in the match history and count for no statistics, leaderboard or XP.
     scores_declared: ClassVar[bool] = False
+    # How large what players show each other without its being logged may be: the position of a
+    # cursor, an emote. 0 for games in which it would help to cheat, or nobody needs it.
+    ephemeral_bytes_max: ClassVar[int] = 0
     # What it counts of a seat beside the score: the names that `Standing.statistics` may have.
     # `tricks_won` and `highest_bid` have columns of their own in summaries and statistics.
     statistics: ClassVar[Sequence[str]] = ()

@@ -10,6 +10,7 @@ ruleset's own events:
     player_disconnected      the last socket of a player went away; the seat is kept
     player_reconnected
     player_became_spectator  somebody who had left looks on
+    tick                     a tick of a real-time game, with the inputs that it took
     invalid_action           a refused move: kept for statistics, no rule sees it; while the
                              game runs, why it was refused is for the mover alone
     game_completed           last event: standings, and the seed itself
@@ -27,6 +28,7 @@ from server.gamekit.contract import Event, Outcome, Payload, Ruleset, Viewer
 INVALID_ACTION: Final = "invalid_action"
 GAME_CREATED: Final = "game_created"
 GAME_COMPLETED: Final = "game_completed"
+TICK: Final = "tick"
 
 # Events that leave a game where it was: a player may miss them and still know what to play.
 PASSING: Final = frozenset(
@@ -42,6 +44,8 @@ MISPLAYS_LOGGED_MAX: Final = 100
 CMD: Final = "_cmd"
 # The event's key for its time, in games whose rules read it.
 AT: Final = "_at"
+# The event's key for the tick that it is, or that it came after, in real-time games.
+AFTER_TICK: Final = "_tick"
 # The event's key for the timer that caused it: [name, at_ms].
 TIMER: Final = "_timer"
 
@@ -100,6 +104,9 @@ class SeatTable:
         payload = event.payload
         if CMD in payload:
             self._remember(index, event)
+        elif event.type == TICK:
+            self._ticked(index, payload)
+            return
         if (evolver := _EVOLVERS.get(event.type)) is not None:
             evolver(self, payload)
 
@@ -132,6 +139,11 @@ class SeatTable:
     def _completed(self, _: Payload) -> None:
         self.completed = True
 
+    def _ticked(self, index: int, payload: Payload) -> None:
+        for seat, cmd_no, _ in payload["inputs"]:
+            if cmd_no is not None:  # else it is a bot's
+                self.seats[seat].remember_reply(cmd_no, CommandReply(index))
+
 
 _EVOLVERS: Final[Mapping[str, Callable[[SeatTable, Payload], None]]] = {
     GAME_CREATED: SeatTable._created,
@@ -145,7 +157,7 @@ _EVOLVERS: Final[Mapping[str, Callable[[SeatTable, Payload], None]]] = {
 
 
 # The server's own events, which no ruleset may decide.
-TABLE_EVENTS: Final = frozenset({*_EVOLVERS, *PASSING})
+TABLE_EVENTS: Final = frozenset({*_EVOLVERS, *PASSING, TICK})
 
 
 def require_rules_events(events: list[Event]) -> list[Event]:

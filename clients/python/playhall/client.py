@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from playhall.account import Account
 from playhall.connection import Connection
 from playhall.errors import ClientError, Json, RequestRefused
-from playhall.game import GAME_COMPLETED, GameStream, event_index_of
+from playhall.game import GAME_COMPLETED, GameStream, LiveView, event_index_of
 from playhall.http import HttpClient
 
 # How many events of a game may wait to be read. The rest is asked for again when they were.
@@ -148,15 +148,18 @@ class Game:
 
     def __init__(self, connection: Connection, game_id: str, *, watch: bool) -> None:
         self.game_id = game_id
+        self._seen = asyncio.Event()
         self.stream = GameStream(
             game_id,
             connection.track_moves(game_id),
             on_event=self._take,
-            on_failure=lambda _: self._arrived.set(),
+            on_failure=lambda _: self._wake(),
+            on_view=self._seen.set,
             as_player=not watch,
         )
         self._connection = connection
-        self._events: deque[Event] = deque()
+        # Of a real-time game, which may be followed for its views alone, the oldest go first.
+        self._events: deque[Event] = deque(maxlen=EVENTS_MAX)
         self._arrived = asyncio.Event()
         self._ended = False
 
@@ -199,6 +202,38 @@ class Game:
         """Ask for the state, whose turn it is, and how long it may take."""
         return await self._connection.call("game.snapshot", game_id=self.game_id)
 
+    @property
+    def live(self) -> LiveView:
+        """What you see of a real-time game now; kept up to date as patches arrive.
+
+        Raises `ClientError` in a game that is not played in real time.
+        """
+        if self.stream.live is None:
+            raise ClientError("This game is not played in real time; use view().")
+        return self.stream.live
+
+    async def views(self) -> AsyncIterator[LiveView]:
+        """Give the view of a real-time game whenever it has changed, the latest one each time.
+
+        Ends when the game has ended; raises what the game's events raise.
+        """
+        while not self.stream.completed:
+            self._seen.clear()
+            yield self.live
+            if not self._seen.is_set():
+                await self._seen.wait()
+            if self.stream.failure is not None:
+                raise self.stream.failure
+            if self.stream.paused:
+                await self._connection.resume(self.stream)
+
+    async def send_ephemeral(self, data: Json) -> None:
+        """Show everybody at the game something that nobody keeps: a cursor, an emote.
+
+        It arrives among `Client.updates` as `game.ephemeral`. Raises `RequestRefused`.
+        """
+        await self._connection.call("game.send_ephemeral", game_id=self.game_id, data=data)
+
     async def leave(self) -> None:
         """Give up your seat."""
         await self._connection.call("game.leave", game_id=self.game_id)
@@ -215,12 +250,18 @@ class Game:
         self._arrived.clear()
         await self._arrived.wait()
 
+    def _wake(self) -> None:
+        self._arrived.set()
+        self._seen.set()
+
     def _take(self, message: Json) -> None:
         self._events.append(
             Event(message["event_index"], message["event"], message["payload"], message["at"])
         )
         self._arrived.set()
-        if len(self._events) >= EVENTS_MAX:
+        if self.stream.completed:
+            self._seen.set()
+        if len(self._events) >= EVENTS_MAX and self.stream.live is None:
             self.stream.paused = True
 
 

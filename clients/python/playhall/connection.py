@@ -258,7 +258,8 @@ class Connection:
         reply = await self._ask(
             command, {"game_id": stream.game_id, "after": stream.next_index - 1}
         )
-        if not stream.paused and stream.next_index <= reply["head"]:
+        is_whole = stream.live is not None or stream.next_index > reply["head"]
+        if not stream.paused and not is_whole:
             stream.fail(EventOutOfOrder(f"the stream ended before event {reply['head']}"))
         stream.seat = reply["seat"]
         stream.moves.on_connected(reply["cmd_no"])
@@ -330,6 +331,14 @@ class Connection:
             stream = self.streams.get(message["game_id"])
             if stream is not None:
                 stream.handle_event(message)
+        elif message["type"] == "game.patch":
+            stream = self.streams.get(message["game_id"])
+            if stream is not None:
+                stream.handle_patch(message)
+        elif message["type"] == "game.state":
+            stream = self.streams.get(message["game_id"])
+            if stream is not None:
+                stream.handle_state(message)
         else:
             if message["type"] == "game.stopped":
                 self._stop(message)

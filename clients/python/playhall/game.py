@@ -8,12 +8,15 @@ it after the last index that it took.
 that a move acts once however often it was sent. A number is used up once the move's fate is in the
 log: by an `ok`, or by a refusal that carries an `event_index`. Any other refusal leaves the number
 free, and the moves behind it, which the server then refused as a gap, move up.
+
+A real-time game comes as one view and what changes of it. Its ticks are in the log and are not
+sent, so the indexes of its events have gaps; `LiveView` sees to it that no change is missed.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from playhall.errors import ClientError, ConnectionLost, EventOutOfOrder, Json, RequestRefused
 
@@ -174,6 +177,40 @@ def event_index_of(reply: Json | ClientError) -> int:
     return index
 
 
+def apply_merge_patch(old: Any, patch: Any) -> Any:
+    """Give what a JSON merge patch makes of a value; the value itself stays as it is.
+
+    Source: RFC 7396, section 2.
+    """
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(old) if isinstance(old, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = apply_merge_patch(merged.get(key), value)
+    return merged
+
+
+@dataclass(slots=True)
+class LiveView:
+    """What a player sees of a real-time game: as of which tick, and up to which own move."""
+
+    tick: int
+    view: Json
+    ack: int = 0
+
+    def apply(self, patch: Json) -> bool:
+        """Apply a patch; returns False if one before it is missing."""
+        if patch["since"] > self.tick:
+            return False
+        if patch["tick"] >= self.tick:
+            self.view = apply_merge_patch(self.view, patch["changes"])
+            self.tick, self.ack = patch["tick"], patch["ack"]
+        return True
+
+
 class GameStream:
     """A game's events, from the next index on.
 
@@ -185,10 +222,12 @@ class GameStream:
         "completed",
         "failure",
         "game_id",
+        "live",
         "moves",
         "next_index",
         "on_event",
         "on_failure",
+        "on_view",
         "paused",
         "seat",
     )
@@ -200,6 +239,7 @@ class GameStream:
         *,
         on_event: Callable[[Json], None],
         on_failure: Callable[[ClientError], None],
+        on_view: Callable[[], None] = lambda: None,
         as_player: bool = True,
     ) -> None:
         self.game_id = game_id
@@ -210,7 +250,9 @@ class GameStream:
         self.completed = False
         self.paused = False  # what arrives is dropped, until the stream is resumed
         self.failure: ClientError | None = None
+        self.live: LiveView | None = None  # of a real-time game
         self.on_event = on_event
+        self.on_view = on_view
         self.on_failure = on_failure
 
     def handle_event(self, message: Json) -> None:
@@ -218,7 +260,7 @@ class GameStream:
         if self.paused or self.failure is not None:
             return
         index = message["event_index"]
-        if index != self.next_index:
+        if index != self.next_index and not (self.live is not None and index > self.next_index):
             what = "repeated" if index < self.next_index else "missing"
             self.fail(
                 EventOutOfOrder(
@@ -228,6 +270,24 @@ class GameStream:
             return
         self.count_event(message["event"], message["payload"], index)
         self.on_event(message)
+
+    def handle_state(self, message: Json) -> None:
+        """Take a snapshot in place of the events up to it."""
+        if self.failure is not None:
+            return
+        self.next_index = max(self.next_index, message["head"] + 1)
+        if message.get("tick") is not None:
+            self.live = LiveView(message["tick"], message["view"])
+            self.on_view()
+
+    def handle_patch(self, message: Json) -> None:
+        """Take what has changed in a real-time game; if a change is missing, the stream pauses."""
+        if self.live is None or self.paused or self.failure is not None:
+            return  # from before the snapshot that is on its way
+        if not self.live.apply(message):
+            self.paused = True
+        self.next_index = max(self.next_index, message["head"] + 1)
+        self.on_view()
 
     def count_event(self, event: str, payload: Json | None, index: int) -> None:
         """Count one event in; notes what it says about this player's own moves."""

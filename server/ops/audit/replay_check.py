@@ -11,12 +11,15 @@ from server.domains.play.games.recorder import RecordedEvent
 from server.gamekit.commands import PRESENCE, derives_moves
 from server.gamekit.contract import Event, IllegalMove
 from server.gamekit.fold import GameFold, GameOrigin
+from server.gamekit.realtime import tick_event
 from server.gamekit.table import (
+    AFTER_TICK,
     AT,
     CMD,
     GAME_COMPLETED,
     GAME_CREATED,
     INVALID_ACTION,
+    TICK,
     TIMER,
     game_completed_event,
     game_created_event,
@@ -89,6 +92,8 @@ class ReplayCheck:
             found = self._log[index]
             if self.fold.ruleset.reads_time:
                 event.payload[AT] = self._time_of(found.event)
+            if self.fold.realtime is not None:
+                event.payload[AFTER_TICK] = found.event.payload.get(AFTER_TICK)
             if found.event.type != event.type:
                 raise CheckFailed(f"{self._here} is not what the rules give, which is {event.type}")
             if found.payload != canonical_json(event.payload):
@@ -106,6 +111,8 @@ class ReplayCheck:
 
     def _expected(self, found: Event) -> list[Event]:
         """Decide again what the next event, and those that come of it, should be."""
+        if self.fold.realtime is not None:
+            self.fold.advance_to(found.payload[AFTER_TICK] - (found.type == TICK))
         outcome = self.fold.outcome()
         if self.fold.table.completed:
             raise CheckFailed(f"{self._here} comes after the end of the game")
@@ -119,6 +126,8 @@ class ReplayCheck:
             return [presence_event(found.type, self.fold.table, self._seat_in(found))]
         if found.type == INVALID_ACTION:
             return self._refused(found)
+        if found.type == TICK:
+            return self._ticked(found)
         if TIMER in found.payload:
             return self._fired(found)
         return self._decided(found) if self.derives_moves else [found]
@@ -131,6 +140,23 @@ class ReplayCheck:
 
     def _seat_in(self, found: Event) -> int:
         return self.fold.table.seat_by_player[found.payload["player_id"]]
+
+    def _ticked(self, found: Event) -> list[Event]:
+        """Check that what a tick took can be read, and that nothing is missing or doubled."""
+        last = {seat: each.cmd_no for seat, each in enumerate(self.fold.table.seats)}
+        for seat, cmd_no, move in found.payload["inputs"]:
+            self.fold.ruleset.read_move(move)
+            if cmd_no is None and self.fold.table.seats[seat].bot is None:
+                raise CheckFailed(f"{self._here} has an input of seat {seat} without a number")
+            if cmd_no is not None:
+                last[seat] += 1
+                if cmd_no != last[seat]:
+                    raise CheckFailed(
+                        f"{self._here} has input {cmd_no}, where {last[seat]} is next"
+                    )
+        return [
+            tick_event([(seat, cmd_no, move) for seat, cmd_no, move in found.payload["inputs"]])
+        ]
 
     def _fired(self, found: Event) -> list[Event]:
         timer = self.fold.timer

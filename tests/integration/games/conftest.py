@@ -31,6 +31,7 @@ class Recorder:
 
     frames: bytearray = field(default_factory=bytearray)
     hung_up: list[CloseReason] = field(default_factory=list)
+    is_behind: bool = False
 
     def deliver(self, frames: bytes) -> None:
         self.frames += frames

@@ -10,7 +10,8 @@ from persistence.games.store import GameStore
 from protocol.errors import GameNotFound, NotSeated, PlayhallError
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock
-from server.domains.play.games.live_game import LiveGame, Reply
+from server.domains.play.games.inputs import Reply
+from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.recovery import decode_row
 from server.domains.play.games.registry import GameRegistry
 from server.gamekit.table import compute_log_commitment, parse_players

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 
+import orjson
+
 from persistence.games.store import GameStore
 from protocol import games as wire
 from protocol.errors import (
     Forbidden,
     GameNotFound,
     GameOver,
+    InvalidField,
     NotSeated,
     PlayhallError,
     Quarantined,
@@ -21,7 +24,8 @@ from protocol.limits import EVENT_INDEX_MAX
 from server.core.clock import Clock
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.domains.play.games.access import GameAccess, query_when_committed
-from server.domains.play.games.live_game import LiveGame, Reply, reply_from_log
+from server.domains.play.games.inputs import Reply
+from server.domains.play.games.live_game import LiveGame, reply_from_log
 from server.domains.play.games.recovery import decode_row, recover_game
 from server.domains.play.games.registry import GameRegistry
 from server.domains.play.games.streams import (
@@ -29,6 +33,7 @@ from server.domains.play.games.streams import (
     DelayedStream,
     follow_chat,
     follow_game,
+    follow_in_real_time,
     require_index,
     send_chunks,
     send_snapshot_if_behind,
@@ -36,6 +41,7 @@ from server.domains.play.games.streams import (
 )
 from server.domains.play.games.subscribers import ViewEncoder
 from server.domains.play.games.views import build_head, build_snapshot
+from server.gamekit.contract import Viewer
 from server.gamekit.fold import AnyRuleset
 from server.gamekit.table import compute_log_commitment, parse_command_reply
 from server.gateway.session.sessions import CommandRoute, Routes, Session
@@ -76,6 +82,7 @@ class GameCommands:
         """Say which handler carries out which command."""
         return {
             wire.Act: CommandRoute(immediate=self.act),
+            wire.SendEphemeral: CommandRoute(immediate=self.send_ephemeral),
             wire.Resume: CommandRoute(awaited=self.resume, cost=3),
             wire.Watch: CommandRoute(awaited=self.watch, cost=3),
             wire.Unwatch: CommandRoute(awaited=self.unwatch),
@@ -139,6 +146,25 @@ class GameCommands:
             await self._access.require_readable(game_id, session.who.player_id)
             raise
 
+    def send_ephemeral(self, session: Session, command: wire.SendEphemeral) -> None:
+        """Show something to those who follow a game now; nobody keeps it."""
+        game = self._registry.find_loaded(command.game_id)
+        seat = None if game is None else game.seat_of(session.who.player_id)
+        if game is None or seat is None or not game.fold.table.seats[seat].present:
+            raise NotSeated("Take your seat with game.resume before you send to this game.")
+        bytes_max = game.fold.ruleset.ephemeral_bytes_max
+        data = orjson.dumps(command.data)
+        if not bytes_max:
+            raise Forbidden(f"{game.fold.ruleset.title} has no ephemeral messages.")
+        if len(data) > bytes_max:
+            raise InvalidField(
+                f"data: {len(data)} bytes are more than the {bytes_max} that this game allows.",
+                field="data",
+            )
+        frame = b'{"type":"game.ephemeral","game_id":"%b","seat":%d,"data":%b}'
+        game.subscribers.publish_ephemeral(text_frame(frame % (game.game_id.encode(), seat, data)))
+        session.socket.send(text_frame(b'{"re":%d,"type":"ok"}' % command.id))
+
     # ------------------------------------------------------------------ streams
 
     async def resume(self, session: Session, command: wire.Resume) -> dict[str, object]:
@@ -152,8 +178,7 @@ class GameCommands:
         stop_streams(session, command.game_id)
         if not session.socket.closing:  # else nobody is there who could come back
             _come_back(self._registry, game, seat)
-        after = await send_snapshot_if_behind(game, session, seat, after=command.after)
-        head = await follow_game(game, self._store, session, seat, after=after)
+        head = await self._follow(game, session, seat, after=command.after)
         follow_chat(self.chat, session, command.game_id)
         return _head(game, head, seat=seat, cmd_no=game.fold.table.seats[seat].cmd_no)
 
@@ -173,10 +198,15 @@ class GameCommands:
         stop_streams(session, command.game_id)
         if delay_s := max(command.delay_s, game.spectator_delay_s):
             return self._watch_later(game, session, command.after, delay_s)
-        after = await send_snapshot_if_behind(game, session, None, after=command.after)
-        head = await follow_game(game, self._store, session, None, after=after)
+        head = await self._follow(game, session, None, after=command.after)
         follow_chat(self.chat, session, command.game_id)
         return _head(game, head)
+
+    async def _follow(self, game: LiveGame, session: Session, viewer: Viewer, *, after: int) -> int:
+        if game.patches is not None:
+            return await follow_in_real_time(game, session, viewer)
+        after = await send_snapshot_if_behind(game, session, viewer, after=after)
+        return await follow_game(game, self._store, session, viewer, after=after)
 
     async def _check_watched_after(self, game: LiveGame, seat: int | None, after: int) -> None:
         """Refuse an index beyond what a spectator may know of.

@@ -62,14 +62,14 @@ was sent after its commit. See `persistence.eventlog.writer` for what happens ar
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import chain, islice
 from typing import Final
 
 from persistence.eventlog.completion import Completion
-from persistence.eventlog.hashchain import InvalidPayload, NotJson
+from persistence.eventlog.hashchain import InvalidPayload, NotJson, canonical_json
 from persistence.eventlog.writer import (
     EventLogWriter,
     EventRow,
@@ -96,9 +96,12 @@ from protocol.errors import (
     Unavailable,
 )
 from protocol.ids import GameId, LobbyId, PlayerId
+from protocol.limits import INPUT_BYTES_MAX
 from server.core.clock import Clock, Moment
 from server.core.containment import RAISED_BY_RULES, log_failure
 from server.core.subscriptions import Topic
+from server.domains.play.games.inputs import InputQueue, QueuedInput, Reply
+from server.domains.play.games.patches import PatchPublisher
 from server.domains.play.games.recorder import Command, EventRecorder, RecordedEvent
 from server.domains.play.games.results import build_completion, require_storable
 from server.domains.play.games.ruleset_failures import Method, RulesetFailures, describe_error
@@ -106,9 +109,11 @@ from server.domains.play.games.subscribers import GameFollower, Subscribers, Vie
 from server.domains.play.games.views import build_snapshot
 from server.gamekit.contract import Event, IllegalMove, Payload, Viewer
 from server.gamekit.fold import GameFold
+from server.gamekit.realtime import tick_event
 from server.gamekit.table import (
     MISPLAYS_LOGGED_MAX,
     PASSING,
+    TICK,
     TIMER,
     CommandReply,
     TableSeat,
@@ -127,9 +132,9 @@ TAIL_EVENTS = 64
 AHEAD_EVENTS_MAX = 1000
 # How many timers may go off before one move, for example after the game was without an owner.
 TIMERS_AT_ONCE = 16
-
-# Called once, when the command's fate is committed: an event index, or why not.
-Reply = Callable[[int | PlayhallError], None]
+# After how long without an event a real-time game logs a tick that took no inputs, so that the
+# next owner knows how far its viewers may have seen it.
+SILENCE_S = 30
 
 
 class LiveGameState(Enum):
@@ -236,6 +241,7 @@ class LiveGame:
         "_faults",
         "_has_room",
         "_hash",
+        "_inputs",
         "_log",
         "_may_serve",
         "_owed",
@@ -247,6 +253,7 @@ class LiveGame:
         "game_id",
         "lobby_id",
         "owner_epoch",
+        "patches",
         "state",
         "subscribers",
         "tail",
@@ -291,6 +298,19 @@ class LiveGame:
             game_id, owner_epoch, committed=self._on_committed, failed=self._on_lost
         )
         self._ahead: deque[RecordedEvent] = deque()  # decided, not committed
+        # Of a real-time game: what waits for the next tick, and what viewers are sent.
+        rules = self.fold.realtime
+        self._inputs = None if rules is None else InputQueue(len(self.fold.table.seats))
+        self.patches: PatchPublisher | None = None
+        if rules is not None:
+            self.patches = PatchPublisher(
+                game_id,
+                self.fold,
+                rules,
+                subscribers=self.subscribers,
+                when_committed=self._call_in_order,
+                faults=faults,
+            )
         # Replies that wait: the event that must be committed first, whom to call, with what.
         self._owed: deque[tuple[int, Reply, int | PlayhallError]] = deque()
 
@@ -355,7 +375,7 @@ class LiveGame:
     def call_when_committed(self, reply: Reply) -> None:
         """Call back once everything decided so far is committed."""
         self.require_sound()
-        self._owe(self.fold.next_index - 1, reply, self.fold.next_index - 1)
+        self._call_in_order(reply)
 
     # ------------------------------------------------------------------ what is done
 
@@ -380,13 +400,21 @@ class LiveGame:
         if cmd_no <= occupant.cmd_no:
             self._repeat(occupant, cmd_no, reply)
             return
+        inputs = self._inputs
+        if inputs is not None and (queued := inputs.find(seat, cmd_no)) is not None:
+            queued.replies.append(reply)
+            return
         self._check_open()  # first: who may not serve does not know which number is next
-        if cmd_no != occupant.cmd_no + 1:
-            raise CmdNoGap(
-                f"Your next command in this game is number {occupant.cmd_no + 1}, not {cmd_no}."
-            )
+        last_no = occupant.cmd_no
+        if inputs is not None:
+            last_no = max(last_no, inputs.last_no(seat))
+        if cmd_no != last_no + 1:
+            raise CmdNoGap(f"Your next command in this game is number {last_no + 1}, not {cmd_no}.")
         if not occupant.present:
             raise NotSeated("You have left this game; use game.resume to take your seat again.")
+        if inputs is not None:
+            inputs.add(self._parse_input(seat, cmd_no, move, reply))
+            return
         if self.fold.timer is not None:
             self._fire_due_timers()
             self._check_open()  # a timer may have ended the game
@@ -401,6 +429,31 @@ class LiveGame:
             return
         index = self._extend(events, Command(seat, cmd_no))
         self._owe(self.fold.next_index - 1, reply, index)
+
+    def take_bot_input(self, seat: int, move: Payload, *, size: int) -> None:
+        """Have what a bot does wait for the next tick; raise `Overloaded` if too much does."""
+        if self._inputs is not None and size <= INPUT_BYTES_MAX:
+            self._inputs.add(QueuedInput(seat, None, move, size))
+
+    def pass_tick(self) -> None:
+        """Let one tick of a real-time game pass, with the inputs that wait for it.
+
+        It is logged if it took inputs, or if nothing was for a while. Where it cannot be now,
+        raise what `act` does, and let nothing pass.
+        """
+        inputs = self._inputs
+        assert inputs is not None
+        self._check_open()
+        taken = inputs.take()
+        is_silent = self._clock.now_ms() - self.fold.at_ms >= SILENCE_S * 1000
+        if taken or is_silent:
+            self._log_tick(taken)
+        else:
+            self._pass_empty_tick()
+        for item in inputs.take_refusals() if self.state is PLAYING else ():
+            assert item.cmd_no is not None
+            assert item.refusal is not None
+            self._refuse_input(item, item.cmd_no, item.refusal)
 
     def fire_timer(self) -> None:
         """Carry out what the timer that goes off next causes."""
@@ -437,6 +490,7 @@ class LiveGame:
         # The state and the log first: what follows calls others, who must not find a game that
         # still takes commands, nor have a commit publish a half of it.
         self._move(LiveGameInput.UNLOAD)
+        self._drop_inputs(Overloaded())
         self._log.detach_owner()
         self.tail.clear()
         self.subscribers.close()
@@ -444,6 +498,7 @@ class LiveGame:
     def close(self) -> None:
         """Take part in nothing more; the log has what was committed."""
         self._move(LiveGameInput.SUSPEND)
+        self._drop_inputs(Overloaded())
 
     # ------------------------------------------------------------------ deciding
 
@@ -467,6 +522,7 @@ class LiveGame:
             return
         self._move(LiveGameInput.RULES_FAILED)
         self.fault = f"{self.fold.ruleset.name} failed in {method}: {describe_error(error)}"
+        self._drop_inputs(Quarantined())
         # Otherwise `_on_committed` or `_on_lost` does this. The registry unloads the game when it
         # is called, and what is on its way would commit with nobody to hear of it.
         if self.is_settled:
@@ -524,10 +580,67 @@ class LiveGame:
         since = islice(chain(reversed(self._ahead), reversed(self.tail)), behind)
         return any(recorded.event.type not in PASSING for recorded in since)
 
+    def _parse_input(self, seat: int, cmd_no: int, move: Payload, reply: Reply) -> QueuedInput:
+        """Check an input as far as it can be without the state that it will meet."""
+        try:
+            size = len(canonical_json(move))
+        except InvalidPayload as bad:
+            raise InvalidField(f"move: {bad}.", field="move") from None
+        if size > INPUT_BYTES_MAX:
+            raise InvalidField(
+                f"move: {size} bytes are more than the {INPUT_BYTES_MAX} of an input.", field="move"
+            )
+        refusal: IllegalMove | None = None
+        try:
+            self.fold.ruleset.read_move(move)
+        except IllegalMove as illegal:
+            if self.fold.table.seats[seat].misplays >= MISPLAYS_LOGGED_MAX:
+                raise _too_many_misplays(illegal) from None
+            refusal = illegal
+        except RAISED_BY_RULES as error:
+            raise self._refusal("decide", error) from error
+        return QueuedInput(seat, cmd_no, move, size, refusal, [reply])
+
+    def _log_tick(self, taken: Sequence[QueuedInput]) -> None:
+        event = tick_event([(item.seat, item.cmd_no, item.move) for item in taken])
+        try:
+            index = self._extend([event])
+        except PlayhallError as error:
+            for item in taken:
+                _give_all(item.replies, error)
+            raise
+        for item in taken:
+            for reply in item.replies:
+                self._owe(index, reply, index)
+
+    def _pass_empty_tick(self) -> None:
+        method: Method = "step"
+        try:
+            self.fold.advance_to(self.fold.tick + 1)
+            method = "outcome"
+            if self.fold.outcome() is None:
+                return
+        except RAISED_BY_RULES as error:
+            self.stop_for_fault(method, error)
+            raise Quarantined from error
+        self._end_without_move()
+
+    def _refuse_input(self, item: QueuedInput, cmd_no: int, illegal: IllegalMove) -> None:
+        for reply in item.replies:
+            try:
+                self._misplay(item.seat, cmd_no, illegal, reply)
+            except PlayhallError as error:
+                _give(reply, error)
+
+    def _drop_inputs(self, error: PlayhallError) -> None:
+        """Answer the inputs that no tick will take."""
+        for item in self._inputs.take_all() if self._inputs is not None else ():
+            _give_all(item.replies, error)
+
     def _misplay(self, seat: int, cmd_no: int, illegal: IllegalMove, reply: Reply) -> None:
         """Log a refused move, so that its number is used up and statistics have it."""
         if self.fold.table.seats[seat].misplays >= MISPLAYS_LOGGED_MAX:
-            raise TooManyMisplays(f"{illegal.message} (You have made too many illegal moves.)")
+            raise _too_many_misplays(illegal)
         refused = invalid_action_event(self.fold.table, seat, illegal.code, illegal.message)
         index = self._extend([refused], Command(seat, cmd_no))
         self._owe(index, reply, reply_from_log(CommandReply(index, illegal.code, illegal.message)))
@@ -574,6 +687,21 @@ class LiveGame:
         self._log.append(rows, completion)
         return first
 
+    def _end_without_move(self) -> None:
+        """Log the end of a game that came to it by time alone."""
+        moment = self._recorder.latest(self._clock.moment())
+        rows: list[EventRow] = []
+        recorded: list[RecordedEvent] = []
+        try:
+            completion = self._complete(rows, recorded, moment)
+        except RAISED_BY_RULES as error:
+            self.stop_for_fault("outcome", error)
+            raise Quarantined from error
+        assert completion is not None
+        self._move(LiveGameInput.END_DECIDED)
+        self._ahead.extend(recorded)
+        self._log.append(rows, completion)
+
     def _complete(
         self, rows: list[EventRow], recorded: list[RecordedEvent], moment: Moment
     ) -> Completion | None:
@@ -605,6 +733,10 @@ class LiveGame:
         else:
             self._owed.append((index, reply, what))
 
+    def _call_in_order(self, reply: Reply) -> None:
+        """Call back once everything decided so far is committed, whatever becomes of the game."""
+        self._owe(self.fold.next_index - 1, reply, self.fold.next_index - 1)
+
     def _on_committed(self, rows: list[EventRow]) -> None:
         # First what this game says of itself. Those who are notified next may ask for its head, its
         # commitment or its status, and must get what goes with the events that they were sent.
@@ -616,7 +748,11 @@ class LiveGame:
         if self.state is not PLAYING and not self._ahead:
             is_end = self.fold.table.completed and self.state is not FAILING
             self._move(LiveGameInput.END_COMMITTED if is_end else LiveGameInput.ALL_COMMITTED)
+            self._drop_inputs(GameOver() if is_end else Quarantined())
         # Then the events, then the replies: a client that reads `ok` has seen what it caused.
+        # Of ticks, viewers are sent what has changed.
+        if self.patches is not None:
+            recorded = [each for each in recorded if each.event.type != TICK]
         self.subscribers.publish(recorded)
         while self._owed and self._owed[0][0] < self.committed:
             _, reply, what = self._owed.popleft()
@@ -645,6 +781,7 @@ class LiveGame:
         is_failed = self.state is FAILED and not isinstance(lost, OwnerFenced)
         error = Quarantined() if is_failed else to_not_committed(lost)
         # Before the registry is called: it hangs up on followers, and a reply would not reach them.
+        self._drop_inputs(error)
         owed, self._owed = self._owed, deque()
         for _, reply, _ in owed:
             _give(reply, error)
@@ -658,6 +795,15 @@ class LiveGame:
         if after is None:
             raise IllegalTransition(self.state, event)
         self.state = after
+
+
+def _too_many_misplays(illegal: IllegalMove) -> TooManyMisplays:
+    return TooManyMisplays(f"{illegal.message} (You have made too many illegal moves.)")
+
+
+def _give_all(replies: Sequence[Reply], what: int | PlayhallError) -> None:
+    for reply in replies:
+        _give(reply, what)
 
 
 def _give(reply: Reply, what: int | PlayhallError) -> None:

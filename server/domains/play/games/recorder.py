@@ -11,7 +11,15 @@ from protocol.ids import GameId, new_id
 from server.core.clock import Moment, moment_from_ms
 from server.gamekit.contract import Event
 from server.gamekit.fold import AnyRuleset, GameFold, GameOrigin
-from server.gamekit.table import AT, CMD, SeatedPlayer, game_created_event, require_rules_events
+from server.gamekit.table import (
+    AFTER_TICK,
+    AT,
+    CMD,
+    TICK,
+    SeatedPlayer,
+    game_created_event,
+    require_rules_events,
+)
 
 
 class RecordedEvent(NamedTuple):
@@ -33,12 +41,13 @@ class Command(NamedTuple):
 class EventRecorder:
     """Writes one game's events, in order, and folds each as it is written."""
 
-    __slots__ = ("_stamps_time", "fold", "hash")
+    __slots__ = ("_has_ticks", "_stamps_time", "fold", "hash")
 
     def __init__(self, fold: GameFold, last_hash: bytes) -> None:
         self.fold = fold
         self.hash = last_hash
         self._stamps_time = fold.ruleset.reads_time
+        self._has_ticks = fold.realtime is not None
 
     def latest(self, moment: Moment) -> Moment:
         """Give a moment, or that of the last event if that is later.
@@ -59,6 +68,9 @@ class EventRecorder:
         if self._stamps_time:
             for event in events:
                 event.payload[AT] = moment.ms
+        if self._has_ticks:
+            for event in events:
+                event.payload[AFTER_TICK] = self.fold.tick + (event.type == TICK)
         return [canonical_json(event.payload) for event in events]
 
     def write(

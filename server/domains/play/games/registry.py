@@ -32,6 +32,7 @@ from server.domains.play.games.recorder import EventRecorder, prepare_game
 from server.domains.play.games.recovery import CorruptLog, recover_game
 from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.domains.play.games.subscribers import GameFollower, encode_stopped_frame
+from server.domains.play.games.tick_loop import TickLoop
 from server.domains.play.games.turn_timer import TurnTimer
 from server.gamekit.fold import AnyRuleset
 
@@ -85,7 +86,7 @@ class GameRegistry:
         self.seats_changed = seats_changed
         self._topics: TopicKind[GameFollower] = subscriptions.kind("game")
         self._live: dict[GameId, LiveGame] = {}
-        self._turns: dict[GameId, TurnTimer] = {}
+        self._turns: dict[GameId, TurnTimer | TickLoop] = {}
         self._loading: dict[GameId, asyncio.Future[LiveGame]] = {}
         self._games_of: dict[PlayerId, set[GameId]] = {}
         self._has_reclaimed = False
@@ -243,12 +244,16 @@ class GameRegistry:
         self._live[game_id] = game
         for player_id in game.fold.table.seat_by_player:
             self._games_of.setdefault(player_id, set()).add(game_id)
-        turns = TurnTimer(
-            game, clock=self._clock, faults=self.faults, bot_pause_s=self._config.bot_pause_s
-        )
-        self._turns[game_id] = turns
+        self._turns[game_id] = turns = self._make_timer(game)
         turns.restart()
         return game
+
+    def _make_timer(self, game: LiveGame) -> TurnTimer | TickLoop:
+        rules = game.fold.realtime
+        if rules is not None:
+            return TickLoop(game, rules, clock=self._clock, faults=self.faults)
+        pause_s = self._config.bot_pause_s
+        return TurnTimer(game, clock=self._clock, faults=self.faults, bot_pause_s=pause_s)
 
     def _drop(self, game: LiveGame) -> None:
         game.unload()
@@ -362,7 +367,8 @@ class GameRegistry:
         before = self._clock.monotonic() - self._config.idle_game_s
         for game in list(self._live.values()):
             with contain_failures(f"dropping game {game.game_id}"):
-                waits = game.fold.turn is not None or game.fold.timer is not None
+                fold = game.fold
+                waits = fold.turn is not None or fold.timer is not None or fold.realtime is not None
                 idle = game.is_settled and not len(game.subscribers) and not waits
                 if idle and game.busy_at < before:
                     self._drop(game)

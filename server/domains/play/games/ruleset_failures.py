@@ -20,7 +20,7 @@ TRACE_EVERY_S: Final = 10.0
 # The methods by which failures are counted. `evolve` includes `to_act`, which is asked after
 # every event; `setup` includes `initial`; `decide` includes `parse`; `timer` is `decide_timer`.
 Method: TypeAlias = Literal[
-    "setup", "decide", "evolve", "outcome", "redact", "view", "bot", "timeout_move", "timer"
+    "setup", "decide", "evolve", "outcome", "redact", "view", "bot", "timeout_move", "timer", "step"
 ]
 
 

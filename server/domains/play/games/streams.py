@@ -43,6 +43,11 @@ class SessionFollower:
         self.game_id = game_id
         self.deliver: Deliver = session.socket.send
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the connection takes frames more slowly than they come."""
+        return self.session.socket.queued_bytes > CHUNK_BYTES_MAX
+
     def end(self) -> None:
         """Have the connection forget the game; what was queued still goes out."""
         stop_streams(self.session, self.game_id)
@@ -87,6 +92,29 @@ async def follow_game(
     if not game.closed:  # else it is over, and all of it was sent
         session.follow(("game", game.game_id), game.subscribers.admit(follower, viewer))
     return game.head
+
+
+async def follow_in_real_time(game: LiveGame, session: Session, viewer: Viewer) -> int:
+    """Send a snapshot of a real-time game, and what changes from then on; returns the head.
+
+    The snapshot takes its place among the patches, so none that builds on it is missed. Those
+    from before it may come first, and the client drops them.
+    """
+    assert game.patches is not None
+    game.require_sound()
+    if game.is_lost:
+        raise Overloaded("The game had to be reloaded; reconnect and resume it.")
+    snapshot = game.snapshot(viewer)
+    update = {"type": "game.state", "game_id": game.game_id, **snapshot}
+    frame = text_frame(orjson.dumps(update))
+    if not game.closed:
+        view = snapshot["view"]
+        assert isinstance(view, dict)
+        game.patches.bring_up_to_date(viewer, view)
+        follower = SessionFollower(session, game.game_id)
+        session.follow(("game", game.game_id), game.subscribers.admit(follower, viewer))
+    game.call_when_committed(lambda _: session.socket.send(frame))
+    return await query_when_committed(game.call_when_committed)
 
 
 async def send_snapshot_if_behind(

@@ -6,7 +6,7 @@ topic, so nothing is asked of other nodes, and nothing is announced to them: who
 connected to its owner.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import orjson
@@ -31,6 +31,10 @@ class GameFollower(Hashable, Protocol):
     @property
     def deliver(self) -> Deliver:
         """How frames are queued for the socket; the connection's own, for the least of calls."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the connection takes frames more slowly than they come."""
 
     def end(self) -> None:
         """Take note that there will be nothing more to deliver."""
@@ -166,6 +170,22 @@ class Subscribers:
         topic = self._topic
         if topic is not None and topic.views:
             topic.send_views(self.encoder.frames_for(recorded, topic.views))
+
+    @property
+    def viewers(self) -> Mapping[Viewer, int]:
+        """Who looks, and how many of each."""
+        return {} if self._topic is None else self._topic.views
+
+    def send_views(self, frames: Mapping[Viewer, bytes]) -> None:
+        """Send each viewer their frame; a viewer without one gets nothing."""
+        if self._topic is not None:
+            self._topic.send_views(frames)
+
+    def publish_ephemeral(self, frame: bytes) -> None:
+        """Send everybody a frame that nobody needs; who is behind does not get it."""
+        for follower in self.followers:
+            if not follower.is_behind:
+                follower.deliver(frame)
 
     def publish_frame(self, frame: bytes) -> None:
         """Send everybody the same frame."""

@@ -161,6 +161,8 @@ class TurnTimer:
             chance = Chance(derive_seed(fold.origin.seed, "bot", seat, fold.next_index))
             try:
                 move = fold.ruleset.bots[bot](fold.ruleset.view(fold.state, seat), chance)
+                if move is None:
+                    raise TypeError(f"the bot {bot} gave no move")
                 fold.ruleset.decide(fold.state, seat, fold.ruleset.read_move(move))
             except RAISED_BY_RULES as error:  # its turn is passed
                 self._faults.count(fold.ruleset.name, "bot", error)

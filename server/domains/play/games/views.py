@@ -28,7 +28,15 @@ def build_snapshot(fold: GameFold, viewer: Viewer) -> dict[str, object]:
         "players": [_seat(fold, seat) for seat in range(len(fold.table.seats))],
         "turn": _turn(fold),
         "view": fold.ruleset.view(fold.state, viewer),
+        **_ticks(fold),
     }
+
+
+def _ticks(fold: GameFold) -> dict[str, object]:
+    if fold.realtime is None:
+        return {}
+    rules = fold.realtime
+    return {"tick": fold.tick, "tick_hz": rules.tick_hz, "patch_hz": rules.patch_hz}
 
 
 def _seat(fold: GameFold, seat: int) -> dict[str, Any]:
