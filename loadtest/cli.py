@@ -27,6 +27,7 @@ from loadtest.scenarios.idle import IdleScenario
 from loadtest.scenarios.lobby import LobbyScenario
 from loadtest.scenarios.matches import MatchesScenario
 from loadtest.scenarios.progression import Progression
+from loadtest.scenarios.realtime import RealtimeScenario
 from loadtest.scenarios.relay import RelayScenario
 from loadtest.scenarios.scenario import Barrier, Scenario, Shard
 from loadtest.scenarios.signaling import SignalingScenario
@@ -131,6 +132,37 @@ def relay(
         for shard in _shards(url, min(processes, rooms))
     ]
     _run("relay", shares, json_file, html_file)
+
+
+@app.command()
+def realtime(
+    url: Url = HERE,
+    rooms: Annotated[int, typer.Option(min=1, help="Concurrent games.")] = 20,
+    players: Annotated[int, typer.Option(min=1, max=8, help="Players per game.")] = 8,
+    inputs_per_s: Annotated[
+        float, typer.Option(min=0.1, max=60, help="Inputs per second of each player.")
+    ] = 5,
+    duration: Duration = 10,
+    ramp_up: RampUp = 1,
+    processes: Processes = 1,
+    sample: SampleSize = 10,
+    json_file: Json = None,
+    html_file: Html = None,
+) -> None:
+    """Play the arena in real time; reply times are from an input to the view that has it."""
+    shares = [
+        RealtimeScenario(
+            shard=shard,
+            rooms=rooms,
+            players=players,
+            inputs_per_s=inputs_per_s,
+            duration_s=duration,
+            ramp_up_s=ramp_up,
+            sample=sample,
+        )
+        for shard in _shards(url, min(processes, rooms))
+    ]
+    _run("realtime", shares, json_file, html_file)
 
 
 @app.command()

@@ -5,6 +5,8 @@ import asyncio
 import orjson
 import pytest
 
+from loadtest.scenarios import realtime
+from loadtest.scenarios.scenario import Shard
 from loadtest.simulation.trace import AGREE, LEGAL, LOG, ORDER, SCORE, SUMMARY
 from server.config import Config
 from server.domains.people.accounts.settings import AccountSettings
@@ -71,6 +73,63 @@ async def test_relay_reports_what_was_delivered(server_url, tmp_path):
     assert report["results"]["deliveries/s"] > report["results"]["moves/s"] > 0
     assert checks[ORDER] == (9, 0)
     assert checks[LOG] == (1, 0)
+
+
+async def test_real_time_rooms_see_one_world_and_log_every_input_once(server_url, tmp_path):
+    file = tmp_path / "report.json"
+    status, printed = await loadtest(
+        "realtime", "--url", server_url, "--rooms", 2, "--players", 3, "--duration", 1.5,
+        "--ramp-up", 0.2, "--inputs-per-s", 8, "--processes", 2, "--json", file,
+    )  # fmt: skip
+
+    assert status == 0, printed
+    report, checks = report_in(file)
+    assert report["results"]["moves/s"] > 10
+    assert checks[realtime.NO_GAP] == (6, 0)
+    assert checks[realtime.ONCE] == (6, 0)
+    assert checks[realtime.SAME_VIEW][0] > 0
+    assert report["results"]["reply p50 ms"] > 0
+
+
+def lost_patch():
+    """Lose a patch that had changes, of one player."""
+    seen = [0]
+
+    def change(client, message):
+        if client == 1 and message["type"] == "game.patch" and message["changes"]:
+            seen[0] += 1
+            if seen[0] == 5:
+                return []
+        return [message]
+
+    return change
+
+
+def other_world(client, message):
+    if client == 1 and message["type"] == "game.patch":
+        message["changes"]["left_s"] = -1
+    return [message]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "promise"),
+    [(lost_patch(), realtime.NO_GAP), (other_world, realtime.SAME_VIEW)],
+    ids=["a patch is lost", "another world"],
+)
+async def test_spoilt_world_breaks_a_promise(server_url, spoil, promise):
+    async with proxied(server_url, spoil) as url:
+        share = realtime.RealtimeScenario(
+            shard=Shard(url),
+            rooms=1,
+            players=3,
+            inputs_per_s=8,
+            duration_s=1.5,
+            ramp_up_s=0.1,
+            sample=1,
+        )
+        measured = await share.run(lambda _: None)
+
+    assert measured.checks.by_name[promise].failed > 0
 
 
 async def test_idle_connections_stay(server_url, node, tmp_path):
