@@ -66,6 +66,7 @@ class Measurement(StrEnum):
     STATEMENTS = "statements"
     LATENCY = "latency"
     RELAY = "relay"
+    REALTIME = "realtime"
     RESUME = "resume"
     IDLE = "idle"
     RECOVERY = "recovery"
@@ -83,6 +84,7 @@ class BenchScale:
     times: int = 3
     starts: int = STARTS
     rooms: tuple[int, ...] = (50, 500)
+    arenas: int = 40
     connections: int = 5000
     resumes: int = 50
     games: int = 1000
@@ -98,6 +100,7 @@ QUICK: Final = BenchScale(
     seconds=2.0,
     times=1,
     starts=2,
+    arenas=4,
     connections=500,
     resumes=10,
     games=200,
@@ -116,7 +119,7 @@ class BenchRun:
     def __init__(
         self, folder: Path, *, on: CoreAssignment, scale: BenchScale, peer: ComparedServer | None
     ) -> None:
-        self.figures = BenchFigures(games=scale.games, watchers=scale.watchers)
+        self.figures = BenchFigures(games=scale.games, watchers=scale.watchers, arenas=scale.arenas)
         self._folder = folder
         self._on = on
         self._scale = scale
@@ -136,6 +139,7 @@ class BenchRun:
             Measurement.STATEMENTS: self._statements,
             Measurement.LATENCY: self._latency,
             Measurement.RELAY: self._relay,
+            Measurement.REALTIME: self._realtime,
             Measurement.RESUME: self._resume,
             Measurement.IDLE: self._idle,
             Measurement.RECOVERY: self._recovery,
@@ -207,6 +211,24 @@ class BenchRun:
                 pairs.append((ours, theirs))
         if pairs:
             self.figures.compare(f"ratio {rooms}", pairs)
+
+    def _realtime(self, node: BenchNode) -> None:
+        """Play the arena in turns with the peer."""
+        rooms, seconds = self._scale.arenas, self._scale.seconds
+        with self._colyseus() as peer:
+            for _ in range(self._scale.times):
+                ours = loads.run_realtime(node, self._on, rooms=rooms, seconds=seconds)
+                self._record_arena("arena", ours)
+                if peer is not None:
+                    theirs = peer.play_arena(rooms=rooms, seconds=seconds)
+                    self._record_arena("colyseus arena", theirs)
+
+    def _record_arena(self, key: str, run: RunResult) -> None:
+        assert run.usage is not None
+        values = {key: run.usage.server / self._scale.arenas * 1000}
+        for name in ("p50", "p99"):
+            values[f"{key} {name}"] = run.numbers[f"reply {name} ms"]
+        self._record(run, **values)
 
     def _record_relay(self, key: str, run: RunResult) -> None:
         cost_us = _us_per(run, "deliveries/s")

@@ -112,6 +112,12 @@ _ROWS: Final = (
     ("colyseus 500", "… Colyseus 0.17, bare relay: deliveries", "/s", None),
     ("µs/colyseus 500", "… its server CPU for a delivery", "µs", None),
     ("ratio 500", "… we to Colyseus", "times", _at_least(1.5)),
+    ("arena", "arena in real time, {arenas} rooms of 8: server CPU for a room", "ms/s", None),
+    ("arena p50", "… from an input to the view that has it: p50", "ms", None),
+    ("arena p99", "… p99", "ms", None),
+    ("colyseus arena", "… Colyseus 0.17, state in a schema: server CPU for a room", "ms/s", None),
+    ("colyseus arena p50", "… from an input to the state that has it: p50", "ms", None),
+    ("colyseus arena p99", "… p99", "ms", None),
     ("p50", "reply after commit at half load: p50", "ms", Budget(3)),
     ("p99", "… p99", "ms", Budget(15)),
     ("idle", "an idle connection's memory", "KB", Budget(12)),
@@ -147,8 +153,8 @@ _ROWS: Final = (
 class BenchFigures:
     """All rows, by key, and the runs behind them."""
 
-    def __init__(self, *, games: int, watchers: int = 10_000) -> None:
-        counts = {"games": f"{games:,}", "watchers": f"{watchers:,}"}
+    def __init__(self, *, games: int, watchers: int = 10_000, arenas: int = 40) -> None:
+        counts = {"games": f"{games:,}", "watchers": f"{watchers:,}", "arenas": f"{arenas:,}"}
         self.by_key = {
             key: BenchFigure(key, what.format(**counts), unit, budget)
             for key, what, unit, budget in _ROWS

@@ -11,13 +11,13 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 import psycopg
 
 from loadtest.benching.figures import RunResult
-from loadtest.benching.machine import CoreAssignment, monitor_usage
+from loadtest.benching.machine import CoreAssignment, CpuUsage, monitor_usage
 from loadtest.benching.servers import BenchNode, BenchServer
 from loadtest.epochs.latency import merge_epoch_measurements
 from loadtest.measure import CheckResult, Checks, Measurements
@@ -27,6 +27,7 @@ from loadtest.report import make_report
 from loadtest.scenarios.epoch import EpochScenario
 from loadtest.scenarios.idle import IdleScenario
 from loadtest.scenarios.matches import MatchesScenario
+from loadtest.scenarios.realtime import RealtimeScenario
 from loadtest.scenarios.relay import RelayScenario
 from loadtest.scenarios.scenario import Barrier, Scenario, Shard
 from loadtest.scenarios.signaling import SignalingScenario
@@ -36,6 +37,9 @@ ROOMS = 100
 PLAYERS = 4
 WINDOW = 4
 PAYLOAD_BYTES = 250
+
+REALTIME_PLAYERS = 8
+INPUTS_PER_S = 5.0
 
 # More than can act at once; a day that goes 20 times as fast lets a bot claim every 1.5 s.
 BOTS = 40
@@ -89,6 +93,20 @@ def run_relay(node: BenchNode, on: CoreAssignment, *, rooms: int, seconds: float
         sample=10,
     )
     return _run(f"relay, {rooms} rooms", share, node=node, on=on)
+
+
+def run_realtime(node: BenchNode, on: CoreAssignment, *, rooms: int, seconds: float) -> RunResult:
+    """Play the arena in real time."""
+    share = RealtimeScenario(
+        shard=Shard(node.url),
+        rooms=rooms,
+        players=REALTIME_PLAYERS,
+        inputs_per_s=INPUTS_PER_S,
+        duration_s=seconds,
+        ramp_up_s=1,
+        sample=10,
+    )
+    return _run(f"arena, {rooms} rooms", share, node=node, on=on)
 
 
 def run_signaling(
@@ -224,6 +242,7 @@ SOURCES: Final = Path(__file__).parents[1] / "peers"
 INSTALL_TIMEOUT_S: Final = 180.0
 LOAD_TIMEOUT_S: Final = 180.0
 IN_ORDER: Final = "every client got everybody's messages, in order"
+TOOK_EFFECT: Final = "every input had its effect"
 
 
 class Colyseus:
@@ -247,14 +266,38 @@ class Colyseus:
             "ramp_up_s": 1,
             "duration_s": seconds,
         }
-        load = [self._node, "load.js", orjson.dumps(asked).decode()]
-        with monitor_usage(on=self._on, server=self._server.pid) as monitor:
-            said = orjson.loads(_run_program(load, self._folder, LOAD_TIMEOUT_S))
+        said, usage = self._put_load("load.js", asked)
         window_s = said["to_s"] - said["from_s"]
         numbers = {"window s": window_s, "deliveries/s": said["deliveries"] / window_s}
         checked = CheckResult(said["passed"], said["failed"], said["examples"])
-        usage = monitor.usage_between(said["from_s"], said["to_s"])
         return RunResult(f"Colyseus, {rooms} rooms", numbers, Checks({IN_ORDER: checked}), usage)
+
+    def play_arena(self, *, rooms: int, seconds: float) -> RunResult:
+        """Play the arena in real time."""
+        asked = {
+            "url": self._server.url,
+            "rooms": rooms,
+            "players": REALTIME_PLAYERS,
+            "inputs_per_s": INPUTS_PER_S,
+            "ramp_up_s": 1,
+            "duration_s": seconds,
+        }
+        said, usage = self._put_load("arena_load.js", asked)
+        window_s = said["to_s"] - said["from_s"]
+        numbers = {
+            "window s": window_s,
+            "moves/s": said["inputs"] / window_s,
+            "deliveries/s": said["deliveries"] / window_s,
+            **{f"reply {name} ms": said[f"{name}_ms"] for name in ("p50", "p95", "p99")},
+        }
+        checks = Checks({TOOK_EFFECT: CheckResult(said["passed"], said["failed"])})
+        return RunResult(f"Colyseus, arena, {rooms} rooms", numbers, checks, usage)
+
+    def _put_load(self, program: str, asked: dict[str, object]) -> tuple[dict[str, Any], CpuUsage]:
+        load = [self._node, program, orjson.dumps(asked).decode()]
+        with monitor_usage(on=self._on, server=self._server.pid) as monitor:
+            said = orjson.loads(_run_program(load, self._folder, LOAD_TIMEOUT_S))
+        return said, monitor.usage_between(said["from_s"], said["to_s"])
 
     def destroy(self) -> None:
         """End it."""

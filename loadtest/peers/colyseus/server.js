@@ -6,6 +6,7 @@
 import { createServer } from "node:http";
 import { Room, Server, matchMaker } from "@colyseus/core";
 import { WebSocketTransport } from "@colyseus/ws-transport";
+import { Arena } from "./arena.js";
 
 class Relay extends Room {
   maxClients = 64;
@@ -20,6 +21,7 @@ class Relay extends Room {
 const http = createServer();
 const server = new Server({ transport: new WebSocketTransport({ server: http }), greet: false });
 server.define("relay", Relay);
+server.define("arena", Arena);
 await server.listen(Number(process.argv[2] ?? 0), "127.0.0.1");
 matchMaker.controller.exposedMethods = ["create", "joinById"];
 console.log(`ready at http://127.0.0.1:${http.address().port}`);
