@@ -157,6 +157,28 @@ async def test_patches_bring_every_viewer_to_the_state(room: Room) -> None:
     assert "tick" not in {each.get("event") for each in early.events}
 
 
+async def test_viewer_who_joins_while_nothing_changes_costs_the_others_no_patch(
+    room: Room,
+) -> None:
+    game = await room.game("arena", [None], duration_s=600)
+    room.registry._turns[game.game_id].stop()
+    early, start = look_on(game, 0)
+    game.pass_tick()
+    game.patches.publish()
+    game.pass_tick()
+    late, later = look_on(game, None)
+    game.act(0, 1, RIGHT if game.fold.state.runners[0].x < 500 else {**RIGHT, "x": -1}, Asked())
+    for _ in range(3):
+        game.pass_tick()
+        game.patches.publish()
+    async with asyncio.timeout(10):
+        while not game.is_settled:
+            await asyncio.sleep(0.01)
+    view = orjson.loads(orjson.dumps(RULESET.view(game.fold.state, 0)))
+    assert follow(start, early.events) == (game.fold.tick, view)
+    assert follow(later, late.events) == (game.fold.tick, view)
+
+
 async def test_limited_sight_sends_nothing_of_what_is_out_of_it(room: Room) -> None:
     game = await room.game("arena", ["wanderer", "wanderer", None], duration_s=600, sight=100)
     for seat, spot in enumerate([(0, 0), (500, 500), (1000, 1000)]):

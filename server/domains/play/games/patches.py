@@ -107,7 +107,9 @@ class PatchPublisher:
         """Note that a viewer is sent this view, of now; those who share it are patched to it."""
         self.publish()
         point = self._rules.viewpoint(self._fold.state, viewer)
-        self._drawn[point] = DrawnView(self._fold.tick, view)
+        # Where others share the view, it was just drawn. If nothing had changed, they still have
+        # it of an earlier tick, and the next patch must say so.
+        self._drawn.setdefault(point, DrawnView(self._fold.tick, view))
         self._acked.pop(viewer, None)
 
     def _frames(self, groups: dict[Hashable, list[Viewer]]) -> dict[Viewer, bytes]:
