@@ -188,6 +188,7 @@ PERSONAL: Final[dict[str, Kept]] = {
     "public.quest_progress": Kept("account_id", "how far quests are", _T, _DELETED),
     "public.quest_events_seen": Kept("event_id", "counting each game once", _T, _DELETED),
     "public.quest_availability": Kept("slot_id", "telling of a quest once", _T, _DELETED),
+    "public.stored_objects": Kept("account_id value", "what games keep for a player", _T, _DELETED),
     "public.slot_games": Kept("account_id", "games that count for a save", _T, _DELETED),
     "public.reward_claims": Kept("account_id", "giving a reward once", _T, _DELETED),
     "public.luminor_conversations": Kept(

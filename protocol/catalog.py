@@ -23,6 +23,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
     saves,
     session,
     signaling,
+    storage,
 )
 from protocol.envelope import Command, Update, type_of
 from protocol.errors import PlayhallError

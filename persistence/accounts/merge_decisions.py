@@ -87,6 +87,7 @@ MERGE_DECISIONS: Final[dict[str, tuple[MergeDecision, str]]] = {
         "computed from the logs, which name the player",
     ),
     "public.players.account_id": (MergeDecision.STAY, "kept by a trigger"),
+    "public.stored_objects.account_id": (MergeDecision.MOVE, "one that both have stays"),
     "public.save_slots.account_id": (
         MergeDecision.MOVE,
         "with all that is in them; one whose name is taken is renamed",

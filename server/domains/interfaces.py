@@ -9,6 +9,7 @@ from persistence.games.model import NewGame
 from persistence.games.store import LogTotals
 from persistence.rls import Requester
 from persistence.saves.changes import ChangeRow
+from persistence.storage.store import ObjectName, StoredObjectRow
 from protocol.accounts import Me, Methods
 from protocol.files import Upload
 from protocol.ids import BotId, GameId, LobbyId, MatchId, PlayerId, SessionId, UserId
@@ -101,6 +102,40 @@ class Games(Protocol):
 
     async def create(self, new: NewGame, /) -> GameId:
         """Make a game and its first events, and start its lobby with it, all or nothing."""
+
+
+class GameSeats(Protocol):
+    """Who sits in a game, and who may see it; games provide it."""
+
+    async def require_readable(self, game_id: GameId, player_id: PlayerId | None) -> object:
+        """Raise `GameNotFound` if there is no game that this player may see."""
+
+    async def find_seat(self, game_id: GameId, player_id: PlayerId) -> int | None:
+        """Find a player's seat, whether the game is running or over."""
+
+
+class ServerObjects(Protocol):
+    """Small objects of accounts, for domains and title packages; storage provides it.
+
+    Both take the caller's open transaction. What only the server may read or write is written here.
+    """
+
+    async def read_for_server(
+        self, connection: Connection, account_id: UserId, name: ObjectName
+    ) -> StoredObjectRow | None:
+        """Read an object."""
+
+    async def write_for_server(
+        self,
+        connection: Connection,
+        account_id: UserId,
+        name: ObjectName,
+        value: dict[str, Any],
+        *,
+        read_by: str,
+        write_by: str,
+    ) -> StoredObjectRow:
+        """Write an object, whoever else may."""
 
 
 class GameTotals(Protocol):

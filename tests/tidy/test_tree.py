@@ -22,7 +22,8 @@ CALLED_FROM_OUTSIDE = {
     *("on_ws_connected", "on_ws_frame", "on_ws_disconnected", "writelines"),
     *("feed_data", "feed_eof"),
     *("field_title_should_be_set", "down_revision", "drop_websocket"),
-    *("add_upgrade", "read_query_file"),  # by title packages
+    # by title packages
+    *("add_upgrade", "read_query_file", "read_for_server", "write_for_server"),
     "take_refused",  # by games
 }
 

@@ -71,6 +71,7 @@ TAGS: Final = {
     "blueprints": "What players create.",
     "creations": "What people make, publish and remix.",
     "reactions": "Likes and comments.",
+    "storage": "Small objects that titles keep for players and games.",
     "follows": "Whom people follow, block and mute.",
     "feed": "Lists of what people published, and search.",
     "reports": "What people report, and what moderators decide.",

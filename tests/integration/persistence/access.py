@@ -44,6 +44,7 @@ EVERYBODY: Final = {
     "comments": "S",
     "comment_likes": "S",
     "follows": "S",
+    "stored_objects": "S",
 }
 
 # What somebody may do with rows of their own, beyond that.
@@ -78,6 +79,7 @@ OWN: Final = {
     "likes": "S D",
     "comments": "S U:content D",
     "comment_likes": "S D",
+    "stored_objects": "S U:read_by,value D",
     "follows": "S U:notify_creations D",
     "notifications": "S U:is_archived,is_read D",
     "notification_digests": "S D",

@@ -428,6 +428,7 @@ RIGHTS = {
     "reward_assets": "SELECT INSERT DELETE",
     "game_rewards": "SELECT INSERT UPDATE",
     "slot_games": "SELECT INSERT UPDATE DELETE",
+    "stored_objects": "SELECT INSERT UPDATE DELETE",
     "save_logs": "SELECT INSERT",  # and UPDATE of how far they are
     "save_log_events": "SELECT INSERT",
     "save_log_mutations": "SELECT INSERT",

@@ -15,7 +15,7 @@ from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.events import MemberKicked, PlayerDisconnected, WatcherExcluded
 from server.core.subscriptions import TopicKind
 from server.domains.contract import Domain, Job, provide
-from server.domains.interfaces import GameChat, Games, GameTotals, LobbyAccess
+from server.domains.interfaces import GameChat, Games, GameSeats, GameTotals, LobbyAccess
 from server.domains.play.games.access import GameAccess
 from server.domains.play.games.commands import GameCommands
 from server.domains.play.games.directory import DirectoryMaintenance, DirectoryRoutes
@@ -120,6 +120,7 @@ def build(services: Services) -> Domain:
         metrics=game_metrics(games, event_log),
         provides=(
             provide(Games, games),
+            provide(GameSeats, access),
             provide(GameTotals, totals),
             provide(GameChat, _Chat(commands, access)),
         ),

@@ -1,0 +1,2 @@
+DROP TABLE stored_objects;
+DROP FUNCTION stored_object_versions();

@@ -1,0 +1,1 @@
+"""Small objects of players and games in PostgreSQL."""
