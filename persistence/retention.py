@@ -292,6 +292,7 @@ NOTHING_PERSONAL: Final = frozenset(
         "public.room_directory",
         "public.save_schemas",
         "public.seasons",
+        "public.stripe_deletions",
         "public.stripe_events",
         "public.telemetry_schemas",
         "public.telemetry_targets",
