@@ -12,7 +12,7 @@ DROP FUNCTION list_people, similar_people(text, int);
 DROP TYPE person_card;
 DROP INDEX IF EXISTS profiles_names_trgm_idx;
 DROP INDEX profiles_newest_idx, profiles_popular_idx;
-DROP FUNCTION person_names(text, text);
+ALTER TABLE profiles DROP COLUMN search_names;
 
 CREATE OR REPLACE VIEW good_bot_tokens WITH (security_invoker = true) AS
 SELECT t.id AS token_id, t.bot_identity_id, t.scopes, t.expires_at

@@ -287,7 +287,7 @@ async def test_row_level_security_allows_exactly_this(
             " is_active creation_count follower_count following_count arcanean_id xp_total"
             " created_at last_active_at merged_into deactivated_at deactivated_by"
             " subscription_fetch subscription_period_end subscription_cancels"
-            " subscription_check_at",
+            " subscription_check_at search_names",
         ),
         (
             "creations",
