@@ -161,9 +161,22 @@ async def test_a_customer_whom_nobody_is_changes_nobody(shop: Shop) -> None:
     shop.stripe.add_subscription(stranger, REALM, client_reference_id=ann.user_id)
     thing = {"object": "subscription", "customer": stranger, "client_reference_id": ann.user_id}
     assert await shop.send(UPDATED, thing) == (200, {"result": "unknown_customer"})
-    thing = {"object": "subscription", "customer": "cus_of_another_account"}
-    assert await shop.send(UPDATED, thing) == (200, {"result": "unknown_customer"})
     assert await shop.state(ann) == ("explorer", None)
+
+
+async def test_an_event_waits_while_the_key_is_of_another_account(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann = await shop.person()
+    customer = await shop.customer(ann)
+    shop.stripe.add_subscription(customer, CREATOR)
+    hidden = shop.stripe.customers.pop(customer)
+    body = json.dumps(event(UPDATED, {"object": "subscription", "customer": customer})).encode()
+    status, refusal = await shop.send_body(body)
+    assert (status, refusal["code"]) == (503, "stripe_failed")
+    assert "PLAYHALL_STRIPE_KEY" in caplog.text
+    shop.stripe.customers[customer] = hidden
+    assert await shop.send_body(body) == (200, {"result": "applied"})
 
 
 async def test_a_customer_belongs_to_whom_the_checkouts_metadata_says(shop: Shop) -> None:

@@ -135,10 +135,9 @@ class SubscriptionService:
             try:
                 subscriptions = await self._api.list_subscriptions(customer_id)
             except CustomerMissing:
-                log.warning("Stripe has no customer that it sent an event of, or not for this key")
-                if event_id is not None:
-                    await self._store.finish_event(event_id)
-                return "unknown_customer"
+                # Stripe knows whom it deleted, too. So the event waits until the key is put right.
+                log.error("PLAYHALL_STRIPE_KEY is of another account or mode than the events")  # noqa: TRY400
+                raise StripeFailed from None
             found = find_entitlement(
                 subscriptions,
                 self._tiers,
