@@ -89,7 +89,10 @@ PERSONAL: Final[dict[str, Kept]] = {
         "actor target before after", "who did what with whose account", _NO, _STAYS
     ),
     "public.profiles": Kept(
-        "id username display_name preferences merged_into", "the profile", _T, _DELETED
+        "id username display_name preferences merged_into avatar_url bio stripe_customer_id",
+        "the profile",
+        _T,
+        _DELETED,
     ),
     "public.players": Kept(
         "account_id user_id display_name platform_links last_seen",
@@ -229,6 +232,16 @@ PERSONAL: Final[dict[str, Kept]] = {
     ),
     "public.creation_days": Kept("creation_id", "views of what people share", _T, _DELETED),
     "public.reports": Kept("reporter_id profile_id decided_by", "moderation", _T, _DELETED),
+    "public.stripe_events": Kept(
+        "event_id",
+        "following an event of Stripe's once; the id leads to a customer at Stripe alone",
+        _NO,
+        _STAYS,
+        Period("30 days after it came in"),
+    ),
+    "public.stripe_deletions": Kept(
+        "customer_id", "having Stripe delete who was erased, until that is done", _NO, _STAYS
+    ),
     "public.telemetry_events": Kept(
         "account_id payload session",
         "what the type's purpose says",
@@ -293,7 +306,6 @@ NOTHING_PERSONAL: Final = frozenset(
         "public.room_directory",
         "public.save_schemas",
         "public.seasons",
-        "public.stripe_events",
         "public.telemetry_schemas",
         "public.telemetry_targets",
         "public.telemetry_types",

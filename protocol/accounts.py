@@ -32,6 +32,11 @@ DisplayName = Annotated[
 WireSessionId = Annotated[SessionId, StringConstraints(pattern=UUID_PATTERN)]
 
 
+Reactivate = Annotated[
+    bool, Field(description="Whether to reactivate an account that you deactivated.")
+]
+
+
 class GuestRequest(WireModel):
     """Create a guest account; sign-in methods can be linked to it later."""
 
@@ -42,6 +47,7 @@ class RefreshRequest(WireModel):
     """Exchange a refresh token for new tokens; it works once."""
 
     refresh_token: Annotated[str, Field(min_length=1, max_length=TOKEN_CHARS_MAX)]
+    reactivate: Reactivate = False
 
 
 class Tokens(WireModel):
@@ -54,6 +60,9 @@ class Tokens(WireModel):
     user_id: str
     player_id: WirePlayerId
     display_name: str
+
+
+Tier = Literal["explorer", "creator", "realm_builder"]
 
 
 class Me(WireModel):
@@ -69,6 +78,19 @@ class Me(WireModel):
     created_at: str
     xp_total: int = Field(description="Grows with every game that you complete.")
     preferences: JsonObject = Field(description="Stored for your client.")
+    arcanean_id: str = Field(description="A public number of the account, such as ARC-001234.")
+    tier: Tier
+    subscription_status: str | None = Field(description="Null without a subscription.")
+    avatar_url: str | None
+    bio: str | None
+    onboarding_completed: bool
+    onboarding_step: int
+    creation_count: int = Field(description="Published creations.")
+    follower_count: int
+    following_count: int
+    is_verified: bool
+    updated_at: str
+    last_active_at: str | None
 
 
 class LoggedOut(WireModel):
@@ -81,6 +103,24 @@ class SessionsEnded(WireModel):
     """How many sessions were ended."""
 
     ended: int
+
+
+class Deactivated(WireModel):
+    """Your account is deactivated: nobody else sees you, until you sign in with `reactivate`."""
+
+    user_id: str
+
+
+class ReactivationRequest(WireModel):
+    """Reactivate an account by an access token of it that is still valid."""
+
+    access_token: Annotated[str, Field(min_length=1, max_length=TOKEN_CHARS_MAX)]
+
+
+class Reactivated(WireModel):
+    """The account is active: its tokens are valid again."""
+
+    user_id: str
 
 
 class SessionPath(WireModel):
@@ -206,6 +246,7 @@ class EmailConfirmation(WireModel):
     password: NewPassword | None = Field(
         default=None, description="Not needed where only the address changes."
     )
+    reactivate: Reactivate = False
 
 
 class Confirmed(WireModel):
@@ -220,6 +261,7 @@ class PasswordSignIn(WireModel):
 
     email: KnownEmail
     password: Password
+    reactivate: Reactivate = False
 
 
 class PasswordChange(WireModel):
@@ -234,6 +276,7 @@ class Exchange(WireModel):
 
     code: Code
     verifier: Annotated[str, StringConstraints(min_length=43, max_length=128)]
+    reactivate: Reactivate = False
 
 
 class KindPath(WireModel):
@@ -417,6 +460,16 @@ class BanRequest(WireModel):
     )
 
 
+class DeactivationRequest(WireModel):
+    """Deactivate an account: it and all that it made is hidden, and it cannot sign in."""
+
+    reason: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=TEXT_CHARS_MAX),
+        TEXT,
+    ] = Field(description="For the audit log.")
+
+
 class RolesRequest(WireModel):
     """Set the roles of an account."""
 
@@ -440,6 +493,7 @@ class Person(WireModel):
     created_at: str
     roles: list[Role]
     ban: Ban | None
+    deactivated_by: Literal["self", "staff"] | None
 
 
 class PeopleQuery(WireModel):

@@ -114,6 +114,12 @@ class Banned(PlayhallError):
     code, status = "banned", 403
 
 
+class AccountDeactivated(PlayhallError):
+    """This account is deactivated; sign in with `reactivate` set to true to use it again."""
+
+    code, status = "account_deactivated", 403
+
+
 class WrongCredentials(PlayhallError):
     """The email or password is wrong; POST /v1/auth/email mails a link to choose a new password."""
 
@@ -441,6 +447,7 @@ class CloseReason(Enum):
     LOGGED_OUT = (4103, "logged_out")
     FLOODING = (4104, "flooding")
     TOKEN_EXPIRED = (4105, "token_expired")
+    DEACTIVATED = (4106, "deactivated")
 
     @property
     def code(self) -> int:

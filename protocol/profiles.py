@@ -1,22 +1,27 @@
 """HTTP bodies of `/v1/me` where it is changed, taken along or erased, and of `/v1/profiles`."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import orjson
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from protocol.accounts import DisplayName
+from protocol.accounts import DisplayName, Tier
 from protocol.envelope import WireModel
+from protocol.history import Cursor, Limit
 from protocol.ids import UUID_PATTERN, UserId, WirePlayerId
 from protocol.lobbies import pattern_with_message
 from protocol.reserved_names import NOT_RESERVED
 from protocol.schemas import JsonObject
+from protocol.text import ONE_LINE, SOME_LINES
 
 USERNAME_CHARS_MIN: Final = 3
 USERNAME_CHARS_MAX: Final = 24
 USERNAME_PATTERN: Final = r"[a-z0-9][a-z0-9_-]{2,23}"
 PREFERENCES_BYTES_MAX: Final = 4 * 1024
+AVATAR_URL_CHARS_MAX: Final = 2048
+BIO_CHARS_MAX: Final = 2000
+QUERY_CHARS_MAX: Final = 100
 
 WireUserId = Annotated[UserId, StringConstraints(pattern=UUID_PATTERN)]
 Username = Annotated[
@@ -53,6 +58,17 @@ AvatarSeed = Annotated[
 ]
 
 
+AvatarUrl = Annotated[
+    str,
+    StringConstraints(max_length=AVATAR_URL_CHARS_MAX),
+    pattern_with_message(
+        r"(?:https://|/files/avatars/)[!-~]+|",
+        "Use a file of yours in the bucket avatars (/files/avatars/…), or an https:// address",
+    ),
+]
+Bio = Annotated[str, StringConstraints(strip_whitespace=True, max_length=BIO_CHARS_MAX), SOME_LINES]
+
+
 class MeChange(WireModel):
     """Changes to your profile; omitted fields stay unchanged."""
 
@@ -67,6 +83,14 @@ class MeChange(WireModel):
     preferences: Preferences | None = Field(
         default=None, description="Private data of your client; replaces the previous value."
     )
+    avatar_url: AvatarUrl | None = Field(
+        default=None,
+        description="Your picture: a file of yours in the bucket avatars, or an https:// address; "
+        "empty for none.",
+    )
+    bio: Bio | None = Field(default=None, description="What everybody may read about you.")
+    onboarding_completed: bool | None = None
+    onboarding_step: Annotated[int, Field(ge=0, le=100)] | None = None
 
 
 class ProfilePath(WireModel):
@@ -86,6 +110,52 @@ class Profile(WireModel):
     color: str
     xp_total: int
     created_at: str
+    arcanean_id: str
+    tier: Tier
+    avatar_url: str | None
+    bio: str | None
+    creation_count: int = Field(description="Published creations.")
+    follower_count: int
+    following_count: int
+    is_verified: bool
+
+
+class PeopleQuery(WireModel):
+    """Whom to list: everybody, or those with a name."""
+
+    q: (
+        Annotated[str, StringConstraints(min_length=1, max_length=QUERY_CHARS_MAX), ONE_LINE] | None
+    ) = Field(default=None, description="A part of a name; case and accents do not matter.")
+    sort: Literal["followers", "newest"] = "followers"
+    cursor: Cursor | None = None
+    limit: Limit = 20
+
+
+class ListedPerson(WireModel):
+    """A person on a list."""
+
+    user_id: WireUserId
+    username: str
+    display_name: str | None
+    avatar_url: str | None
+    bio: str | None
+    arcanean_id: str
+    tier: Tier
+    is_verified: bool
+    creation_count: int
+    follower_count: int
+    following_count: int
+    created_at: str
+
+
+class ListedPeople(WireModel):
+    """One page of people."""
+
+    people: list[ListedPerson]
+    is_similar: bool = Field(
+        description="Nobody has this name; these have a similar one, the most similar first."
+    )
+    next: str | None
 
 
 class DevSignIn(WireModel):

@@ -51,6 +51,7 @@ from server.domains.social.follows.domain import build as follows
 from server.domains.social.notifications.domain import build as notifications
 from server.domains.social.reactions.domain import build as reactions
 from server.domains.social.reports.domain import build as reports
+from server.domains.social.subscriptions.domain import build as subscriptions
 from server.gateway.http.cors import install_cors
 from server.gateway.http.endpoints import Endpoint, build_http
 from server.gateway.http.hsts import install_hsts
@@ -104,6 +105,7 @@ DOMAINS: Final[Sequence[Build]] = (
     follows,
     feed,
     reports,
+    subscriptions,
 )
 
 

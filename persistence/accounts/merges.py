@@ -123,6 +123,10 @@ class AccountPlaying(Exception):
     """One of the accounts is in a lobby or a game."""
 
 
+class AccountSubscribed(Exception):
+    """The account that would be merged has a subscription, which its customer at Stripe pays."""
+
+
 class MergePlanChanged(Exception):
     """A merge would not do what its preview said."""
 
@@ -279,6 +283,8 @@ async def _merge(
         raise AccountGone
     if proved_by and await connection.fetchrow(SQL["read_proof"], proved_by, merged) is None:
         raise AccountGone
+    if await connection.fetchval(SQL["is_subscribed"], merged):
+        raise AccountSubscribed
     before = await progress.read_holdings(connection, [stays, merged])
     balances = await progress.read_balances(connection, stays, merged)
     undo_until = await connection.fetchval(

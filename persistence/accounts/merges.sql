@@ -24,6 +24,10 @@ SELECT EXISTS (
   JOIN lobbies l ON l.id = m.lobby_id AND l.status <> 'CLOSED'
   WHERE p.user_id = ANY ($1::text[]));
 
+-- name: is_subscribed
+-- Say whether an account has a subscription that may go on.
+SELECT subscription_status IN ('active', 'trialing', 'past_due', 'paused') FROM profiles WHERE id = $1;
+
 -- name: add_merge
 -- Note that an account is merged into another one.
 INSERT INTO account_merges (id, user_id, merged_user_id, was_anonymous, undo_until)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import asyncpg
 
@@ -13,6 +13,9 @@ from persistence.queries import load_queries
 from protocol.ids import PlayerId, UserId
 
 SQL = load_queries("accounts/moderation")
+
+
+DeactivatedBy = Literal["self", "staff"]
 
 
 class Ban(NamedTuple):
@@ -32,6 +35,7 @@ class AccountDetails(NamedTuple):
     created_at: datetime
     roles: list[str]
     ban: Ban | None
+    deactivated_by: DeactivatedBy | None
 
 
 class NoSuchAccount(Exception):
@@ -66,6 +70,38 @@ class ModerationStore:
             await connection.execute(SQL["lift_ban"], user_id)
             await record_entry(
                 connection, actor=actor, action="unban", target=user_id, before=before._asdict()
+            )
+
+    async def deactivate(self, user_id: UserId, reason: str, *, actor: str) -> None:
+        """Hide an account and refuse its sign-in; raise `NoSuchAccount`.
+
+        What its owner deactivated is then staff's to reactivate.
+        """
+        async with self._account(user_id) as connection:
+            before = await connection.fetchval(SQL["read_deactivation"], user_id)
+            await connection.execute(SQL["deactivate"], user_id)
+            await record_entry(
+                connection,
+                actor=actor,
+                action="deactivate",
+                target=user_id,
+                before={"deactivated_by": before},
+                after={"deactivated_by": "staff", "reason": reason},
+            )
+
+    async def reactivate(self, user_id: UserId, *, actor: str) -> None:
+        """Make an account active again; harmless if it is; raise `NoSuchAccount`."""
+        async with self._account(user_id) as connection:
+            before = await connection.fetchval(SQL["read_deactivation"], user_id)
+            if before is None:
+                return
+            await connection.execute(SQL["reactivate"], user_id)
+            await record_entry(
+                connection,
+                actor=actor,
+                action="reactivate",
+                target=user_id,
+                before={"deactivated_by": before},
             )
 
     async def set_roles(self, user_id: UserId, roles: Sequence[str], *, actor: str) -> None:

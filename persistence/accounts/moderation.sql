@@ -15,6 +15,18 @@ ON CONFLICT (user_id) DO UPDATE SET reason = $2, ends_at = $3, banned_at = clock
 -- Take a ban back.
 DELETE FROM account_bans WHERE user_id = $1;
 
+-- name: read_deactivation
+-- Read who deactivated an account.
+SELECT deactivated_by FROM profiles WHERE id = $1;
+
+-- name: deactivate
+-- Hide an account and refuse its sign-in, until staff reactivates it.
+UPDATE profiles SET is_active = false, deactivated_by = 'staff' WHERE id = $1;
+
+-- name: reactivate
+-- Make an account active again.
+UPDATE profiles SET is_active = true WHERE id = $1;
+
 -- name: read_roles
 -- Read what an account was made.
 SELECT role FROM account_roles WHERE user_id = $1 ORDER BY role;
@@ -32,7 +44,7 @@ INSERT INTO account_roles (user_id, role) SELECT $1, unnest($2::text[]) ON CONFL
 -- email too.
 SELECT f.id AS user_id, p.id AS player_id, f.username, p.display_name, f.created_at,
        ARRAY(SELECT role FROM account_roles r WHERE r.user_id = f.id ORDER BY role) AS roles,
-       b.reason AS ban_reason, b.ends_at AS ban_ends_at
+       b.reason AS ban_reason, b.ends_at AS ban_ends_at, f.deactivated_by
 FROM profiles f
 JOIN players p ON p.user_id = f.id::text
 LEFT JOIN account_bans b ON b.user_id = f.id AND (b.ends_at IS NULL OR b.ends_at > now())

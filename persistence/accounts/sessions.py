@@ -23,10 +23,11 @@ class OwnSession(NamedTuple):
 
 
 class RecentlyEnded(NamedTuple):
-    """What ended lately: sessions, by id, and whoever was banned, by account."""
+    """What ended lately: sessions, by id; who was banned or deactivated, by account."""
 
     sessions: frozenset[SessionId]
     banned: frozenset[UserId]
+    deactivated: frozenset[UserId]
 
 
 class SessionStore:
@@ -60,10 +61,11 @@ class SessionStore:
         """Read what ended within some seconds, by the database's clock."""
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["ended_lately"], within_s, ENDED_MAX)
-        return RecentlyEnded(
-            frozenset(row["id"] for row in rows if not row["is_ban"]),
-            frozenset(row["id"] for row in rows if row["is_ban"]),
-        )
+        of_kind = {
+            kind: frozenset(row["id"] for row in rows if row["kind"] == kind)
+            for kind in ("session", "ban", "deactivation")
+        }
+        return RecentlyEnded(of_kind["session"], of_kind["ban"], of_kind["deactivation"])
 
     async def forget_tokens(self, *, limit: int) -> int:
         """Delete some refresh tokens that have expired, and the sessions that end with them."""

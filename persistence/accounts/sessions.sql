@@ -24,15 +24,19 @@ WHERE user_id = $1 AND revoked_at IS NULL AND id IS DISTINCT FROM $2
 RETURNING id;
 
 -- name: ended_lately
--- Read which sessions ended within some seconds, and who was banned.
-(SELECT id, false AS is_ban FROM playhall_auth.sessions
+-- Read which sessions ended within some seconds, who was banned, and whose account was deactivated.
+(SELECT id, 'session' AS kind FROM playhall_auth.sessions
  WHERE revoked_at > clock_timestamp() - make_interval(secs => $1)
  ORDER BY revoked_at DESC LIMIT $2)
 UNION ALL
-(SELECT user_id, true FROM account_bans
+(SELECT user_id, 'ban' FROM account_bans
  WHERE banned_at > clock_timestamp() - make_interval(secs => $1)
    AND (ends_at IS NULL OR ends_at > clock_timestamp())
- ORDER BY banned_at DESC LIMIT $2);
+ ORDER BY banned_at DESC LIMIT $2)
+UNION ALL
+(SELECT id, 'deactivation' FROM profiles
+ WHERE NOT is_active AND deactivated_at > clock_timestamp() - make_interval(secs => $1)
+ ORDER BY deactivated_at DESC LIMIT $2);
 
 -- name: forget_expired_tokens
 -- Delete some refresh tokens that have expired, and the sessions that end with them.

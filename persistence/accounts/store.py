@@ -5,7 +5,8 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from persistence.accounts.moderation import Ban
+from persistence.accounts.audit_log import record_entry
+from persistence.accounts.moderation import Ban, DeactivatedBy
 from persistence.database import Connection, Database
 from persistence.event_outbox import event_columns
 from persistence.queries import load_queries
@@ -64,6 +65,7 @@ class SessionStatus(NamedTuple):
     roles: tuple[str, ...]
     is_ended: bool
     ban: Ban | None
+    deactivated_by: DeactivatedBy | None
 
 
 class AccountStatus(NamedTuple):
@@ -73,6 +75,7 @@ class AccountStatus(NamedTuple):
     display_name: str
     roles: tuple[str, ...]
     ban: Ban | None
+    deactivated_by: DeactivatedBy | None
 
 
 class UsedRefreshToken(NamedTuple):
@@ -99,6 +102,19 @@ class Account(NamedTuple):
     created_at: datetime
     xp_total: int
     preferences: bytes
+    arcanean_id: str
+    tier: str
+    subscription_status: str | None
+    avatar_url: str | None
+    bio: str | None
+    onboarding_completed: bool
+    onboarding_step: int
+    creation_count: int
+    follower_count: int
+    following_count: int
+    is_verified: bool
+    updated_at: datetime
+    last_active_at: datetime | None
 
 
 class IssuedRefreshToken(NamedTuple):
@@ -200,7 +216,7 @@ class AccountStore:
         return None if found is None else UserId(found)
 
     async def open_session(self, user_id: UserId, session: NewSession) -> SessionOwner | None:
-        """Open a session; None if the account is banned or gone."""
+        """Open a session; None if the account is banned, deactivated or gone."""
         async with self._database.acquire() as connection:
             return await open_session(connection, user_id, session)
 
@@ -209,6 +225,27 @@ class AccountStore:
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["active_ban"], user_id)
         return None if row is None else Ban(*row)
+
+    async def find_deactivation(self, user_id: UserId) -> DeactivatedBy | None:
+        """Read who deactivated an account; None if it is active."""
+        async with self._database.acquire() as connection:
+            found: DeactivatedBy | None = await connection.fetchval(SQL["deactivated_by"], user_id)
+        return found
+
+    async def deactivate_own(self, user_id: UserId) -> None:
+        """Deactivate an account for its owner, on record."""
+        await self._change_activity("deactivate_own", user_id, action="deactivate")
+
+    async def reactivate_own(self, user_id: UserId) -> bool:
+        """Reactivate what its owner deactivated, on record; False if there was nothing to do."""
+        return await self._change_activity("reactivate_own", user_id, action="reactivate")
+
+    async def _change_activity(self, query: str, user_id: UserId, *, action: str) -> bool:
+        async with self._database.transaction() as connection:
+            changed = await connection.fetch(SQL[query], user_id)
+            for (target,) in changed:
+                await record_entry(connection, actor=user_id, action=action, target=target)
+        return bool(changed)
 
     async def use_refresh_token(
         self, token_hash: bytes, *, salt: str, successor: IssuedRefreshToken
@@ -254,9 +291,9 @@ class AccountStore:
             record = await connection.fetchrow(SQL["session_status"], session_id)
         if record is None:
             return None
-        *holder, roles, is_ended, reason, ends_at = record
+        *holder, roles, is_ended, reason, ends_at, deactivated_by = record
         ban = None if reason is None else Ban(reason, ends_at)
-        return SessionStatus(SessionOwner(*holder), tuple(roles), is_ended, ban)
+        return SessionStatus(SessionOwner(*holder), tuple(roles), is_ended, ban, deactivated_by)
 
     async def read_account_status(self, user_id: UserId) -> AccountStatus | None:
         """Say who an account is; None if it has no profile and player yet."""
@@ -264,9 +301,9 @@ class AccountStore:
             record = await connection.fetchrow(SQL["account_status"], user_id)
         if record is None:
             return None
-        player_id, display_name, roles, reason, ends_at = tuple(record)
+        player_id, display_name, roles, reason, ends_at, deactivated_by = tuple(record)
         ban = None if reason is None else Ban(reason, ends_at)
-        return AccountStatus(player_id, display_name, tuple(roles), ban)
+        return AccountStatus(player_id, display_name, tuple(roles), ban, deactivated_by)
 
     async def ensure_profile_and_player(self, guest: NewAccount) -> None:
         """Make profile and player where missing; raise `UsernameTaken` or `NoSuchUser`."""

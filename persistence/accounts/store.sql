@@ -64,12 +64,14 @@ INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, exp
 VALUES ($8, $7, $9, $10, $11);
 
 -- name: open_session
--- Open a session with its first refresh token; returns whose it is, nothing for the banned. Whoever
+-- Open a session with its first refresh token; returns whose it is, nothing for the banned and the deactivated. Whoever
 -- signs in to an account that was merged is signed in to the one that it was merged into.
 WITH holder AS (
   SELECT p.user_id::uuid, p.id AS player_id, p.display_name
-  FROM profiles f JOIN players p ON p.user_id = coalesce(f.merged_into, f.id)::text
-  WHERE f.id = $1 AND NOT EXISTS (
+  FROM profiles f
+  JOIN profiles stays ON stays.id = coalesce(f.merged_into, f.id)
+  JOIN players p ON p.user_id = stays.id::text
+  WHERE f.id = $1 AND f.is_active AND stays.is_active AND NOT EXISTS (
     SELECT FROM account_bans b
     WHERE b.user_id IN (f.id, f.merged_into) AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()))),
 session AS (
@@ -85,6 +87,27 @@ SELECT $2 AS session_id, user_id, player_id, display_name FROM holder;
 SELECT reason, ends_at FROM account_bans
 WHERE user_id = $1 AND (ends_at IS NULL OR ends_at > clock_timestamp());
 
+-- name: deactivated_by
+-- Read who deactivated an account, or the one that it was merged into: staff counts before oneself.
+SELECT stays.deactivated_by FROM profiles f
+JOIN profiles stays ON stays.id IN (f.id, f.merged_into) AND NOT stays.is_active
+WHERE f.id = $1 ORDER BY stays.deactivated_by = 'self' LIMIT 1;
+
+-- name: deactivate_own
+-- Deactivate an account for its owner; nothing comes back if it was so before.
+UPDATE profiles SET is_active = false, deactivated_by = 'self' WHERE id = $1 AND is_active RETURNING id;
+
+-- name: reactivate_own
+-- Reactivate an account, and the one that it was merged into, unless staff deactivated or banned one of them.
+UPDATE profiles SET is_active = true
+WHERE id IN (SELECT unnest(ARRAY[f.id, f.merged_into]) FROM profiles f WHERE f.id = $1)
+    AND deactivated_by = 'self' AND NOT EXISTS (
+      SELECT FROM profiles f JOIN profiles other ON other.id IN (f.id, f.merged_into)
+      WHERE f.id = $1 AND other.deactivated_by = 'staff') AND NOT EXISTS (
+      SELECT FROM profiles f JOIN account_bans b ON b.user_id IN (f.id, f.merged_into)
+      WHERE f.id = $1 AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()))
+RETURNING id;
+
 -- name: spend_refresh_token
 -- Trade an unused refresh token for its successor, unless its session got too many within some
 -- seconds; returns whose it is, or nothing. What the session used longer ago than that is deleted.
@@ -95,7 +118,8 @@ WITH spent AS (
     AND (SELECT count(*) FROM playhall_auth.refresh_tokens r
          WHERE r.session_id = t.session_id
            AND r.issued_at > $2::timestamptz - make_interval(secs => $7)) < $8
-    AND s.id = t.session_id AND s.revoked_at IS NULL AND NOT EXISTS (
+    AND s.id = t.session_id AND s.revoked_at IS NULL
+    AND NOT EXISTS (SELECT FROM profiles f WHERE f.id = s.user_id AND NOT f.is_active) AND NOT EXISTS (
       SELECT FROM account_bans b
       WHERE b.user_id = s.user_id AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()))
   RETURNING s.id AS session_id, s.user_id),
@@ -128,9 +152,10 @@ SELECT session_id FROM playhall_auth.refresh_tokens WHERE family = $1 LIMIT 1;
 -- Read who a session belongs to, what they were made, and whether they may still use it.
 SELECT s.id AS session_id, s.user_id, p.id AS player_id, p.display_name,
        ARRAY(SELECT role FROM account_roles r WHERE r.user_id = s.user_id ORDER BY role) AS roles,
-       s.revoked_at IS NOT NULL AS is_ended, b.reason, b.ends_at
+       s.revoked_at IS NOT NULL AS is_ended, b.reason, b.ends_at, f.deactivated_by
 FROM playhall_auth.sessions s
 JOIN players p ON p.user_id = s.user_id::text
+LEFT JOIN profiles f ON f.id = s.user_id
 LEFT JOIN account_bans b
   ON b.user_id = s.user_id AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp())
 WHERE s.id = $1;
@@ -139,7 +164,7 @@ WHERE s.id = $1;
 -- Read who an account is, what they were made, and whether they are banned.
 SELECT p.id AS player_id, p.display_name,
        ARRAY(SELECT role FROM account_roles r WHERE r.user_id = f.id ORDER BY role) AS roles,
-       b.reason, b.ends_at
+       b.reason, b.ends_at, f.deactivated_by
 FROM profiles f
 JOIN players p ON p.user_id = f.id::text
 LEFT JOIN account_bans b
@@ -169,7 +194,9 @@ WHERE id = $1 AND revoked_at IS NULL;
 -- Read a user's account.
 SELECT f.id AS user_id, p.id AS player_id, f.username, p.display_name, p.avatar_seed,
        p.color, playhall_auth.is_guest(f.id) AS is_anonymous, f.created_at,
-       total_xp(f.id) AS xp_total, f.preferences
+       total_xp(f.id) AS xp_total, f.preferences, f.arcanean_id, f.tier, f.subscription_status, f.avatar_url, f.bio,
+       f.onboarding_completed, f.onboarding_step, f.creation_count, f.follower_count, f.following_count, f.is_verified,
+       f.updated_at, f.last_active_at
 FROM profiles f
 JOIN players p ON p.user_id = f.id::text
 WHERE f.id = $1;

@@ -28,14 +28,15 @@ WHERE t.id = $1 AND t.bot_identity_id = $2 AND w.address = t.created_by_address 
 RETURNING t.id;
 
 -- name: read_status
--- Read what a token is good for: its maker must own the bot now, as an account that is not banned.
+-- Read what a token is good for: its maker must own the bot now, as an account that is active and not banned.
 SELECT t.id AS token_id, b.id AS bot_id, b.player_id, b.slug, b.status, t.scopes, t.expires_at,
        t.revoked_at IS NOT NULL AS is_revoked,
        coalesce(t.expires_at <= clock_timestamp(), false) AS is_expired, EXISTS (
          SELECT FROM v_current_bot_identity_owner o JOIN wallets w ON w.address = o.owner_address
          WHERE o.bot_identity_id = b.id AND o.owner_address = t.created_by_address AND NOT EXISTS (
            SELECT FROM account_bans a WHERE a.user_id = w.user_id
-             AND (a.ends_at IS NULL OR a.ends_at > clock_timestamp()))) AS is_owners
+             AND (a.ends_at IS NULL OR a.ends_at > clock_timestamp()))
+           AND NOT EXISTS (SELECT FROM profiles f WHERE f.id = w.user_id AND NOT f.is_active)) AS is_owners
 FROM bot_tokens t JOIN bot_identities b ON b.id = t.bot_identity_id
 WHERE t.token_hash = $1;
 

@@ -177,7 +177,7 @@ RETURNING true;
 
 -- name: peer_members
 -- Say who of these are members of a peer lobby that is not closed, by a session that has not
--- ended, and not banned. A session that another service keeps is not in our table.
+-- ended, and neither banned nor deactivated. A session that another service keeps is not in our table.
 SELECT t.lobby_id, t.player_id, t.session_id
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS t(lobby_id, player_id, session_id)
 JOIN lobby_members m ON m.lobby_id = t.lobby_id AND m.player_id = t.player_id
@@ -186,7 +186,8 @@ JOIN players p ON p.id = t.player_id
 LEFT JOIN playhall_auth.sessions s ON s.id = t.session_id
 WHERE s.revoked_at IS NULL AND NOT EXISTS (
     SELECT FROM account_bans b
-    WHERE b.user_id::text = p.user_id AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()));
+    WHERE b.user_id::text = p.user_id AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp()))
+    AND NOT EXISTS (SELECT FROM profiles f WHERE f.id::text = p.user_id AND NOT f.is_active);
 
 -- name: peers_meet_at
 -- Say on which node a lobby's peers meet: every node says the same. Of the live ones that were

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import orjson
 
+from persistence.database import Database
 from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.errors import InvalidField, UsernameTaken, UsernameTooSoon
@@ -28,13 +29,47 @@ class StoredProfile(NamedTuple):
     color: str
     xp_total: int
     created_at: datetime
+    arcanean_id: str
+    tier: str
+    avatar_url: str | None
+    bio: str | None
+    creation_count: int
+    follower_count: int
+    following_count: int
+    is_verified: bool
+
+
+class ListedPlace(NamedTuple):
+    """Where a page of people begins: after the one with this id, and these followers or time."""
+
+    value: int | datetime
+    user_id: UserId
+
+
+class StoredPerson(NamedTuple):
+    """A person on a list; `is_similar`: the names are only nearly what was looked for."""
+
+    user_id: UserId
+    username: str
+    display_name: str | None
+    avatar_url: str | None
+    bio: str | None
+    arcanean_id: str
+    tier: str
+    is_verified: bool
+    creation_count: int
+    follower_count: int
+    following_count: int
+    created_at: datetime
+    is_similar: bool
 
 
 class ProfileStore:
     """Profiles in PostgreSQL, as whoever asks."""
 
-    def __init__(self, rls: RlsDatabase) -> None:
+    def __init__(self, rls: RlsDatabase, database: Database) -> None:
         self._rls = rls
+        self._database = database
 
     async def find(self, name: str, requester: Requester | None) -> StoredProfile | None:
         """Read a profile by its account's id or its username."""
@@ -45,8 +80,25 @@ class ProfileStore:
 
     async def is_taken(self, username: str) -> bool:
         """Say whether somebody has a username."""
-        async with self._rls.as_user(None) as connection:
+        async with self._database.acquire() as connection:
             return bool(await connection.fetchval(SQL["is_username_taken"], username))
+
+    async def list_people(
+        self,
+        who: Requester | None,
+        *,
+        query: str | None,
+        sort: str,
+        after: ListedPlace | None,
+        limit: int,
+    ) -> list[StoredPerson]:
+        """List people whom somebody may see, by followers or newest first."""
+        below = after.value if after is not None and isinstance(after.value, int) else None
+        before = after.value if after is not None and isinstance(after.value, datetime) else None
+        place = (below, before, None if after is None else after.user_id)
+        async with self._rls.as_user(who) as connection:
+            rows = await connection.fetch(SQL["list_people"], query, sort, limit, *place)
+        return [StoredPerson(*row) for row in rows]
 
     async def update_profile(
         self,
@@ -57,6 +109,10 @@ class ProfileStore:
         color: str | None,
         avatar_seed: str | None,
         preferences: dict[str, Any] | None,
+        avatar_url: str | None = None,
+        bio: str | None = None,
+        onboarding_completed: bool | None = None,
+        onboarding_step: int | None = None,
     ) -> None:
         """Change what is given, all of it or nothing; raise `UsernameTaken`, `UsernameTooSoon`."""
         with _refusals():
@@ -67,6 +123,15 @@ class ProfileStore:
                     await connection.execute(SQL["set_display_name"], who.user_id, display_name)
                 if color is not None or avatar_seed is not None:
                     await connection.execute(SQL["set_look"], who.user_id, color, avatar_seed)
+                if avatar_url is not None or bio is not None:
+                    await connection.execute(SQL["set_about"], who.user_id, avatar_url, bio)
+                # Each alone: whoever writes these may not read them, so none can stay as it is.
+                if onboarding_completed is not None:
+                    query = SQL["set_onboarding_completed"]
+                    await connection.execute(query, who.user_id, onboarding_completed)
+                if onboarding_step is not None:
+                    query = SQL["set_onboarding_step"]
+                    await connection.execute(query, who.user_id, onboarding_step)
                 if preferences is not None:
                     written = orjson.dumps(preferences)
                     await connection.execute(SQL["set_preferences"], who.user_id, written)

@@ -88,8 +88,8 @@ UPDATE comments SET removed_at = coalesce(removed_at, clock_timestamp()) WHERE i
 UPDATE comments SET is_flagged = false WHERE id = $1 AND is_flagged;
 
 -- name: deactivate
--- Hide a person and what they made.
-UPDATE profiles SET is_active = false WHERE id = $1;
+-- Hide a person and what they made, until an admin reactivates the account.
+UPDATE profiles SET is_active = false, deactivated_by = 'staff' WHERE id = $1;
 
 -- name: notify
 -- Notify a person of a decision, once.

@@ -97,6 +97,13 @@ class UserBanned:
 
 
 @dataclass(frozen=True, slots=True)
+class UserDeactivated:
+    """An account was deactivated, on whichever node. May come more than once."""
+
+    user_id: UserId
+
+
+@dataclass(frozen=True, slots=True)
 class PlayerErased:
     """Somebody erased their account, on whichever node. May come more than once."""
 

@@ -26,3 +26,4 @@ class Extra(NamedTuple):
 
 
 BLOCKCHAIN: Final = Extra("blockchain", package="eth_keys")
+STRIPE: Final = Extra("stripe", package="stripe")

@@ -24,7 +24,10 @@ class AccountAuthenticator(Protocol):
     """Says whose an account's token is: our own accounts, or Supabase's. Provided by accounts."""
 
     async def authenticate(self, token: str) -> Identity:
-        """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`."""
+        """Say who a token speaks for.
+
+        Raises `BadToken`, `TokenExpired`, `Banned` or `AccountDeactivated`.
+        """
 
     async def end_session(self, session_id: SessionId) -> None:
         """End a session, and close its connections."""

@@ -20,6 +20,7 @@ EVENTS = (
     "PlayerErased",
     "SessionRevoked",
     "UserBanned",
+    "UserDeactivated",
 )
 # A domain that counts each event by its name and then raises.
 WITNESS = f"""
@@ -88,6 +89,9 @@ async def test_node_does_what_follows_from_events_while_a_listener_fails(node: N
         ) as answer:
             assert answer.status == 200, await answer.text()
         assert (await until_closed(bobs))[1] == "banned"
+        async with web.post("/v1/me/deactivate", headers=bearer(dan.token)) as answer:
+            assert answer.status == 200
+        assert await until_closed(dans) == (4106, "deactivated")
         await erase(web, cem)
         assert await until_closed(cems) == (4103, "logged_out")
 

@@ -75,6 +75,7 @@ TAGS: Final = {
     "follows": "Whom people follow, block and mute.",
     "feed": "Lists of what people published, and search.",
     "reports": "What people report, and what moderators decide.",
+    "subscriptions": "Tiers that people pay for with Stripe.",
     "files": "Uploads and downloads.",
     "bots": "Bots, their tokens and avatars.",
     "wallets": "Linked addresses.",

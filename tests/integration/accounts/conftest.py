@@ -109,7 +109,10 @@ def more_addresses(room: Room) -> list[Endpoint]:
         now=clock.monotonic,
     )
     moderation = AccountModeration(
-        store=room.moderators, seal=SEAL, banned=revocation.publish_banned
+        store=room.moderators,
+        seal=SEAL,
+        banned=revocation.publish_banned,
+        activity_changed=revocation.publish_activity,
     )
     admin = AdminRoutes(moderation=moderation, database=room.database, clock=clock)
     return [*SessionRoutes(store=store, revocation=revocation).endpoints(), *admin.endpoints()]

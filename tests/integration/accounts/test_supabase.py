@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from persistence.accounts.moderation import Ban, ModerationStore
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
-from protocol.errors import BadToken, Banned, TokenExpired, Unavailable
+from protocol.errors import AccountDeactivated, BadToken, Banned, TokenExpired, Unavailable
 from protocol.ids import UserId, new_id
 from server.domains.people.accounts.http import AccountRoutes, guest_limiter
 from server.domains.people.accounts.keys import SigningKeys
@@ -266,6 +266,20 @@ async def test_ban_holds_for_its_tokens_too(hall: Hall) -> None:
     await ModerationStore(hall.database).ban(UserId(user_id), Ban("Spam.", None), actor="console")
     with pytest.raises(Banned, match="Spam"):
         await hall.accounts.authenticate(token)
+
+
+async def test_deactivation_holds_for_its_tokens_until_one_of_them_ends_it(hall: Hall) -> None:
+    user_id = UserId(hall.user())
+    token = hall.project.token(user_id)
+    await hall.accounts.authenticate(token)
+    await hall.accounts.deactivate(user_id)
+    with pytest.raises(AccountDeactivated):
+        await hall.accounts.authenticate(token)
+    assert await hall.accounts.reactivate(token) == user_id
+    await hall.accounts.authenticate(token)
+    await ModerationStore(hall.database).deactivate(user_id, "Spam.", actor="console")
+    with pytest.raises(AccountDeactivated, match="operators"):
+        await hall.accounts.reactivate(token)
 
 
 async def test_our_own_sign_in_says_that_it_is_elsewhere(hall: Hall) -> None:

@@ -214,6 +214,7 @@ async def test_bot_that_is_not_active_is_signed_out(
     [
         "DELETE FROM wallets WHERE user_id = $1",
         "INSERT INTO account_bans (user_id, reason) VALUES ($1, 'Spam.')",
+        "UPDATE profiles SET is_active = false WHERE id = $1",
     ],
 )
 async def test_bot_is_signed_out_when_nobody_answers_for_it(

@@ -464,6 +464,7 @@ RIGHTS = {
     "luminor_usage": "SELECT INSERT UPDATE",
     "reports": "SELECT INSERT UPDATE DELETE",
     "stripe_events": "SELECT INSERT UPDATE DELETE",
+    "stripe_deletions": "SELECT INSERT UPDATE DELETE",
     "published_creations": "SELECT",
     "creation_days": "SELECT",
     "bond_rules": "SELECT INSERT UPDATE",

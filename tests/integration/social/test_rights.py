@@ -187,6 +187,7 @@ CASES: Final = [
     Case("published_creations", "user_id = '{ada}'", "title = 'x'", "", "", "", "", ""),
     Case("bond_rules", "true", "xp_per_day = 9", "", "", "", "", ""),
     Case("stripe_events", "true", "type = 'x'", "", "", "", "", ""),
+    Case("stripe_deletions", "true", "due_at = now()", "", "", "", "", ""),
 ]
 
 
@@ -248,6 +249,7 @@ async def ids(world: World) -> dict[str, UUID]:
     )
     await owner.execute("INSERT INTO bond_rules DEFAULT VALUES")
     await owner.execute("INSERT INTO stripe_events (event_id, type) VALUES ('evt_1', 'x')")
+    await owner.execute("INSERT INTO stripe_deletions (customer_id) VALUES ('cus_1')")
     return found
 
 
@@ -283,7 +285,9 @@ async def test_row_level_security_allows_exactly_this(
             "profiles",
             "tier subscription_status stripe_customer_id stripe_subscription_id is_verified"
             " is_active creation_count follower_count following_count arcanean_id xp_total"
-            " created_at last_active_at merged_into",
+            " created_at last_active_at merged_into deactivated_at deactivated_by"
+            " subscription_fetch subscription_period_end subscription_cancels"
+            " subscription_check_at search_names",
         ),
         (
             "creations",
@@ -320,7 +324,7 @@ async def test_people_cannot_set_what_is_not_theirs_to_set(
         (
             "profiles",
             "preferences subscription_status stripe_customer_id onboarding_step last_active_at"
-            " updated_at is_active",
+            " updated_at is_active deactivated_by subscription_period_end subscription_check_at",
         ),
         ("reports", "decision_note decided_by"),
     ],

@@ -43,7 +43,9 @@ class TokenAuthenticator:
         self._changed = AnnouncedSweep(subscriptions, "bot-tokens", self.poll)
 
     async def authenticate(self, token: str) -> Identity:
-        """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
+        """Say who a token speaks for.
+
+        Raises `BadToken`, `TokenExpired`, `Banned` or `AccountDeactivated`.
 
         Of a bot's token one indexed query says whether it is good at this moment.
         """
@@ -87,7 +89,10 @@ def _require_good(token: TokenStatus) -> None:
     if token.status != "active":
         raise BadToken(f"The bot is {token.status}, so its tokens are not valid.")
     if not token.is_owners:
-        raise BadToken("The bot has changed owners; its current owner can create a new token.")
+        raise BadToken(
+            "The bot has changed owners, or its owner may not sign in now; its current owner can "
+            "create a new token."
+        )
 
 
 def _identity(token: TokenStatus) -> Identity:

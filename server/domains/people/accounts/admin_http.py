@@ -16,6 +16,7 @@ from protocol.accounts import (
     AuditQuery,
     Ban,
     BanRequest,
+    DeactivationRequest,
     People,
     PeopleQuery,
     Person,
@@ -73,6 +74,23 @@ class AdminRoutes:
             make("POST", f"{of_user}/unban", "Lift a ban.", self._unban, answer=Person),
             make(
                 "POST",
+                f"{of_user}/deactivate",
+                "Hide an account and all that it made, and refuse its sign-in.",
+                self._deactivate,
+                scope="admin",
+                body=DeactivationRequest,
+                answer=Person,
+            ),
+            make(
+                "POST",
+                f"{of_user}/reactivate",
+                "Make a deactivated account active again.",
+                self._reactivate,
+                scope="admin",
+                answer=Person,
+            ),
+            make(
+                "POST",
                 f"{of_user}/roles",
                 "Set an account's roles.",
                 self._roles,
@@ -106,6 +124,14 @@ class AdminRoutes:
 
     async def _unban(self, request: HttpRequest) -> Person:
         await self._moderation.unban(request.who, _user_id(request))
+        return await self._changed(request)
+
+    async def _deactivate(self, request: HttpRequest) -> Person:
+        await self._moderation.deactivate(request.who, _user_id(request), request.body.reason)
+        return await self._changed(request)
+
+    async def _reactivate(self, request: HttpRequest) -> Person:
+        await self._moderation.reactivate(request.who, _user_id(request))
         return await self._changed(request)
 
     async def _roles(self, request: HttpRequest) -> Person:

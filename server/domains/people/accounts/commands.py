@@ -4,7 +4,14 @@ import asyncio
 from collections.abc import Callable
 
 from protocol import session as wire
-from protocol.errors import BadToken, Banned, CloseReason, Forbidden
+from protocol.errors import (
+    AccountDeactivated,
+    BadToken,
+    Banned,
+    CloseReason,
+    Forbidden,
+    PlayhallError,
+)
 from protocol.limits import FRAME_BYTES_MAX, HEARTBEAT_MS
 from server.core.clock import Clock, wire_time
 from server.domains.interfaces import AccountAuthenticator
@@ -42,10 +49,9 @@ class SessionCommands:
     async def _hello(self, session: "Session", command: wire.Hello) -> wire.Welcome:
         try:
             identity = await self._accounts().authenticate(command.token)
-        except (BadToken, Banned) as error:
+        except (BadToken, Banned, AccountDeactivated) as error:
             # After the refusal, which goes out first: with this token there is no point in staying.
-            why = CloseReason.BANNED if isinstance(error, Banned) else CloseReason.BAD_TOKEN
-            asyncio.get_running_loop().call_soon(session.socket.close, why)
+            asyncio.get_running_loop().call_soon(session.socket.close, _close_reason(error))
             raise
         session.sessions.greet(session, identity, is_companion=command.companion)
         return wire.Welcome(
@@ -73,6 +79,14 @@ class SessionCommands:
 
     async def _logout(self, session: "Session", command: wire.Logout) -> None:
         await self._accounts().end_session(session.who.session_id)
+
+
+def _close_reason(error: PlayhallError) -> CloseReason:
+    if isinstance(error, Banned):
+        return CloseReason.BANNED
+    return (
+        CloseReason.DEACTIVATED if isinstance(error, AccountDeactivated) else CloseReason.BAD_TOKEN
+    )
 
 
 def limits_in_force(*, commands_per_s: float, outbox_bytes_max: int) -> wire.Limits:

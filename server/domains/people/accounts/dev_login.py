@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from persistence.accounts.store import AccountStore, SessionOwner, UsernameTaken
 from persistence.errors import StartRefused
 from protocol.accounts import Tokens
-from protocol.errors import Banned, Forbidden, Overloaded
+from protocol.errors import AccountDeactivated, Banned, Forbidden, Overloaded
 from protocol.profiles import DevSignIn
 from server.core.settings import split_names
 from server.domains.people.accounts.names import NUMBER_BITS, generate_names
@@ -64,7 +64,7 @@ class DevLogin:
                 auth="none",
                 body=DevSignIn,
                 answer=Tokens,
-                errors=(Forbidden, Banned, Overloaded),
+                errors=(Forbidden, Banned, AccountDeactivated, Overloaded),
                 tag="accounts",
             )
         ]

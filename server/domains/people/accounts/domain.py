@@ -36,7 +36,12 @@ from server.domains.people.accounts.commands import SessionCommands, limits_in_f
 from server.domains.people.accounts.dev_login import DevLogin, require_private
 from server.domains.people.accounts.discord import DISCORD, Discord, DiscordApplication
 from server.domains.people.accounts.email import EMAIL, EmailSignIn
-from server.domains.people.accounts.http import AccountRoutes, SessionRoutes, guest_limiter
+from server.domains.people.accounts.http import (
+    AccountRoutes,
+    ActivityRoutes,
+    SessionRoutes,
+    guest_limiter,
+)
 from server.domains.people.accounts.keys import ScopedTokens, SigningKeys
 from server.domains.people.accounts.merge_http import MergeRoutes
 from server.domains.people.accounts.merging import MERGE, PREVIEW_S, AccountMergeService
@@ -51,7 +56,7 @@ from server.domains.people.accounts.revocation import (
     SigningKeyMaintenance,
 )
 from server.domains.people.accounts.sealed import require_keys
-from server.domains.people.accounts.service import Accounts, TokenLifetimes
+from server.domains.people.accounts.service import Accounts, ActivityChanged, TokenLifetimes
 from server.domains.people.accounts.settings import AccountSettings
 from server.domains.people.accounts.sign_in_http import SignInRoutes, read_sign_in_methods
 from server.domains.people.accounts.sign_in_methods import UNREADABLE, SignInMethodService
@@ -84,6 +89,7 @@ def build(services: Services) -> Domain:
         clock=clock,
         lifetimes=TokenLifetimes(settings.access_token_s, settings.refresh_token_s),
         revoked=revocation.publish_revoked,
+        activity_changed=revocation.publish_activity,
     )
 
     def logged_out(session_id: SessionId) -> None:
@@ -94,6 +100,7 @@ def build(services: Services) -> Domain:
         accounts=accounts,
         store=store,
         logged_out=logged_out,
+        activity_changed=revocation.publish_activity,
         clock=clock,
     )
     methods = SignInMethodService(store=sign_in, seal=seal, accounts=accounts)
@@ -112,7 +119,10 @@ def build(services: Services) -> Domain:
         passwords=services.passwords,
     )
     moderation = AccountModeration(
-        store=ModerationStore(services.database), seal=seal, banned=revocation.publish_banned
+        store=ModerationStore(services.database),
+        seal=seal,
+        banned=revocation.publish_banned,
+        activity_changed=revocation.publish_activity,
     )
     account_routes = AccountRoutes(
         accounts=accounts,
@@ -140,6 +150,9 @@ def build(services: Services) -> Domain:
             elsewhere=settings.supabase_url if uses_supabase(settings) else None,
         ).endpoints(),
         *SessionRoutes(store=sessions, revocation=revocation).endpoints(),
+        *ActivityRoutes(
+            deactivate=people.deactivate, reactivate=people.reactivate, now=clock.monotonic
+        ).endpoints(),
         *MergeRoutes(merging=merging, now=clock.monotonic).endpoints(),
         *AdminRoutes(moderation=moderation, database=services.database, clock=clock).endpoints(),
     ]
@@ -289,8 +302,9 @@ def build_authenticator(
     accounts: Accounts,
     store: AccountStore,
     logged_out: Callable[[SessionId], None],
+    activity_changed: ActivityChanged,
     clock: Clock,
-) -> AccountAuthenticator:
+) -> Accounts | SupabaseAccounts:
     """Choose who says whose a token is."""
     if not uses_supabase(settings):
         return accounts
@@ -301,6 +315,7 @@ def build_authenticator(
         store=store,
         logged_out=logged_out,
         now=clock.monotonic,
+        activity_changed=activity_changed,
     )
 
 

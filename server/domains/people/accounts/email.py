@@ -156,7 +156,9 @@ class EmailSignIn:
         code = await self._codes.make(EMAIL, {"email": to}, user_id=who.user_id)
         self._send(link_mail(to, server=self._server(), code=code, minutes=_MINUTES))
 
-    async def confirm(self, code: str, password: str | None, *, remote: str) -> ConfirmationResult:
+    async def confirm(
+        self, code: str, password: str | None, *, remote: str, reactivate: bool = False
+    ) -> ConfirmationResult:
         """Do what a mailed code allows; raise `BadCode`, `MethodTaken` or `InvalidField`.
 
         What could refuse it is asked before the password is hashed.
@@ -173,14 +175,18 @@ class EmailSignIn:
                 raise BadCode("The account's address has changed; request a new email.")
             password_hash = await self._hashed(proof, password, remote=remote)
             if found is not None:
-                tokens = await self._methods.reset_password(proof.code_hash, found, password_hash)
+                tokens = await self._methods.reset_password(
+                    proof.code_hash, found, password_hash, reactivate=reactivate
+                )
                 confirmed = ConfirmationResult("password_changed", tokens, found.user_id)
             else:
                 confirmed = await self._join(proof, email, password_hash)
         self._guesses.record_success(confirmed.user_id, remote=remote)
         return confirmed
 
-    async def sign_in(self, email: str, password: str, *, remote: str) -> Tokens:
+    async def sign_in(
+        self, email: str, password: str, *, remote: str, reactivate: bool = False
+    ) -> Tokens:
         """Sign in; raise `WrongCredentials`, alike for a wrong password and a wrong address."""
         self._guesses.from_network(remote)
         found = await self._methods.find_account(EMAIL, email)
@@ -190,7 +196,7 @@ class EmailSignIn:
         if not fits or user_id is None:
             raise WrongCredentials
         self._guesses.record_success(user_id, remote=remote)
-        return await self._accounts.open_session(user_id, method=EMAIL)
+        return await self._accounts.open_session(user_id, method=EMAIL, reactivate=reactivate)
 
     async def change_password(
         self, who: Identity, password: str, new_password: str, *, remote: str

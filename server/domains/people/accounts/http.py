@@ -1,6 +1,6 @@
 """None"""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import orjson
@@ -9,18 +9,29 @@ from persistence.accounts.sessions import OwnSession as Stored
 from persistence.accounts.sessions import SessionStore
 from persistence.accounts.store import Account
 from protocol.accounts import (
+    Deactivated,
     GuestRequest,
     Jwks,
     LoggedOut,
     Me,
     OwnSession,
     OwnSessions,
+    Reactivated,
+    ReactivationRequest,
     RefreshRequest,
     SessionPath,
     SessionsEnded,
     Tokens,
 )
-from protocol.errors import BadToken, NotFound, Overloaded, RateLimited, TokenExpired
+from protocol.errors import (
+    AccountDeactivated,
+    BadToken,
+    Banned,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    TokenExpired,
+)
 from protocol.ids import SessionId, UserId
 from server.core.clock import wire_fields, wire_time
 from server.core.rate_limits import Rate, RateLimiter, client_network
@@ -31,6 +42,7 @@ from server.gateway.http.endpoints import Endpoint, HttpRequest
 
 TAG = "accounts"
 JWKS = "/.well-known/jwks.json"
+REACTIVATIONS = Rate(per_minute=30, burst=30)  # from one network
 
 
 def guest_limiter(per_minute: float) -> RateLimiter:
@@ -74,7 +86,7 @@ class AccountRoutes:
                 "Exchange a refresh token for new tokens.",
                 self._refresh,
                 body=RefreshRequest,
-                errors=(BadToken, TokenExpired, RateLimited),
+                errors=(BadToken, TokenExpired, AccountDeactivated, RateLimited),
             ),
             own(
                 "POST",
@@ -92,7 +104,8 @@ class AccountRoutes:
         return await self._accounts.create_guest(request.body.display_name)
 
     async def _refresh(self, request: HttpRequest) -> Tokens:
-        return await self._accounts.refresh(request.body.refresh_token)
+        body: RefreshRequest = request.body
+        return await self._accounts.refresh(body.refresh_token, reactivate=body.reactivate)
 
     async def _logout(self, request: HttpRequest) -> LoggedOut:
         await self._accounts.end_session(request.who.session_id)
@@ -112,6 +125,59 @@ class AccountRoutes:
 def _me(account: Account) -> Me:
     preferences = orjson.loads(account.preferences)
     return Me(**wire_fields(account) | {"preferences": preferences})
+
+
+class ActivityRoutes:
+    """Deactivating one's account, and making it active again without signing in."""
+
+    def __init__(
+        self,
+        *,
+        deactivate: Callable[[UserId], Awaitable[None]],
+        reactivate: Callable[[str], Awaitable[UserId]],
+        now: Callable[[], float],
+    ) -> None:
+        self._deactivate_account = deactivate
+        self._reactivate_account = reactivate
+        self._now = now
+        self._attempts = RateLimiter(
+            "reactivations", REACTIVATIONS, "Too many attempts from your network"
+        )
+
+    def endpoints(self) -> list[Endpoint]:
+        """List them."""
+        return [
+            Endpoint(
+                "POST",
+                "/v1/me/deactivate",
+                "Hide yourself and all that you made, and close your connections, until you "
+                "reactivate your account.",
+                self._deactivate,
+                auth="required",
+                answer=Deactivated,
+                tag=TAG,
+            ),
+            Endpoint(
+                "POST",
+                "/v1/me/reactivate",
+                "Reactivate the account of an access token that is still valid.",
+                self._reactivate,
+                auth="none",
+                body=ReactivationRequest,
+                answer=Reactivated,
+                errors=(BadToken, TokenExpired, Banned, AccountDeactivated, RateLimited),
+                tag=TAG,
+            ),
+        ]
+
+    async def _deactivate(self, request: HttpRequest) -> Deactivated:
+        await self._deactivate_account(request.who.user_id)
+        return Deactivated(user_id=request.who.user_id)
+
+    async def _reactivate(self, request: HttpRequest) -> Reactivated:
+        self._attempts.require_allowed(client_network(request.remote), self._now())
+        user_id = await self._reactivate_account(request.body.access_token)
+        return Reactivated(user_id=user_id)
 
 
 class SessionRoutes:

@@ -6,6 +6,7 @@ from typing import Final
 
 from protocol import accounts as wire
 from protocol.errors import (
+    AccountDeactivated,
     Banned,
     MergeBlocked,
     MergeChanged,
@@ -48,6 +49,7 @@ class MergeRoutes:
                     SignInAgain,
                     TokenExpired,
                     Banned,
+                    AccountDeactivated,
                     RateLimited,
                 ),
             ),

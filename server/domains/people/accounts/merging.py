@@ -15,6 +15,7 @@ from persistence.accounts.merge_progress import TooMuch
 from persistence.accounts.merges import (
     AccountGone,
     AccountPlaying,
+    AccountSubscribed,
     MergeNotUndoable,
     MergePlan,
     MergePlanChanged,
@@ -48,6 +49,10 @@ MERGE: Final = "merge"  # what sessions that a merge opened were signed in with
 NO_SIGN_INS: Final = ("guest", MERGE)
 TOO_MUCH: Final = (
     "Together the accounts have more of a currency than one can hold; spend some of it first."
+)
+
+SUBSCRIBED: Final = (
+    "The account that would be merged has a subscription; cancel it first, or merge the other way."
 )
 
 
@@ -99,6 +104,8 @@ class AccountMergeService:
             raise MergeBlocked from None
         except TooMuch:
             raise MergeBlocked(TOO_MUCH) from None
+        except AccountSubscribed:
+            raise MergeBlocked(SUBSCRIBED) from None
         except AccountGone:
             raise MergeChanged from None
         token = self._tokens.write(
@@ -141,6 +148,8 @@ class AccountMergeService:
             raise MergeBlocked from None
         except TooMuch:
             raise MergeBlocked(TOO_MUCH) from None
+        except AccountSubscribed:
+            raise MergeBlocked(SUBSCRIBED) from None
         except (AccountGone, MergePlanChanged):
             raise MergeChanged from None
         self._revoked(*done.ended)

@@ -9,20 +9,27 @@ from persistence.sealing import Seal
 from protocol.errors import Forbidden, NotFound
 from protocol.ids import UserId
 from server.domains.people.accounts.sealed import method_indexes
+from server.domains.people.accounts.service import ActivityChanged
 from server.gateway.session.identity import ADMINS, MODERATORS, Identity, require_role
 
 FOUND_MAX: Final = 50
 
 
 class AccountModeration:
-    """What moderators and admins do; `banned` publishes that somebody was banned."""
+    """What moderators and admins do; `banned` and `activity_changed` publish it."""
 
     def __init__(
-        self, *, store: ModerationStore, seal: Seal, banned: Callable[[UserId], None]
+        self,
+        *,
+        store: ModerationStore,
+        seal: Seal,
+        banned: Callable[[UserId], None],
+        activity_changed: ActivityChanged,
     ) -> None:
         self._store = store
         self._seal = seal
         self._banned = banned
+        self._activity_changed = activity_changed
 
     async def ban(
         self, who: Identity, user_id: UserId, *, reason: str, ends_at: datetime | None
@@ -39,6 +46,21 @@ class AccountModeration:
         require_role(who, MODERATORS)
         await self._require_power_over(who, user_id)
         await _known(self._store.unban(user_id, actor=who.user_id))
+
+    async def deactivate(self, who: Identity, user_id: UserId, reason: str) -> None:
+        """Deactivate an account that has no role, until an admin reactivates it."""
+        require_role(who, ADMINS)
+        await self._require_power_over(who, user_id)
+        if await self._store.read_roles(user_id):
+            raise Forbidden("Staff cannot be deactivated; take their roles away first.")
+        await _known(self._store.deactivate(user_id, reason, actor=who.user_id))
+        self._activity_changed(user_id, is_active=False)
+
+    async def reactivate(self, who: Identity, user_id: UserId) -> None:
+        """Reactivate an account, whoever deactivated it."""
+        require_role(who, ADMINS)
+        await _known(self._store.reactivate(user_id, actor=who.user_id))
+        self._activity_changed(user_id, is_active=True)
 
     async def set_roles(self, who: Identity, user_id: UserId, roles: Sequence[str]) -> None:
         """Make somebody exactly this; nobody takes `admin` from themselves."""

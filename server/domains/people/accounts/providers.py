@@ -99,12 +99,17 @@ class ProviderSignIn:
         }
         return await self._codes.make(REDIRECT, contents)
 
-    async def exchange(self, code: str, verifier: str) -> Tokens:
-        """Sign in, with a new account if there is none; raise `BadCode` or `Banned`."""
+    async def exchange(self, code: str, verifier: str, *, reactivate: bool = False) -> Tokens:
+        """Sign in, with a new account if there is none.
+
+        Raises `BadCode`, `Banned` or `AccountDeactivated`.
+        """
         proof, proved = await self._read(code, verifier)
         found = await self._methods.find_account(proved.kind, proved.name)
         if found is not None:
-            return await self._methods.sign_in_with_code(proof.code_hash, found)
+            return await self._methods.sign_in_with_code(
+                proof.code_hash, found, reactivate=reactivate
+            )
         name = proved.label or None
         return await self._methods.create_account(proof.code_hash, proved, display_name=name)
 

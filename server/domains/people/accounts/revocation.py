@@ -1,4 +1,4 @@
-"""Sessions that end and people who are banned: published on every node, and what follows there."""
+"""Sessions that end, people who are banned or not active: published on every node."""
 
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -6,7 +6,15 @@ from typing import Final
 from persistence.accounts.sessions import SessionStore
 from protocol.errors import CloseReason, NotFound
 from protocol.ids import PlayerId, SessionId, UserId
-from server.core.events import Listeners, LocalEventBus, PlayerErased, SessionRevoked, UserBanned
+from server.core.events import (
+    CreationListed,
+    Listeners,
+    LocalEventBus,
+    PlayerErased,
+    SessionRevoked,
+    UserBanned,
+    UserDeactivated,
+)
 from server.core.periodic import repeat_every
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
 from server.domains.people.accounts.keys import SigningKeys
@@ -18,6 +26,7 @@ TEND_EVERY_S: Final = 600.0
 
 ENDED: Final = "This session was ended."
 BANNED: Final = "This account was banned."
+DEACTIVATED: Final = "This account was deactivated."
 ERASED: Final = "This account was erased."
 
 
@@ -64,6 +73,13 @@ class SessionRevocation:
         self._events.publish(UserBanned(user_id))
         self._sweep.announce_sweep()
 
+    def publish_activity(self, user_id: UserId, *, is_active: bool) -> None:
+        """Publish that an account was deactivated or reactivated here; that must be committed."""
+        if not is_active:
+            self._events.publish(UserDeactivated(user_id))
+            self._sweep.announce_sweep()
+        self._events.publish(CreationListed(None, user_id, is_new=False))
+
     async def poll_on_all_nodes(self) -> None:
         """Publish what has just ended, here and on other nodes."""
         self._sweep.announce_sweep()
@@ -76,6 +92,8 @@ class SessionRevocation:
         # Bans first: whoever is banned reads that, and not that their session was ended.
         for user_id in ended.banned:
             self._events.publish(UserBanned(user_id))
+        for user_id in ended.deactivated:
+            self._events.publish(UserDeactivated(user_id))
         self._publish_revoked(ended.sessions)
         self._looked_at = looked_at
 
@@ -95,6 +113,7 @@ class RevokedConnections:
         return {
             SessionRevoked: self._session_revoked,
             UserBanned: self._user_banned,
+            UserDeactivated: self._user_deactivated,
             PlayerErased: self._player_erased,
         }
 
@@ -105,6 +124,10 @@ class RevokedConnections:
     def _user_banned(self, event: UserBanned) -> None:
         found = self._sessions.connection_of_user(event.user_id)
         self._close(found, event.user_id, CloseReason.BANNED, BANNED)
+
+    def _user_deactivated(self, event: UserDeactivated) -> None:
+        found = self._sessions.connection_of_user(event.user_id)
+        self._close(found, event.user_id, CloseReason.DEACTIVATED, DEACTIVATED)
 
     def _player_erased(self, event: PlayerErased) -> None:
         found = self._sessions.connection_of_player(event.player_id)

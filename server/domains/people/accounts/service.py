@@ -4,9 +4,9 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from persistence.accounts.moderation import Ban
+from persistence.accounts.moderation import Ban, DeactivatedBy
 from persistence.accounts.store import (
     Account,
     AccountStore,
@@ -14,16 +14,26 @@ from persistence.accounts.store import (
     NewAccount,
     NewSession,
     SessionOwner,
+    SessionStatus,
     UsedRefreshToken,
     UsernameTaken,
 )
 from protocol.accounts import Tokens
-from protocol.errors import BadToken, Banned, Overloaded, PlayhallError, RateLimited, TokenExpired
+from protocol.errors import (
+    AccountDeactivated,
+    BadToken,
+    Banned,
+    Overloaded,
+    PlayhallError,
+    RateLimited,
+    TokenExpired,
+)
 from protocol.ids import PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock, wire_time
 from server.core.rate_limits import whole_seconds
 from server.domains.people.accounts.keys import (
     SigningKeys,
+    TokenClaims,
     TokenVerifier,
     sign_access_token,
 )
@@ -114,12 +124,29 @@ class TokenIssuer:
         raise Overloaded
 
 
+class ActivityChanged(Protocol):
+    """Publishes that an account was deactivated or reactivated."""
+
+    def __call__(self, user_id: UserId, *, is_active: bool) -> None:
+        """Publish it; that must be committed."""
+
+
 def require_not_banned(ban: Ban | None) -> None:
     """Raise `Banned`, with the reason and the end, if there is a ban."""
     if ban is None:
         return
     until = f"until {wire_time(ban.ends_at)}" if ban.ends_at else "for good"
     raise Banned(f"This account is banned {until}: {ban.reason}")
+
+
+def require_active(deactivated_by: DeactivatedBy | None) -> None:
+    """Raise `AccountDeactivated` unless an account is active."""
+    if deactivated_by == "staff":
+        raise AccountDeactivated(
+            "The operators of this server deactivated the account; only they can reactivate it."
+        )
+    if deactivated_by is not None:
+        raise AccountDeactivated
 
 
 def draft_account(
@@ -137,7 +164,11 @@ def draft_account(
 
 
 class Accounts:
-    """Everybody who signed in; `revoked` publishes that a session was ended."""
+    """Everybody who signed in.
+
+    `revoked` publishes that a session was ended, `activity_changed` that an account was deactivated
+    or reactivated by its owner.
+    """
 
     def __init__(
         self,
@@ -147,27 +178,26 @@ class Accounts:
         clock: Clock,
         lifetimes: TokenLifetimes,
         revoked: Callable[[SessionId], None],
+        activity_changed: ActivityChanged | None = None,
     ) -> None:
         self._store = store
+        self._activity_changed = activity_changed
         self._tokens = TokenVerifier(keys, clock)
         self._clock = clock
         self._revoked = revoked
         self.issuer = TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes)
 
     async def authenticate(self, token: str) -> Identity:
-        """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
+        """Say who a token speaks for.
+
+        Raises `BadToken`, `TokenExpired`, `Banned` or `AccountDeactivated`.
 
         The signature costs no I/O and is checked once. One indexed query then finds the session:
         it has not been ended anywhere, at this moment, and the name and the roles are the present
         ones.
         """
-        claims = await self._tokens.verify(token)
-        status = await self._store.read_session_status(claims.holder.session_id)
-        if status is None or status.holder.user_id != claims.holder.user_id:
-            raise BadToken("The session has ended; sign in again.")
-        require_not_banned(status.ban)
-        if status.is_ended:
-            raise BadToken("The session has ended; sign in again.")
+        claims, status = await self._verify(token)
+        require_active(status.deactivated_by)
         return Identity(
             user_id=status.holder.user_id,
             player_id=status.holder.player_id,
@@ -177,26 +207,76 @@ class Accounts:
             roles=status.roles,
         )
 
+    async def _verify(self, token: str) -> tuple[TokenClaims, SessionStatus]:
+        claims = await self._tokens.verify(token)
+        status = await self._store.read_session_status(claims.holder.session_id)
+        if status is None or status.holder.user_id != claims.holder.user_id:
+            raise BadToken("The session has ended; sign in again.")
+        require_not_banned(status.ban)
+        if status.is_ended:
+            raise BadToken("The session has ended; sign in again.")
+        return claims, status
+
+    async def deactivate(self, user_id: UserId) -> None:
+        """Deactivate an account for its owner: its sessions last, but are refused meanwhile."""
+        await self._store.deactivate_own(user_id)
+        if self._activity_changed is not None:
+            self._activity_changed(user_id, is_active=False)
+
+    async def reactivate(self, token: str) -> UserId:
+        """Reactivate the account of an access token, whose owner deactivated it.
+
+        Raises what `authenticate` raises.
+        """
+        _, status = await self._verify(token)
+        user_id = status.holder.user_id
+        await self.require_active(user_id, reactivate=True)
+        return user_id
+
+    async def require_active(self, user_id: UserId, *, reactivate: bool) -> None:
+        """Raise `AccountDeactivated`, unless its owner has proved themselves and wants it back.
+
+        Of accounts that were merged, both must be active.
+        """
+        if (
+            reactivate
+            and await self._store.reactivate_own(user_id)
+            and self._activity_changed is not None
+        ):
+            self._activity_changed(user_id, is_active=True)
+        require_active(await self._store.find_deactivation(user_id))
+
     async def create_guest(self, display_name: str | None) -> Tokens:
         """Make an account without a password, with its first session."""
         return await self.issuer.add_person(
             self._store.add_guest, method="guest", display_name=display_name
         )
 
-    async def open_session(self, user_id: UserId, *, method: str) -> Tokens:
-        """Open a session for somebody who has proved who they are; raise `Banned`."""
+    async def open_session(
+        self, user_id: UserId, *, method: str, reactivate: bool = False
+    ) -> Tokens:
+        """Open a session for somebody who has proved who they are.
+
+        Raises `Banned`, or `AccountDeactivated` unless it is to be reactivated and may be.
+        """
         session, refresh_token = self.issuer.new_session(method)
+        if reactivate:
+            await self.require_active(user_id, reactivate=True)
         holder = await self._store.open_session(user_id, session)
         if holder is None:
             require_not_banned(await self._store.find_active_ban(user_id))
+            require_active(await self._store.find_deactivation(user_id))
             raise BadToken("This account no longer exists.")
         return self.issuer.make_tokens(holder, refresh_token)
 
-    async def refresh(self, token: str) -> Tokens:
+    async def refresh(self, token: str, *, reactivate: bool = False) -> Tokens:
         """Exchange a refresh token for new tokens.
 
-        Raises `BadToken`, `TokenExpired`, `Banned`, or `RateLimited` where that is done too often.
+        Raises `BadToken`, `TokenExpired`, `Banned`, `AccountDeactivated`, or `RateLimited` where
+        that is done too often. What is refused since the account is not active, is not spent.
         """
+        if reactivate:
+            await self._reactivate_by_refresh_token(token)
         salt = secrets.token_urlsafe(16)
         successor = derive_successor(token, salt)
         spent = token_hash(token)
@@ -210,6 +290,8 @@ class Accounts:
             await self._end_family(token)
             raise BadToken("This refresh token is not valid on this server; sign in again.")
         require_not_banned(await self._store.find_active_ban(found.holder.user_id))
+        if found.used_at is None and not found.is_ended:
+            require_active(await self._store.find_deactivation(found.holder.user_id))
         return await self._come_back(token, found)
 
     async def end_session(self, session_id: SessionId) -> None:
@@ -225,6 +307,13 @@ class Accounts:
             raise BadToken("This account no longer exists; sign in again.")
         return account
 
+    async def _reactivate_by_refresh_token(self, token: str) -> None:
+        """Reactivate the account of a refresh token that is good still, and only of such a one."""
+        found = await self._store.find_refresh_token(token_hash(token))
+        is_good = found is not None and found.used_at is None and not found.is_ended
+        if found is not None and is_good and found.expires_at > self._clock.now():
+            await self.require_active(found.holder.user_id, reactivate=True)
+
     async def _come_back(self, token: str, found: UsedRefreshToken) -> Tokens:
         successor = None if found.salt is None else derive_successor(token, found.salt)
         verdict = find_refresh_error(
@@ -235,6 +324,7 @@ class Accounts:
             now=self._clock.now(),
         )
         if verdict is RefreshVerdict.REPEATED and successor is not None:
+            require_active(await self._store.find_deactivation(found.holder.user_id))
             return self.issuer.make_tokens(found.holder, successor)
         if verdict is RefreshVerdict.REUSED:
             await self.end_session(found.holder.session_id)

@@ -6,6 +6,7 @@ from persistence.accounts.sign_in import SignInMethod as Stored
 from protocol import accounts as wire
 from protocol.accounts import SessionsEnded, Tokens
 from protocol.errors import (
+    AccountDeactivated,
     BadCode,
     Banned,
     LastMethod,
@@ -79,7 +80,14 @@ class SignInRoutes:
                 self._confirm,
                 body=wire.EmailConfirmation,
                 answer=wire.Confirmed,
-                errors=(BadCode, MethodTaken, Banned, RateLimited, Overloaded),
+                errors=(
+                    BadCode,
+                    MethodTaken,
+                    Banned,
+                    AccountDeactivated,
+                    RateLimited,
+                    Overloaded,
+                ),
             ),
             public(
                 "/v1/auth/email/sign-in",
@@ -87,7 +95,7 @@ class SignInRoutes:
                 self._sign_in,
                 body=wire.PasswordSignIn,
                 answer=Tokens,
-                errors=(WrongCredentials, RateLimited, Overloaded, Banned),
+                errors=(WrongCredentials, RateLimited, Overloaded, Banned, AccountDeactivated),
             ),
         ]
 
@@ -101,7 +109,7 @@ class SignInRoutes:
                 auth="none",
                 body=wire.Exchange,
                 answer=Tokens,
-                errors=(BadCode, Banned, NotSetUp),
+                errors=(BadCode, Banned, AccountDeactivated, NotSetUp),
                 tag=TAG,
             )
         ]
@@ -168,13 +176,17 @@ class SignInRoutes:
 
     async def _confirm(self, request: HttpRequest) -> wire.Confirmed:
         body: wire.EmailConfirmation = request.body
-        confirmed = await self._email.confirm(body.code, body.password, remote=request.remote)
+        confirmed = await self._email.confirm(
+            body.code, body.password, remote=request.remote, reactivate=body.reactivate
+        )
         await self._revocation.poll_on_all_nodes()
         return wire.Confirmed(done=confirmed.done, tokens=confirmed.tokens)
 
     async def _sign_in(self, request: HttpRequest) -> Tokens:
         body: wire.PasswordSignIn = request.body
-        return await self._email.sign_in(body.email, body.password, remote=request.remote)
+        return await self._email.sign_in(
+            body.email, body.password, remote=request.remote, reactivate=body.reactivate
+        )
 
     async def _link_email(self, request: HttpRequest) -> wire.Mailed:
         body: wire.EmailLinkRequest = request.body
@@ -199,7 +211,10 @@ class SignInRoutes:
         return self._with_providers
 
     async def _exchange(self, request: HttpRequest) -> Tokens:
-        return await self._provider_sign_in().exchange(request.body.code, request.body.verifier)
+        body: wire.Exchange = request.body
+        return await self._provider_sign_in().exchange(
+            body.code, body.verifier, reactivate=body.reactivate
+        )
 
     async def _link_provider(self, request: HttpRequest) -> wire.Methods:
         kind = request.parse_path(wire.KindPath).kind

@@ -110,16 +110,26 @@ class SignInMethodService:
         if found is not None and found.user_id != user_id:
             raise MethodTaken
 
-    async def sign_in_with_code(self, code_hash: bytes, method: SignInMethod) -> Tokens:
-        """Sign in by a code that proved a method; raise `BadCode` or `Banned`."""
+    async def sign_in_with_code(
+        self, code_hash: bytes, method: SignInMethod, *, reactivate: bool
+    ) -> Tokens:
+        """Sign in by a code that proved a method; raise `BadCode` or `Banned`.
+
+        Raises `AccountDeactivated` before the code is used up, so that it can be sent again.
+        """
+        await self._accounts.require_active(method.user_id, reactivate=reactivate)
         async with _code_errors():
             await self._store.use_code(code_hash)
         return await self._accounts.open_session(method.user_id, method=method.kind)
 
     async def reset_password(
-        self, code_hash: bytes, method: SignInMethod, password_hash: str
+        self, code_hash: bytes, method: SignInMethod, password_hash: str, *, reactivate: bool
     ) -> Tokens:
-        """Change a forgotten password, end every session, and sign in."""
+        """Change a forgotten password, end every session, and sign in.
+
+        Raises `AccountDeactivated` before the code is used up, so that it can be sent again.
+        """
+        await self._accounts.require_active(method.user_id, reactivate=reactivate)
         async with _code_errors():
             await self._store.reset_password(code_hash, method.user_id, password_hash)
         return await self._accounts.open_session(method.user_id, method=method.kind)

@@ -28,7 +28,13 @@ from server.domains.people.accounts.names import (
     slug_from_name,
 )
 from server.domains.people.accounts.published_keys import NoKeys, PublishedKeys, UnknownKey
-from server.domains.people.accounts.service import NAME_DRAWS_MAX, draft_account, require_not_banned
+from server.domains.people.accounts.service import (
+    NAME_DRAWS_MAX,
+    ActivityChanged,
+    draft_account,
+    require_active,
+    require_not_banned,
+)
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 from server.gateway.session.identity import Identity
 
@@ -67,7 +73,9 @@ class SupabaseAccounts:
         store: AccountStore,
         logged_out: Callable[[SessionId], None],
         now: Callable[[], float],
+        activity_changed: ActivityChanged | None = None,
     ) -> None:
+        self._activity_changed = activity_changed
         self._issuer = f"{url}/auth/v1" if url else None
         self._secret = secret
         self._store = store
@@ -75,7 +83,9 @@ class SupabaseAccounts:
         self._keys = _keys_of(url, now) if url else None
 
     async def authenticate(self, token: str) -> Identity:
-        """Say who a token speaks for; raise `BadToken`, `TokenExpired` or `Banned`.
+        """Say who a token speaks for.
+
+        Raises `BadToken`, `TokenExpired`, `Banned` or `AccountDeactivated`.
 
         Whoever comes for the first time gets a profile and a player.
         """
@@ -85,6 +95,7 @@ class SupabaseAccounts:
         if status is None:
             status = await self._welcome(user_id, claims.called)
         require_not_banned(status.ban)
+        require_active(status.deactivated_by)
         return Identity(
             user_id=user_id,
             player_id=status.player_id,
@@ -93,6 +104,28 @@ class SupabaseAccounts:
             expires_at=claims.exp,
             roles=status.roles,
         )
+
+    async def deactivate(self, user_id: UserId) -> None:
+        """Deactivate an account for its owner."""
+        await self._store.deactivate_own(user_id)
+        if self._activity_changed is not None:
+            self._activity_changed(user_id, is_active=False)
+
+    async def reactivate(self, token: str) -> UserId:
+        """Reactivate the account of a token, whose owner deactivated it.
+
+        Raises what `authenticate` raises.
+        """
+        user_id = UserId((await self._verify(token)).sub)
+        status = await self._store.read_account_status(user_id)
+        if status is None:
+            raise BadToken("There is no account of this token here; connect with it first.")
+        require_not_banned(status.ban)
+        is_changed = await self._store.reactivate_own(user_id)
+        if is_changed and self._activity_changed is not None:
+            self._activity_changed(user_id, is_active=True)
+        require_active(await self._store.find_deactivation(user_id))
+        return user_id
 
     async def end_session(self, session_id: SessionId) -> None:
         """Close the connections of a session here; the session itself is Supabase's to end."""

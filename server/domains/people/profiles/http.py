@@ -1,13 +1,16 @@
 """`PATCH /v1/me`, `/v1/profiles`, `GET /v1/me/export` and `DELETE /v1/me`."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Final
+from uuid import UUID
 
-from persistence.profiles.store import ProfileStore
+from persistence.profiles.store import ListedPlace, ProfileStore, StoredPerson
 from protocol.accounts import Me
 from protocol.errors import (
+    InvalidField,
     NotConfirmed,
     Overloaded,
     ProfileNotFound,
@@ -22,7 +25,10 @@ from protocol.profiles import (
     USERNAME_PATTERN,
     Erased,
     ErasureRequest,
+    ListedPeople,
+    ListedPerson,
     MeChange,
+    PeopleQuery,
     Profile,
     ProfilePath,
     UsernameQuery,
@@ -30,6 +36,7 @@ from protocol.profiles import (
 )
 from protocol.reserved_names import is_reserved
 from server.core.clock import wire_fields
+from server.core.cursors import CursorCodec
 from server.core.rate_limits import Rate, RateLimiter, client_network
 from server.domains.people.profiles.erasure import ErasureService
 from server.domains.people.profiles.export import ExportService
@@ -38,7 +45,19 @@ from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
 TAG: Final = "profiles"
 # Of one network: enough to type a name, too few to collect them.
 LOOKUPS: Final = Rate(per_minute=60, burst=30)
+# Of one account, or one network without a token.
+SEARCHES: Final = Rate(per_minute=120, burst=120)
+AVATARS: Final = "/files/avatars/"
 PROFILE_NAME: Final = re.compile(f"{UUID_PATTERN}|{USERNAME_PATTERN}")
+
+_CURSORS: Final = {
+    "followers": CursorCodec("people-by-followers", ListedPlace, int, UUID),
+    "newest": CursorCodec("people-by-age", ListedPlace, datetime, UUID),
+}
+_PLACES: Final[Mapping[str, Callable[[StoredPerson], ListedPlace]]] = {
+    "followers": lambda person: ListedPlace(person.follower_count, person.user_id),
+    "newest": lambda person: ListedPlace(person.created_at, person.user_id),
+}
 
 ReadMe = Callable[[UserId], Awaitable[Me]]
 
@@ -53,6 +72,7 @@ class ProfileRoutes:
         self._lookups = RateLimiter(
             "profile-lookups", LOOKUPS, "Too many lookups from your network"
         )
+        self._searches = RateLimiter("people", SEARCHES, "You are searching too much at once")
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -66,7 +86,7 @@ class ProfileRoutes:
                 self._change,
                 body=MeChange,
                 answer=Me,
-                errors=(UsernameTaken, UsernameTooSoon),
+                errors=(UsernameTaken, UsernameTooSoon, InvalidField),
             ),
             public(
                 "GET",
@@ -85,10 +105,22 @@ class ProfileRoutes:
                 answer=Profile,
                 errors=(ProfileNotFound,),
             ),
+            public(
+                "GET",
+                "/v1/people",
+                "List or find people, those with most followers or the newest first.",
+                self._people,
+                query=PeopleQuery,
+                answer=ListedPeople,
+                admit=self._admit_search,
+                is_tagged=True,
+                errors=(InvalidField, RateLimited),
+            ),
         ]
 
     async def _change(self, request: HttpRequest) -> Me:
         change: MeChange = request.body
+        _require_own_picture(change.avatar_url, request.who.user_id)
         await self._store.update_profile(request.who.requester, **change.model_dump())
         return await self._read_me(request.who.user_id)
 
@@ -105,6 +137,39 @@ class ProfileRoutes:
         if profile is None:
             raise ProfileNotFound
         return Profile(**wire_fields(profile))
+
+    def _admit_search(self, request: HttpRequest) -> None:
+        identity = request.identity
+        key = client_network(request.remote) if identity is None else identity.user_id
+        self._searches.require_allowed(key, self._now())
+
+    async def _people(self, request: HttpRequest) -> ListedPeople:
+        query: PeopleQuery = request.query
+        codec = _CURSORS[query.sort]
+        found = await self._store.list_people(
+            request.requester,
+            query=query.q,
+            sort=query.sort,
+            after=None if query.cursor is None else codec.read(query.cursor),
+            limit=query.limit,
+        )
+        is_similar = bool(found) and found[0].is_similar
+        people = [
+            ListedPerson(**{k: v for k, v in wire_fields(person).items() if k != "is_similar"})
+            for person in found
+        ]
+        # Those with a similar name are one page.
+        after = None if is_similar else codec.after_page(found, query.limit, _PLACES[query.sort])
+        return ListedPeople(people=people, is_similar=is_similar, next=after)
+
+
+def _require_own_picture(url: str | None, user_id: UserId) -> None:
+    """Raise `InvalidField` for an uploaded picture of somebody else."""
+    own = f"{AVATARS}{user_id}/"
+    if url and url.startswith(AVATARS) and (not url.startswith(own) or ".." in url):
+        raise InvalidField(
+            f"avatar_url: upload the picture into your own folder, {own}", field="avatar_url"
+        )
 
 
 EXPORTS: Final = Rate(per_minute=1 / 60, burst=3)  # of one account

@@ -1,7 +1,7 @@
 """Feed: everything that the domain offers."""
 
 from persistence.feed.store import FeedStore
-from server.core.events import CreationListed, PlayerErased, UserBanned
+from server.core.events import CreationListed, PlayerErased, UserBanned, UserDeactivated
 from server.domains.contract import Domain, Job
 from server.domains.services import Services
 from server.domains.social.feed.cache import PageCache
@@ -28,6 +28,7 @@ def build(services: Services) -> Domain:
             CreationListed: live.note_change,
             PlayerErased: live.forget_pages,
             UserBanned: live.forget_pages,
+            UserDeactivated: live.forget_pages,
         },
         jobs=[Job("new creations", live.run)],
         metrics=[

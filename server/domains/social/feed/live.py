@@ -12,7 +12,7 @@ from protocol.feed import NewCreationPosted, UnwatchFeed, WatchFeed, WhichFeed
 from protocol.ids import CreationId, UserId
 from server.core.clock import wire_time
 from server.core.containment import contain_failures
-from server.core.events import CreationListed, PlayerErased, UserBanned
+from server.core.events import CreationListed, PlayerErased, UserBanned, UserDeactivated
 from server.core.periodic import AWAY
 from server.core.subscriptions import Subscriptions, Topic
 from server.gateway.session.sessions import CommandRoute, Routes, Session, update_frame
@@ -56,7 +56,7 @@ class LiveFeeds:
         self._changed(payload)
         self._topic.notify(payload=payload)
 
-    def forget_pages(self, _: PlayerErased | UserBanned) -> None:
+    def forget_pages(self, _: PlayerErased | UserBanned | UserDeactivated) -> None:
         """Note that somebody's creations may be gone; every node hears of this by itself."""
         self._on_change()
 

@@ -14,7 +14,7 @@ from protocol.history import PageQuery
 from protocol.ids import CreationId, UserId
 from server.core.clock import Clock, wire_time
 from server.core.cursors import CursorCodec
-from server.core.events import CreationListed
+from server.core.events import CreationListed, UserDeactivated
 from server.core.rate_limits import Rate, RateLimiter
 from server.domains.social.reports.settings import ReportsSettings
 from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest
@@ -33,7 +33,7 @@ class ReportRoutes:
         store: ReportStore,
         settings: ReportsSettings,
         clock: Clock,
-        publish_event: Callable[[CreationListed], None],
+        publish_event: Callable[[CreationListed | UserDeactivated], None],
     ) -> None:
         self.filed_total = 0
         self.decided_total = 0
@@ -139,6 +139,8 @@ class ReportRoutes:
         self.decided_total += 1
         if asked.decision not in ("none", "warned"):
             self._announce(decided["creation_id"], decided["owner_id"])
+        if asked.decision == "deactivated" and decided["owner_id"] is not None:
+            self._publish_event(UserDeactivated(decided["owner_id"]))
         return wire.QueuedReport(**_fields(decided))
 
     async def _set_featured(self, request: HttpRequest) -> wire.FeaturedCreation:
