@@ -116,6 +116,21 @@ class RecalledMemory(NamedTuple):
     subject: str | None
 
 
+class MemoryText(NamedTuple):
+    """What is to be embedded."""
+
+    memory_id: str
+    content: str
+
+
+class EmbeddedQuestion(NamedTuple):
+    """What memories are compared with: a vector of length 1, and from which similarity on."""
+
+    embedding: Sequence[float]
+    model: str
+    similarity_min: float
+
+
 class Fact(NamedTuple):
     """Something that a person said of themselves. A newer one of its subject supersedes it."""
 
@@ -324,12 +339,46 @@ class CompanionStore:
         return None if row is None else dict(row)
 
     async def recall(
-        self, who: Requester, luminor_id: str, text: str, limit: int
+        self,
+        who: Requester,
+        luminor_id: str,
+        text: str,
+        limit: int,
+        *,
+        question: EmbeddedQuestion | None = None,
     ) -> list[RecalledMemory]:
-        """Give the person's memories that have most to do with a text, best first."""
+        """Give the person's memories that have most to do with a text, best first.
+
+        Without an embedding of the text they go by its words alone.
+        """
+        meaning = question or (None, None, None)
         async with self._rls.as_user(who) as connection:
-            rows = await connection.fetch(SQL["recall"], luminor_id, text, limit)
+            rows = await connection.fetch(SQL["recall"], luminor_id, text, limit, *meaning)
         return [RecalledMemory(*row) for row in rows]
+
+    async def list_unembedded(
+        self, model: str, limit: int, *, whose: tuple[UserId, str] | None = None
+    ) -> list[MemoryText]:
+        """List memories in use that a model has not embedded: of all, or of a bond."""
+        async with self._database.acquire() as connection:
+            if whose is None:
+                rows = await connection.fetch(SQL["list_unembedded"], model, limit)
+            else:
+                rows = await connection.fetch(SQL["list_unembedded_of"], model, limit, *whose)
+        return [MemoryText(*row) for row in rows]
+
+    async def put_embeddings(
+        self, model: str, embedded: Sequence[tuple[MemoryText, Sequence[float]]]
+    ) -> int:
+        """Store embeddings of memories that still say the same; gives how many."""
+        stored = 0
+        async with self._database.transaction() as connection:
+            for memory, vector in embedded:
+                done = await connection.fetchval(
+                    SQL["put_embedding"], memory.memory_id, memory.content, vector, model
+                )
+                stored += done is not None
+        return stored
 
     # ------------------------------------------------------------------ memories and bonds
 

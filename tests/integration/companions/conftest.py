@@ -14,14 +14,16 @@ import pytest
 
 from persistence.companions.store import CompanionStore
 from persistence.database import Database
-from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
-from protocol.ids import new_id
+from persistence.rls import ANONYMOUS_ROLE, Requester, RlsDatabase
+from protocol.ids import SessionId, UserId, new_id
 from server.core.clock import Clock
 from server.core.tasks import Tasks
 from server.domains.interfaces import CompanionModeration
 from server.domains.services import Interfaces
+from server.domains.social.companions.domain import embedder_of
 from server.domains.social.companions.http import CompanionRoutes
 from server.domains.social.companions.providers import OfflineProvider, OpenAiProvider
+from server.domains.social.companions.recall import MemoryRecall
 from server.domains.social.companions.service import CompanionService, Moderation
 from server.domains.social.companions.settings import CompanionsSettings
 from server.domains.social.companions.writing import AnswerWriter
@@ -70,6 +72,7 @@ class Companions:
     web: aiohttp.ClientSession
     writer: AnswerWriter
     store: CompanionStore
+    recall: MemoryRecall
 
     async def ask(
         self, who: UUID | str, method: str, path: str, body: Any = None, **query: str
@@ -113,6 +116,11 @@ class Companions:
             return await hear(answer)
 
 
+def requester_of(person: UUID) -> Requester:
+    """Somebody who asks the store, as a player."""
+    return Requester(UserId(str(person)), SessionId(new_id()))
+
+
 async def hear(answer: aiohttp.ClientResponse, *, until_chars: int | None = None) -> Heard:
     """Read events to the end, or until so many characters have come."""
     heard, name = Heard(), ""
@@ -143,6 +151,11 @@ async def served_companions(
         if chosen.ai_url is not None:
             provider = OpenAiProvider(chosen)
             await stack.enter_async_context(provider.opened())
+        embedder, start, close = embedder_of(chosen)
+        for hook in start:
+            await hook()
+        for hook in close:
+            stack.push_async_callback(hook)
         tasks = await stack.enter_async_context(Tasks())
         store = CompanionStore(database, rls)
         interfaces = Interfaces()
@@ -151,10 +164,11 @@ async def served_companions(
             interfaces.provide(CompanionModeration, moderation)
         writer = AnswerWriter(store, provider, chosen, tasks=tasks, moderation=review)
         clock = Clock()
-        service = CompanionService(store, writer, chosen, clock, review)
+        recall = MemoryRecall(store, embedder)
+        service = CompanionService(store, writer, chosen, clock, review, recall)
         endpoints = CompanionRoutes(service, clock).endpoints()
         web = await stack.enter_async_context(served(endpoints, by_user_id))
-        yield Companions(web, writer, store)
+        yield Companions(web, writer, store, recall)
 
 
 @pytest.fixture(scope="module")

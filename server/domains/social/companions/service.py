@@ -23,10 +23,10 @@ from server.domains.services import InterfaceNotProvided, Interfaces
 from server.domains.social.companions.context import ChatPrompt, build_prompt
 from server.domains.social.companions.facts import find_facts
 from server.domains.social.companions.moderation import RefusedWords
+from server.domains.social.companions.recall import MemoryRecall
 from server.domains.social.companions.settings import CompanionsSettings
 from server.domains.social.companions.writing import AnswerWriter
 
-RECALLED_MAX: Final = 20
 RECENT_MAX: Final = 40  # messages that a prompt may have whole
 SUMMARY_CHARS_MAX: Final = 2000
 POLL_S: Final = 0.5  # of an answer that another node writes
@@ -57,12 +57,14 @@ class CompanionService:
         settings: CompanionsSettings,
         clock: Clock,
         moderation: "Moderation",
+        recall: MemoryRecall,
     ) -> None:
         self.store = store
         self.writer = writer
         self._settings = settings
         self._clock = clock
         self._moderation = moderation
+        self._recall = recall
         self._limit = RateLimiter(
             "companion-messages",
             Rate(
@@ -124,9 +126,7 @@ class CompanionService:
             persona,
             bond_level=bond.bond_level if bond is not None else 1,
             person=person,
-            memories=await self.store.recall(
-                who, conversation.luminor_id, asked.text, RECALLED_MAX
-            ),
+            memories=await self._recall.recall(who, conversation.luminor_id, asked.text),
             summary=conversation.summary or "",
             creation=creation or None,
             history=[
