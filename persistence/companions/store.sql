@@ -200,10 +200,45 @@ SELECT luminor_id, bond_level, bond_xp, bond_xp_for_next_level(bond_level) AS xp
        last_interaction_at
 FROM luminor_relationships WHERE user_id = auth.uid() AND luminor_id = $1;
 
+-- name: read_preferences
+-- Read what whoever asks prefers in a companion.
+SELECT user_preferences FROM luminor_relationships WHERE user_id = auth.uid() AND luminor_id = $1;
+
+-- name: set_preferences
+-- Keep what whoever asks prefers in a companion, and how well it fits.
+INSERT INTO luminor_relationships (user_id, luminor_id, user_preferences, personality_match)
+VALUES (auth.uid(), $1, $2, $3)
+ON CONFLICT (user_id, luminor_id) DO UPDATE SET user_preferences = excluded.user_preferences,
+    personality_match = excluded.personality_match;
+
+-- name: list_opinions
+-- What whoever asks thinks of the newest answers that they rated since a time: by companion and length.
+SELECT l.id AS luminor_id, l.personality, r.length, count(*)::int AS answers, avg(r.reward)::float8 AS reward
+FROM (SELECT m.conversation_id,
+        CASE WHEN char_length(m.content) < $2 THEN 'short' WHEN char_length(m.content) < $3 THEN 'medium'
+            ELSE 'long' END AS length,
+        coalesce((m.user_rating - 3) / 2.0, CASE WHEN m.was_helpful THEN 0.5 ELSE -0.5 END) AS reward
+    FROM luminor_messages m
+    WHERE m.user_id = auth.uid() AND (m.user_rating IS NOT NULL OR m.was_helpful IS NOT NULL)
+        AND ($1::timestamptz IS NULL OR m.created_at > $1)
+    ORDER BY m.created_at DESC LIMIT $4) r
+JOIN luminor_conversations c ON c.id = r.conversation_id
+JOIN luminors l ON l.id = c.luminor_id
+GROUP BY l.id, l.personality, r.length ORDER BY l.id, r.length;
+
+-- name: luminor_of_message
+-- Say with which companion a message of whoever asks was exchanged.
+SELECT c.luminor_id FROM luminor_messages m JOIN luminor_conversations c ON c.id = m.conversation_id
+WHERE m.id = $1;
+
+-- name: read_speaker
+-- Read the tier and the name of an account.
+SELECT tier, coalesce(display_name, '') AS name FROM profiles WHERE id = $1;
+
 -- name: read_usage
 -- Read what an account used of companions today, and its tier.
 SELECT (now() AT TIME ZONE 'UTC')::date::text AS day, p.tier, coalesce(u.messages, 0) AS messages,
-       coalesce(u.tokens, 0) AS tokens, coalesce(u.cost, 0)::float8 AS cost, coalesce(p.display_name, '') AS name
+       coalesce(u.tokens, 0) AS tokens, coalesce(u.cost, 0)::float8 AS cost
 FROM profiles p LEFT JOIN luminor_usage u ON u.user_id = p.id AND u.day = (now() AT TIME ZONE 'UTC')::date
 WHERE p.id = $1;
 

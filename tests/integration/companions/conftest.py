@@ -12,14 +12,17 @@ import aiohttp
 import asyncpg
 import pytest
 
+from persistence.broker.memory import MemoryBroker, MemoryHub
 from persistence.companions.store import CompanionStore
 from persistence.database import Database
 from persistence.rls import ANONYMOUS_ROLE, Requester, RlsDatabase
 from protocol.ids import SessionId, UserId, new_id
 from server.core.clock import Clock
+from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.interfaces import CompanionModeration
 from server.domains.services import Interfaces
+from server.domains.social.companions.caches import CompanionCaches
 from server.domains.social.companions.domain import embedder_of
 from server.domains.social.companions.http import CompanionRoutes
 from server.domains.social.companions.providers import OfflineProvider, OpenAiProvider
@@ -73,6 +76,7 @@ class Companions:
     writer: AnswerWriter
     store: CompanionStore
     recall: MemoryRecall
+    caches: CompanionCaches
 
     async def ask(
         self, who: UUID | str, method: str, path: str, body: Any = None, **query: str
@@ -139,7 +143,10 @@ async def hear(answer: aiohttp.ClientResponse, *, until_chars: int | None = None
 
 @asynccontextmanager
 async def served_companions(
-    dsn: str, moderation: CompanionModeration | None = None, **settings: Any
+    dsn: str,
+    moderation: CompanionModeration | None = None,
+    hub: MemoryHub | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Companions]:
     """Serve companions with some settings."""
     chosen = CompanionsSettings(**{**FAST, **settings})
@@ -165,10 +172,15 @@ async def served_companions(
         writer = AnswerWriter(store, provider, chosen, tasks=tasks, moderation=review)
         clock = Clock()
         recall = MemoryRecall(store, embedder)
-        service = CompanionService(store, writer, chosen, clock, review, recall)
+        broker = MemoryBroker(hub, is_whole=True)
+        subscriptions = Subscriptions(broker)
+        caches = CompanionCaches(store, subscriptions, clock.monotonic)
+        tasks.start_loop(broker.run(), name="broker")
+        tasks.start_loop(subscriptions.run(), name="subscriptions")
+        service = CompanionService(store, writer, chosen, clock, review, recall, caches)
         endpoints = CompanionRoutes(service, clock).endpoints()
         web = await stack.enter_async_context(served(endpoints, by_user_id))
-        yield Companions(web, writer, store, recall)
+        yield Companions(web, writer, store, recall, caches)
 
 
 @pytest.fixture(scope="module")

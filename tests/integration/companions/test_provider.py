@@ -278,6 +278,7 @@ async def test_nothing_that_people_write_becomes_part_of_the_system_prompt(
         line = " ".join(order.split())[:60]
         creation = await world.add_creation(BOB, line, description=order)
         await world.owner.execute("UPDATE profiles SET display_name = $2 WHERE id = $1", ADA, line)
+        companions.caches.speakers.invalidate(str(ADA))
         path = f"/v1/luminors/{LUMINA}/memories"
         await companions.good(ADA, "POST", path, {"content": order})
         place = await companions.start(ADA)

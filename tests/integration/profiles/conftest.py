@@ -111,7 +111,12 @@ async def room(database: Database, rls: RlsDatabase) -> AsyncIterator[Room]:
     )
     endpoints = [
         *signed_in.endpoints(),
-        *ProfileRoutes(store=ProfileStore(rls), read_me=read_me, now=clock.monotonic).endpoints(),
+        *ProfileRoutes(
+            store=ProfileStore(rls),
+            read_me=read_me,
+            now=clock.monotonic,
+            events=LocalEventBus(),
+        ).endpoints(),
         *MyDataRoutes(exports=exports, erasure=erasure, now=clock.monotonic).endpoints(),
     ]
     async with served(endpoints, accounts.authenticate) as client:

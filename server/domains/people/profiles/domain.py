@@ -29,7 +29,12 @@ def build(services: Services) -> Domain:
         sections={"account": accounts.read_me, "sign-in": accounts.read_methods},
         server=services.address,
     )
-    profiles = ProfileRoutes(store=ProfileStore(services.rls), read_me=accounts.read_me, now=now)
+    profiles = ProfileRoutes(
+        store=ProfileStore(services.rls),
+        read_me=accounts.read_me,
+        now=now,
+        events=services.events,
+    )
     my_data = MyDataRoutes(exports=exports, erasure=erasure, now=now)
     last_seen = LastSeen(LastSeenStore(services.database))
     return Domain(

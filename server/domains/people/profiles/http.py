@@ -30,6 +30,7 @@ from protocol.profiles import (
 )
 from protocol.reserved_names import is_reserved
 from server.core.clock import wire_fields
+from server.core.events import LocalEventBus, ProfileChanged
 from server.core.rate_limits import Rate, RateLimiter, client_network
 from server.domains.people.profiles.erasure import ErasureService
 from server.domains.people.profiles.export import ExportService
@@ -46,7 +47,15 @@ ReadMe = Callable[[UserId], Awaitable[Me]]
 class ProfileRoutes:
     """The addresses of profiles; `read_me` reads an account, `now` gives monotonic seconds."""
 
-    def __init__(self, *, store: ProfileStore, read_me: ReadMe, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        store: ProfileStore,
+        read_me: ReadMe,
+        now: Callable[[], float],
+        events: LocalEventBus,
+    ) -> None:
+        self._events = events
         self._store = store
         self._read_me = read_me
         self._now = now
@@ -90,6 +99,7 @@ class ProfileRoutes:
     async def _change(self, request: HttpRequest) -> Me:
         change: MeChange = request.body
         await self._store.update_profile(request.who.requester, **change.model_dump())
+        self._events.publish(ProfileChanged(request.who.user_id))
         return await self._read_me(request.who.user_id)
 
     async def _is_free(self, request: HttpRequest) -> UsernameState:

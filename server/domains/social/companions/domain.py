@@ -4,9 +4,11 @@ from contextlib import AsyncExitStack
 
 from persistence.companions.store import CompanionStore
 from persistence.errors import StartRefused
+from server.core.events import ProfileChanged
 from server.core.extras import EMBEDDINGS
 from server.domains.contract import Domain, Hook, Job
 from server.domains.services import Services
+from server.domains.social.companions.caches import CompanionCaches
 from server.domains.social.companions.commands import CompanionCommands
 from server.domains.social.companions.embeddings import (
     ApiEmbedder,
@@ -35,11 +37,13 @@ def build(services: Services) -> Domain:
     provider, start, close = provider_of(settings)
     embedder, start_embedder, close_embedder = embedder_of(settings)
     recall = MemoryRecall(store, embedder)
+    caches = CompanionCaches(store, services.subscriptions, services.clock.monotonic)
     writer = AnswerWriter(store, provider, settings, tasks=services.tasks, moderation=moderation)
-    service = CompanionService(store, writer, settings, services.clock, moderation, recall)
+    service = CompanionService(store, writer, settings, services.clock, moderation, recall, caches)
     return Domain(
         name="companions",
         settings=CompanionsSettings,
+        listens={ProfileChanged: lambda event: caches.speakers.invalidate(event.user_id)},
         commands=CompanionCommands(service, services.tasks).routes(),
         endpoints=CompanionRoutes(service, services.clock).endpoints(),
         metrics=[
@@ -66,6 +70,16 @@ def build(services: Services) -> Domain:
                         "companion_tokens",
                         "Tokens of prompts and answers here.",
                         lambda: writer.tokens,
+                    ),
+                    MetricSource(
+                        "companion_cache_hits",
+                        "Personas and names that were not read from the database here.",
+                        lambda: caches.hits,
+                    ),
+                    MetricSource(
+                        "companion_cache_misses",
+                        "Personas and names that were read from the database here.",
+                        lambda: caches.misses,
                     ),
                     MetricSource(
                         "companion_embeddings",

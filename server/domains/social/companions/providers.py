@@ -225,7 +225,10 @@ def answer_offline(prompt: ChatPrompt) -> str:
         else:
             subjects = persona.expertise or [persona.specialty or "details"]
             parts.append(f"I would look at the {subjects[pick % len(subjects)]} first.")
-        parts.append(_NEXT_STEPS[pick % len(_NEXT_STEPS)])
+        if prompt.length != "short":
+            parts.append(_NEXT_STEPS[pick % len(_NEXT_STEPS)])
+        if prompt.length == "long":
+            parts.append(_NEXT_STEPS[(pick + 1) % len(_NEXT_STEPS)])
     return " ".join(parts)
 
 
