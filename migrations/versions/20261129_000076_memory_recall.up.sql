@@ -36,7 +36,8 @@ BEGIN
                 END IF;
                 CREATE EXTENSION vector SCHEMA extensions;
                 COMMENT ON EXTENSION vector IS 'Playhall: recall of memories';
-            EXCEPTION WHEN insufficient_privilege THEN
+            EXCEPTION WHEN OTHERS THEN
+                RAISE NOTICE 'memories are compared without the extension vector: %', SQLERRM;
                 was_refused := true;
             END;
         END IF;
@@ -71,3 +72,49 @@ GRANT EXECUTE ON FUNCTION memory_similarities(uuid, real[], text) TO authenticat
 -- Preferences are learned from the rated answers of a person.
 CREATE INDEX luminor_messages_opinions_idx ON luminor_messages (user_id, created_at DESC)
     WHERE user_rating IS NOT NULL OR was_helpful IS NOT NULL;
+
+-- ------------------------------------------------------------------ locks in one order
+
+-- Whoever rates an answer holds the message and waits for the companion. So whoever deletes a
+-- conversation, or a person, takes the messages before the companion, too.
+CREATE OR REPLACE FUNCTION conversation_unrated() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = '' AS $$
+DECLARE
+    ratings record;
+BEGIN
+    PERFORM FROM public.luminor_messages m WHERE m.conversation_id = OLD.id AND m.role = 'assistant'
+    ORDER BY m.id FOR UPDATE;
+    SELECT count(m.user_rating)::int AS count, coalesce(sum(m.user_rating), 0)::int AS points INTO ratings
+    FROM public.luminor_messages m WHERE m.conversation_id = OLD.id;
+    IF ratings.count > 0 THEN
+        PERFORM public.change_rating(OLD.luminor_id, -ratings.count, -ratings.points);
+    END IF;
+    RETURN OLD;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION lock_counters_of(person uuid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = '' AS $$
+BEGIN
+    PERFORM FROM public.profiles WHERE id = person OR id IN (
+        SELECT following_id FROM public.follows WHERE follower_id = person
+        UNION SELECT follower_id FROM public.follows WHERE following_id = person)
+    ORDER BY id FOR NO KEY UPDATE;
+    PERFORM FROM public.profiles WHERE id = person FOR UPDATE;
+    -- Some of these are deleted, so likes must not get hold of them meanwhile.
+    PERFORM FROM public.creations WHERE id IN (
+        SELECT creation_id FROM public.likes WHERE user_id = person
+        UNION SELECT creation_id FROM public.comments WHERE user_id = person
+        UNION SELECT id FROM public.creations WHERE user_id = person
+        UNION SELECT remix_of FROM public.creations WHERE user_id = person
+        UNION SELECT c.id FROM public.creations c JOIN public.creations o ON o.id = c.remix_of WHERE o.user_id = person)
+    ORDER BY id FOR UPDATE;
+    PERFORM FROM public.luminor_conversations WHERE user_id = person ORDER BY id FOR UPDATE;
+    PERFORM FROM public.luminor_messages WHERE user_id = person AND role = 'assistant' ORDER BY id FOR UPDATE;
+    PERFORM FROM public.luminor_relationships WHERE user_id = person ORDER BY id FOR UPDATE;
+    PERFORM FROM public.luminors WHERE id IN (
+        SELECT luminor_id FROM public.luminor_relationships WHERE user_id = person
+        UNION SELECT luminor_id FROM public.luminor_conversations WHERE user_id = person)
+    ORDER BY id FOR NO KEY UPDATE;
+END
+$$;

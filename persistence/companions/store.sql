@@ -243,8 +243,10 @@ FROM profiles p LEFT JOIN luminor_usage u ON u.user_id = p.id AND u.day = (now()
 WHERE p.id = $1;
 
 -- name: lock_conversation
--- Lock a conversation, so that one message at a time is said in it.
-SELECT is_archived FROM luminor_conversations WHERE id = $1 AND user_id = $2 FOR NO KEY UPDATE;
+-- Lock a conversation, so that one message at a time is said in it; before it the person, as whoever erases them.
+WITH person AS MATERIALIZED (SELECT id FROM profiles WHERE id = $2 FOR KEY SHARE)
+SELECT c.is_archived FROM person p JOIN luminor_conversations c ON c.user_id = p.id
+WHERE c.id = $1 FOR NO KEY UPDATE OF c;
 
 -- name: find_said
 -- Find a message that was said already, and its answer.
