@@ -49,6 +49,7 @@ $$;
 DROP TRIGGER luminor_memories_changed ON luminor_memories;
 DROP FUNCTION memory_changed();
 DROP INDEX luminor_memories_model_idx;
+ALTER TABLE luminor_memories DROP COLUMN words;
 ALTER TABLE luminor_memories DROP CONSTRAINT luminor_memories_embedded;
 COMMENT ON COLUMN luminor_memories.embedding IS 'of the content, for recall by meaning; can be cast to vector';
 COMMENT ON COLUMN luminor_memories.embedding_model IS NULL;

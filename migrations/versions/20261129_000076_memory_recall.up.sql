@@ -2,6 +2,9 @@ COMMENT ON COLUMN luminor_memories.embedding IS 'of the content, of length 1; nu
 COMMENT ON COLUMN luminor_memories.embedding_model IS 'name and version of the model that made the embedding; those of another one are made again';
 ALTER TABLE luminor_memories ADD CONSTRAINT luminor_memories_embedded
     CHECK ((embedding IS NULL) = (embedding_model IS NULL));
+ALTER TABLE luminor_memories ADD COLUMN words tsvector
+    GENERATED ALWAYS AS (to_tsvector('english', fold_text(content))) STORED;
+COMMENT ON COLUMN luminor_memories.words IS 'of the content, for recall by words: making them takes longer than comparing them';
 -- What is to be embedded, whatever the model is by then.
 CREATE INDEX luminor_memories_model_idx ON luminor_memories (embedding_model, id) WHERE superseded_at IS NULL;
 

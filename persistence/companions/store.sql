@@ -113,7 +113,7 @@ WITH asked AS (
     SELECT replace(plainto_tsquery('english', fold_text($2))::text, '&', '|')::tsquery AS words
 ), own AS (
     SELECT m.id, m.content, m.memory_type, m.importance, m.subject, m.created_at,
-           ts_rank(to_tsvector('english', fold_text(m.content)), a.words) AS words,
+           ts_rank(m.words, a.words) AS words,
            CASE WHEN s.similarity >= $6::float8 THEN s.similarity END AS similarity
     FROM luminor_memories m CROSS JOIN asked a
     LEFT JOIN memory_similarities($1::uuid, $4::real[], $5::text) s ON s.memory_id = m.id
