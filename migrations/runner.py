@@ -90,6 +90,17 @@ def upgrade(dsn: str, to: str = HEAD) -> None:
             _take_steps(connection, up=to)
 
 
+def choose_memory_search(dsn: str) -> str:
+    """Have memories compared by pgvector where it is available by now.
+
+    Returns `pgvector`, `plain`, or `refused` where the login may not add the extension. For a
+    database at the newest revision.
+    """
+    with _said_plainly(dsn), _connection(dsn) as connection:
+        chosen: str = connection.exec_driver_sql(_queries["choose_memory_search"]).scalar_one()
+    return chosen
+
+
 def downgrade(dsn: str, to: str) -> None:
     """Take the steps back down to a revision, or to "base": their tables and rows go."""
     _require_below(dsn, to)

@@ -199,7 +199,10 @@ PERSONAL: Final[dict[str, Kept]] = {
     ),
     "public.luminor_messages": Kept("user_id content", "talking to companions", _T, _DELETED),
     "public.luminor_relationships": Kept(
-        "user_id user_preferences key_memories", "bonds with companions", _T, _DELETED
+        "user_id user_preferences personality_match key_memories",
+        "bonds with companions",
+        _T,
+        _DELETED,
     ),
     "public.luminor_memories": Kept("user_id content", "what companions remember", _T, _DELETED),
     "public.luminor_usage": Kept("user_id", "quotas of companions", _T, _DELETED),

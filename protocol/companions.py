@@ -38,6 +38,9 @@ MemoryType = Annotated[
     StringConstraints(max_length=64),
     pattern_with_message(r"[a-z][a-z0-9_]*", "Name a type with a to z, digits and underscores"),
 ]
+Trait = Literal["warmth", "curiosity", "precision", "playfulness", "energy"]
+AnswerLength = Literal["short", "medium", "long"]
+TraitValue = Annotated[float, Field(ge=0, le=1)]
 Importance = Annotated[int, Field(ge=1, le=10)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64), ONE_LINE]
 
@@ -394,6 +397,48 @@ class Bond(WireModel):
     level_progress_percent: float
     total_interactions: int
     last_interaction_at: str | None
+
+
+class TraitValues(WireModel):
+    """How much of each trait you want, from 0 to 1; without a value it is learned."""
+
+    warmth: TraitValue | None = None
+    curiosity: TraitValue | None = None
+    precision: TraitValue | None = None
+    playfulness: TraitValue | None = None
+    energy: TraitValue | None = None
+
+
+class PreferencesRequest(WireModel):
+    """What you choose; what is left out is learned."""
+
+    traits: TraitValues = Field(default_factory=TraitValues)
+    length: AnswerLength | None = Field(default=None, description="Of answers.")
+
+
+class TraitPreference(WireModel):
+    """What you prefer of one trait, and what the companion has of it, from 0 to 1."""
+
+    trait: Trait
+    chosen: float | None
+    learned: float | None
+    used: float | None
+    companion: float | None
+
+
+class CompanionPreferences(WireModel):
+    """What you prefer in a companion, how it comes about, and how well the companion fits."""
+
+    luminor_id: Id
+    traits: list[TraitPreference]
+    length_chosen: AnswerLength | None
+    length_learned: AnswerLength | None
+    length_used: AnswerLength | None
+    match_percent: float | None = Field(description="Null while nothing is known of you.")
+    tone: list[str] = Field(description="What a model is told because of your preferences.")
+    rated_answers: int = Field(description="What was learned from: your newest 500 at most.")
+    learned_since: str | None = Field(description="When you reset it; ratings before do not count.")
+    explanation: str
 
 
 class CompanionUsage(WireModel):

@@ -32,3 +32,7 @@ SELECT c.oid::regclass::text, a.attname::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE n.nspname IN ('public', 'playhall_auth', 'auth') AND c.relkind IN ('r', 'p')
     AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped;
+
+-- name: choose_memory_search
+-- Have memories compared by pgvector where it is available.
+SELECT playhall_auth.choose_memory_search();

@@ -19,6 +19,9 @@ SQL: Final = load_queries("companions/store")
 LUMINORS_MAX: Final = 200
 EXPORTED_AT_ONCE: Final = 200
 SUMMARISED_MAX: Final = 200
+OPINIONS_MAX: Final = 500  # rated answers that preferences are learned from
+SHORT_CHARS: Final = 300  # an answer below this is short,
+MEDIUM_CHARS: Final = 900  # and one below this is of medium length
 Row = TypeVar("Row")
 
 
@@ -91,6 +94,12 @@ class StoredUsage(NamedTuple):
     messages: int
     tokens: int
     cost: float
+
+
+class Speaker(NamedTuple):
+    """Who talks to a companion: their tier, and their name."""
+
+    tier: str
     name: str
 
 
@@ -114,6 +123,31 @@ class RecalledMemory(NamedTuple):
     memory_type: str
     importance: int
     subject: str | None
+
+
+class MemoryText(NamedTuple):
+    """What is to be embedded."""
+
+    memory_id: str
+    content: str
+
+
+class EmbeddedQuestion(NamedTuple):
+    """What memories are compared with: a vector of length 1, and from which similarity on."""
+
+    embedding: Sequence[float]
+    model: str
+    similarity_min: float
+
+
+class StoredOpinions(NamedTuple):
+    """What a person thinks of a companion's answers of one length: how many, and from -1 to 1."""
+
+    luminor_id: str
+    personality: dict[str, Any]
+    length: wire.AnswerLength
+    answers: int
+    reward: float
 
 
 class Fact(NamedTuple):
@@ -324,12 +358,46 @@ class CompanionStore:
         return None if row is None else dict(row)
 
     async def recall(
-        self, who: Requester, luminor_id: str, text: str, limit: int
+        self,
+        who: Requester,
+        luminor_id: str,
+        text: str,
+        limit: int,
+        *,
+        question: EmbeddedQuestion | None = None,
     ) -> list[RecalledMemory]:
-        """Give the person's memories that have most to do with a text, best first."""
+        """Give the person's memories that have most to do with a text, best first.
+
+        Without an embedding of the text they go by its words alone.
+        """
+        meaning = question or (None, None, None)
         async with self._rls.as_user(who) as connection:
-            rows = await connection.fetch(SQL["recall"], luminor_id, text, limit)
+            rows = await connection.fetch(SQL["recall"], luminor_id, text, limit, *meaning)
         return [RecalledMemory(*row) for row in rows]
+
+    async def list_unembedded(
+        self, model: str, limit: int, *, whose: tuple[UserId, str] | None = None
+    ) -> list[MemoryText]:
+        """List memories in use that a model has not embedded: of all, or of a bond."""
+        async with self._database.acquire() as connection:
+            if whose is None:
+                rows = await connection.fetch(SQL["list_unembedded"], model, limit)
+            else:
+                rows = await connection.fetch(SQL["list_unembedded_of"], model, limit, *whose)
+        return [MemoryText(*row) for row in rows]
+
+    async def put_embeddings(
+        self, model: str, embedded: Sequence[tuple[MemoryText, Sequence[float]]]
+    ) -> int:
+        """Store embeddings of memories that still say the same; gives how many."""
+        stored = 0
+        async with self._database.transaction() as connection:
+            for memory, vector in embedded:
+                done = await connection.fetchval(
+                    SQL["put_embedding"], memory.memory_id, memory.content, vector, model
+                )
+                stored += done is not None
+        return stored
 
     # ------------------------------------------------------------------ memories and bonds
 
@@ -393,11 +461,61 @@ class CompanionStore:
             row = await connection.fetchrow(SQL["find_bond"], luminor_id)
         return None if row is None else StoredBond(*row)
 
+    async def read_preferences(self, who: Requester, luminor_id: str) -> dict[str, Any]:
+        """Read what a person prefers in a companion, as it was stored; empty before."""
+        async with self._rls.as_user(who) as connection:
+            stored = await connection.fetchval(SQL["read_preferences"], luminor_id)
+        read = orjson.loads(stored) if stored is not None else {}
+        return read if isinstance(read, dict) else {}
+
+    async def set_preferences(
+        self,
+        who: Requester,
+        luminor_id: str,
+        *,
+        preferences: Mapping[str, Any],
+        match: Mapping[str, Any],
+    ) -> None:
+        """Keep what a person prefers in a companion, and how well it fits."""
+        async with self._rls.as_user(who) as connection:
+            await connection.execute(
+                SQL["set_preferences"], luminor_id, orjson.dumps(preferences), orjson.dumps(match)
+            )
+
+    async def list_opinions(self, who: Requester, since: datetime | None) -> list[StoredOpinions]:
+        """Read what a person thinks of the answers that they rated, by companion and length."""
+        async with self._rls.as_user(who) as connection:
+            rows = await connection.fetch(
+                SQL["list_opinions"], since, SHORT_CHARS, MEDIUM_CHARS, OPINIONS_MAX
+            )
+        return [
+            StoredOpinions(
+                row["luminor_id"],
+                orjson.loads(row["personality"]),
+                row["length"],
+                row["answers"],
+                row["reward"],
+            )
+            for row in rows
+        ]
+
+    async def find_luminor_of(self, who: Requester, message_id: str) -> str:
+        """Say with which companion a message was exchanged; raise `MessageNotFound`."""
+        async with self._rls.as_user(who) as connection:
+            found = await connection.fetchval(SQL["luminor_of_message"], message_id)
+        return str(_found(found, wire.MessageNotFound))
+
+    async def read_speaker(self, user_id: UserId) -> Speaker:
+        """Read the tier and the name of an account."""
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(SQL["read_speaker"], user_id)
+        return Speaker(*row) if row is not None else Speaker("explorer", "")
+
     async def read_usage(self, user_id: UserId) -> StoredUsage:
         """Read what an account used today."""
         async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["read_usage"], user_id)
-        return StoredUsage(*row) if row is not None else StoredUsage("", "explorer", 0, 0, 0.0, "")
+        return StoredUsage(*row) if row is not None else StoredUsage("", "explorer", 0, 0, 0.0)
 
     # ------------------------------------------------------------------ answers
 

@@ -107,13 +107,43 @@ WHERE id = $1 AND role = 'assistant' RETURNING id;
 SELECT title, description, type, tags FROM creations WHERE id = $1;
 
 -- name: recall
--- The memories that have most to do with some words, of those in use.
-SELECT content, memory_type, importance, subject FROM luminor_memories
-WHERE user_id = auth.uid() AND luminor_id = $1 AND superseded_at IS NULL
-ORDER BY ts_rank(to_tsvector('simple', fold_text(content)),
-                 replace(plainto_tsquery('simple', fold_text($2))::text, '&', '|')::tsquery) DESC,
+-- The memories of whoever asks that have most to do with a text, of those in use: by meaning and by words, each
+-- of which gives a place; the places are added as 1 / (60 + place) (reciprocal rank fusion).
+WITH asked AS (
+    SELECT replace(plainto_tsquery('english', fold_text($2))::text, '&', '|')::tsquery AS words
+), own AS (
+    SELECT m.id, m.content, m.memory_type, m.importance, m.subject, m.created_at,
+           ts_rank(m.words, a.words) AS words,
+           CASE WHEN s.similarity >= $6::float8 THEN s.similarity END AS similarity
+    FROM luminor_memories m CROSS JOIN asked a
+    LEFT JOIN memory_similarities($1::uuid, $4::real[], $5::text) s ON s.memory_id = m.id
+    WHERE m.user_id = auth.uid() AND m.luminor_id = $1::uuid AND m.superseded_at IS NULL
+), placed AS (
+    SELECT *, rank() OVER (ORDER BY similarity DESC NULLS LAST) AS by_meaning, rank() OVER (ORDER BY words DESC) AS by_words
+    FROM own
+)
+SELECT content, memory_type, importance, subject FROM placed
+ORDER BY CASE WHEN similarity IS NOT NULL THEN 1.0 / (60 + by_meaning) ELSE 0 END
+         + CASE WHEN words > 0 THEN 1.0 / (60 + by_words) ELSE 0 END DESC,
          importance DESC, created_at DESC, id
 LIMIT $3;
+
+-- name: list_unembedded
+-- Memories in use that a model has not embedded.
+SELECT id, content FROM luminor_memories
+WHERE superseded_at IS NULL AND (embedding_model IS NULL OR embedding_model < $1 OR embedding_model > $1)
+LIMIT $2;
+
+-- name: list_unembedded_of
+-- Memories in use of a person with a companion that a model has not embedded, the newest first.
+SELECT id, content FROM luminor_memories
+WHERE superseded_at IS NULL AND (embedding_model IS NULL OR embedding_model <> $1)
+  AND user_id = $3 AND luminor_id = $4
+ORDER BY created_at DESC, id LIMIT $2;
+
+-- name: put_embedding
+-- Store the embedding of a memory that still says the same.
+UPDATE luminor_memories SET embedding = $3, embedding_model = $4 WHERE id = $1 AND content = $2 RETURNING id;
 
 -- name: list_memories
 -- List what a companion remembers of whoever asks, newest first.
@@ -170,16 +200,53 @@ SELECT luminor_id, bond_level, bond_xp, bond_xp_for_next_level(bond_level) AS xp
        last_interaction_at
 FROM luminor_relationships WHERE user_id = auth.uid() AND luminor_id = $1;
 
+-- name: read_preferences
+-- Read what whoever asks prefers in a companion.
+SELECT user_preferences FROM luminor_relationships WHERE user_id = auth.uid() AND luminor_id = $1;
+
+-- name: set_preferences
+-- Keep what whoever asks prefers in a companion, and how well it fits.
+INSERT INTO luminor_relationships (user_id, luminor_id, user_preferences, personality_match)
+VALUES (auth.uid(), $1, $2, $3)
+ON CONFLICT (user_id, luminor_id) DO UPDATE SET user_preferences = excluded.user_preferences,
+    personality_match = excluded.personality_match;
+
+-- name: list_opinions
+-- What whoever asks thinks of the newest answers that they rated since a time: by companion and length.
+SELECT l.id AS luminor_id, l.personality, r.length, count(*)::int AS answers, avg(r.reward)::float8 AS reward
+FROM (SELECT m.conversation_id,
+        CASE WHEN char_length(m.content) < $2 THEN 'short' WHEN char_length(m.content) < $3 THEN 'medium'
+            ELSE 'long' END AS length,
+        coalesce((m.user_rating - 3) / 2.0, CASE WHEN m.was_helpful THEN 0.5 ELSE -0.5 END) AS reward
+    FROM luminor_messages m
+    WHERE m.user_id = auth.uid() AND (m.user_rating IS NOT NULL OR m.was_helpful IS NOT NULL)
+        AND ($1::timestamptz IS NULL OR m.created_at > $1)
+    ORDER BY m.created_at DESC LIMIT $4) r
+JOIN luminor_conversations c ON c.id = r.conversation_id
+JOIN luminors l ON l.id = c.luminor_id
+GROUP BY l.id, l.personality, r.length ORDER BY l.id, r.length;
+
+-- name: luminor_of_message
+-- Say with which companion a message of whoever asks was exchanged.
+SELECT c.luminor_id FROM luminor_messages m JOIN luminor_conversations c ON c.id = m.conversation_id
+WHERE m.id = $1;
+
+-- name: read_speaker
+-- Read the tier and the name of an account.
+SELECT tier, coalesce(display_name, '') AS name FROM profiles WHERE id = $1;
+
 -- name: read_usage
 -- Read what an account used of companions today, and its tier.
 SELECT (now() AT TIME ZONE 'UTC')::date::text AS day, p.tier, coalesce(u.messages, 0) AS messages,
-       coalesce(u.tokens, 0) AS tokens, coalesce(u.cost, 0)::float8 AS cost, coalesce(p.display_name, '') AS name
+       coalesce(u.tokens, 0) AS tokens, coalesce(u.cost, 0)::float8 AS cost
 FROM profiles p LEFT JOIN luminor_usage u ON u.user_id = p.id AND u.day = (now() AT TIME ZONE 'UTC')::date
 WHERE p.id = $1;
 
 -- name: lock_conversation
--- Lock a conversation, so that one message at a time is said in it.
-SELECT is_archived FROM luminor_conversations WHERE id = $1 AND user_id = $2 FOR NO KEY UPDATE;
+-- Lock a conversation, so that one message at a time is said in it; before it the person, as whoever erases them.
+WITH person AS MATERIALIZED (SELECT id FROM profiles WHERE id = $2 FOR KEY SHARE)
+SELECT c.is_archived FROM person p JOIN luminor_conversations c ON c.user_id = p.id
+WHERE c.id = $1 FOR NO KEY UPDATE OF c;
 
 -- name: find_said
 -- Find a message that was said already, and its answer.

@@ -67,6 +67,14 @@ _TABLES: Final = (
         SQL["lock_conversation"],
         (SQL["repair_conversation"],),
     ),
+    # Before companions, which count what was said in their bonds.
+    _Counted(
+        "luminor_relationships",
+        SQL["list_bonds"],
+        SQL["check_bonds"],
+        SQL["lock_bond"],
+        (SQL["repair_bond"], SQL["raise_bond"]),
+    ),
     _Counted(
         "luminors",
         SQL["list_luminors"],

@@ -115,7 +115,13 @@ FROM luminors l, LATERAL (
     SELECT count(m.user_rating) AS count, coalesce(sum(m.user_rating), 0)::bigint AS points
     FROM luminor_messages m JOIN luminor_conversations c ON c.id = m.conversation_id
     WHERE c.luminor_id = l.id) r,
+LATERAL (SELECT coalesce(sum(b.total_interactions), 0)::bigint AS said
+    FROM luminor_relationships b WHERE b.luminor_id = l.id) i,
 LATERAL (VALUES
+    -- What erased people said stays counted, so there may be more than is left.
+    ('interaction_count', l.interaction_count, greatest(l.interaction_count, i.said)),
+    ('average_rating_thousandths', coalesce(round(l.average_rating * 1000), -1)::bigint,
+        CASE WHEN r.count > 0 THEN round(round(r.points::numeric / r.count, 2) * 1000) ELSE -1 END::bigint),
     ('user_count', l.user_count::bigint,
         (SELECT count(*) FROM luminor_relationships b WHERE b.luminor_id = l.id)),
     ('rating_count', l.rating_count, r.count),
@@ -130,6 +136,8 @@ SELECT FROM luminors WHERE id = $1 FOR NO KEY UPDATE;
 -- name: repair_luminor
 -- Count anew for a companion.
 UPDATE luminors l SET
+    interaction_count = greatest(l.interaction_count, (SELECT coalesce(sum(b.total_interactions), 0)
+        FROM luminor_relationships b WHERE b.luminor_id = l.id)),
     user_count = (SELECT count(*) FROM luminor_relationships b WHERE b.luminor_id = l.id),
     rating_count = r.count, rating_sum = r.points,
     average_rating = CASE WHEN r.count > 0 THEN r.points::numeric / r.count END
@@ -137,3 +145,48 @@ FROM (SELECT count(m.user_rating) AS count, coalesce(sum(m.user_rating), 0)::big
     FROM luminor_messages m JOIN luminor_conversations c ON c.id = m.conversation_id
     WHERE c.luminor_id = $1) r
 WHERE l.id = $1;
+
+-- name: list_bonds
+-- List some bonds by id.
+SELECT id FROM luminor_relationships WHERE id > $1 ORDER BY id LIMIT $2;
+
+-- name: check_bonds
+-- Find bonds that are not what their messages and rules make them. Messages of deleted conversations stay
+-- counted; bond_xp is below what its level takes, but at level 10; key_memories is 1 for the same ones.
+SELECT b.id, n.counter, n.stored, n.counted
+FROM luminor_relationships b, LATERAL (VALUES
+    ('total_interactions', b.total_interactions::bigint, greatest(b.total_interactions, (
+        SELECT count(*) FROM luminor_conversations c JOIN luminor_messages m ON m.conversation_id = c.id
+        WHERE c.user_id = b.user_id AND c.luminor_id = b.luminor_id AND m.role = 'user'))),
+    ('bond_xp', b.bond_xp::bigint, CASE WHEN b.bond_level >= 10 THEN b.bond_xp
+        ELSE least(b.bond_xp, bond_xp_for_next_level(b.bond_level) - 1) END::bigint),
+    ('key_memories', (jsonb_path_query_array(b.key_memories, '$[*].id') = coalesce((
+        SELECT jsonb_agg(m.id ORDER BY m.importance DESC, m.created_at DESC, m.id)
+        FROM (SELECT * FROM luminor_memories k
+            WHERE k.user_id = b.user_id AND k.luminor_id = b.luminor_id AND k.superseded_at IS NULL
+            ORDER BY k.importance DESC, k.created_at DESC, k.id LIMIT 50) m), '[]'))::int::bigint, 1::bigint)
+) n (counter, stored, counted)
+WHERE b.id = ANY ($1::uuid[]) AND n.stored <> n.counted ORDER BY b.id, n.counter;
+
+-- name: lock_bond
+-- Lock a bond, so that it does not change meanwhile.
+SELECT FROM luminor_relationships WHERE id = $1 FOR NO KEY UPDATE;
+
+-- name: repair_bond
+-- Count anew for a bond, and list its memories anew.
+UPDATE luminor_relationships b SET
+    total_interactions = greatest(b.total_interactions, (
+        SELECT count(*) FROM luminor_conversations c JOIN luminor_messages m ON m.conversation_id = c.id
+        WHERE c.user_id = b.user_id AND c.luminor_id = b.luminor_id AND m.role = 'user')),
+    key_memories = coalesce((
+        SELECT jsonb_agg(jsonb_build_object('id', m.id, 'type', m.memory_type, 'content', m.content,
+            'importance', m.importance, 'source_message_id', m.source_message_id, 'created_at', m.created_at)
+            ORDER BY m.importance DESC, m.created_at DESC, m.id)
+        FROM (SELECT * FROM luminor_memories k
+            WHERE k.user_id = b.user_id AND k.luminor_id = b.luminor_id AND k.superseded_at IS NULL
+            ORDER BY k.importance DESC, k.created_at DESC, k.id LIMIT 50) m), '[]')
+WHERE b.id = $1;
+
+-- name: raise_bond
+-- Raise a bond as far as its XP reach.
+SELECT apply_bond_levels(user_id, luminor_id) FROM luminor_relationships WHERE id = $1;

@@ -78,6 +78,13 @@ class CreationListed:
 
 
 @dataclass(frozen=True, slots=True)
+class ProfileChanged:
+    """Names or the tier of somebody's profile were changed; committed here."""
+
+    user_id: UserId
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRevoked:
     """A session was ended, on whichever node: its tokens are refused from now on.
 

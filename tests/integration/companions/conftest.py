@@ -12,16 +12,21 @@ import aiohttp
 import asyncpg
 import pytest
 
+from persistence.broker.memory import MemoryBroker, MemoryHub
 from persistence.companions.store import CompanionStore
 from persistence.database import Database
-from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
-from protocol.ids import new_id
+from persistence.rls import ANONYMOUS_ROLE, Requester, RlsDatabase
+from protocol.ids import SessionId, UserId, new_id
 from server.core.clock import Clock
+from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.interfaces import CompanionModeration
 from server.domains.services import Interfaces
+from server.domains.social.companions.caches import CompanionCaches
+from server.domains.social.companions.domain import embedder_of
 from server.domains.social.companions.http import CompanionRoutes
 from server.domains.social.companions.providers import OfflineProvider, OpenAiProvider
+from server.domains.social.companions.recall import MemoryRecall
 from server.domains.social.companions.service import CompanionService, Moderation
 from server.domains.social.companions.settings import CompanionsSettings
 from server.domains.social.companions.writing import AnswerWriter
@@ -70,6 +75,8 @@ class Companions:
     web: aiohttp.ClientSession
     writer: AnswerWriter
     store: CompanionStore
+    recall: MemoryRecall
+    caches: CompanionCaches
 
     async def ask(
         self, who: UUID | str, method: str, path: str, body: Any = None, **query: str
@@ -113,6 +120,11 @@ class Companions:
             return await hear(answer)
 
 
+def requester_of(person: UUID) -> Requester:
+    """Somebody who asks the store, as a player."""
+    return Requester(UserId(str(person)), SessionId(new_id()))
+
+
 async def hear(answer: aiohttp.ClientResponse, *, until_chars: int | None = None) -> Heard:
     """Read events to the end, or until so many characters have come."""
     heard, name = Heard(), ""
@@ -131,7 +143,10 @@ async def hear(answer: aiohttp.ClientResponse, *, until_chars: int | None = None
 
 @asynccontextmanager
 async def served_companions(
-    dsn: str, moderation: CompanionModeration | None = None, **settings: Any
+    dsn: str,
+    moderation: CompanionModeration | None = None,
+    hub: MemoryHub | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Companions]:
     """Serve companions with some settings."""
     chosen = CompanionsSettings(**{**FAST, **settings})
@@ -143,6 +158,11 @@ async def served_companions(
         if chosen.ai_url is not None:
             provider = OpenAiProvider(chosen)
             await stack.enter_async_context(provider.opened())
+        embedder, start, close = embedder_of(chosen)
+        for hook in start:
+            await hook()
+        for hook in close:
+            stack.push_async_callback(hook)
         tasks = await stack.enter_async_context(Tasks())
         store = CompanionStore(database, rls)
         interfaces = Interfaces()
@@ -151,10 +171,16 @@ async def served_companions(
             interfaces.provide(CompanionModeration, moderation)
         writer = AnswerWriter(store, provider, chosen, tasks=tasks, moderation=review)
         clock = Clock()
-        service = CompanionService(store, writer, chosen, clock, review)
+        recall = MemoryRecall(store, embedder)
+        broker = MemoryBroker(hub, is_whole=True)
+        subscriptions = Subscriptions(broker)
+        caches = CompanionCaches(store, subscriptions, clock.monotonic)
+        tasks.start_loop(broker.run(), name="broker")
+        tasks.start_loop(subscriptions.run(), name="subscriptions")
+        service = CompanionService(store, writer, chosen, clock, review, recall, caches)
         endpoints = CompanionRoutes(service, clock).endpoints()
         web = await stack.enter_async_context(served(endpoints, by_user_id))
-        yield Companions(web, writer, store)
+        yield Companions(web, writer, store, recall, caches)
 
 
 @pytest.fixture(scope="module")

@@ -160,6 +160,7 @@ async def test_a_quota_counts_messages_also_of_deleted_conversations(world: Worl
         assert (used["tier"], used["messages"], used["messages_max"]) == ("explorer", 2, 2)
         assert used["tokens"] > 0
         await world.owner.execute("UPDATE profiles SET tier = 'creator' WHERE id = $1", BOB)
+        companions.caches.speakers.invalidate(str(BOB))
         await companions.say(BOB, place, "Hello")
 
 

@@ -154,6 +154,58 @@ async def test_a_busy_provider_is_asked_again_before_anything_came(
     assert len(ai.requests) == 4
 
 
+@pytest.mark.parametrize(
+    ("retry_after", "asked"),
+    [("0.5", 2), ("0", 2), ("6", 1), ("99999999999", 1), ("Mon, 30 Nov 2026 10:00:00 GMT", 1)],
+)
+async def test_a_provider_is_asked_again_when_it_said_unless_that_takes_too_long(
+    companions: Companions,
+    ai: AiServer,
+    monkeypatch: pytest.MonkeyPatch,
+    retry_after: str,
+    asked: int,
+) -> None:
+    paused: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+
+    monkeypatch.setattr("server.domains.social.companions.providers.pause", sleep)
+    ai.retry_after = retry_after
+    ai.scripts += [[429], ["Fine"]]
+    heard = await companions.say(ADA, await companions.start(ADA), "Hello")
+    assert len(ai.requests) == asked
+    if asked == 2:
+        assert heard.text == "Fine"
+        assert paused == [max(0.2, float(retry_after))]
+    else:
+        assert heard.message["failure"] == "provider_error"
+        assert paused == []
+
+
+async def test_ten_megabytes_are_refused_before_they_are_read(companions: Companions) -> None:
+    place = await companions.start(ADA)
+    body = {"text": "x" * 10_000_000, "request_id": new_id()}
+    path = f"/v1/conversations/{place}/messages"
+    status, answer = await companions.ask(ADA, "POST", path, body)
+    assert (status, answer["code"]) == (413, "too_large")
+    long = {"text": "x" * 4001, "request_id": new_id()}
+    assert (await companions.ask(ADA, "POST", path, long))[1]["code"] == "invalid_field"
+    for place_of in (f"/v1/luminors/{LUMINA}/memories", f"/v1/luminors/{LUMINA}/preferences"):
+        method = "PUT" if place_of.endswith("preferences") else "POST"
+        huge = {"content": "x" * 10_000_000, "length": "x" * 10_000_000}
+        assert (await companions.ask(ADA, method, place_of, huge))[0] == 413
+
+
+async def test_a_provider_that_sends_without_end_is_cut(
+    companions: Companions, ai: AiServer
+) -> None:
+    ai.scripts.append(["y" * 5_000_000])
+    heard = await companions.say(ADA, await companions.start(ADA), "Count")
+    assert heard.message["failure"] in ("provider_error", "cut_off")
+    assert heard.message["content"] == ""
+
+
 async def test_an_abandoned_answer_is_ended_once(world: World, companions: Companions) -> None:
     place = await companions.start(ADA)
     heard = await companions.say(ADA, place, "Hello")
@@ -278,6 +330,7 @@ async def test_nothing_that_people_write_becomes_part_of_the_system_prompt(
         line = " ".join(order.split())[:60]
         creation = await world.add_creation(BOB, line, description=order)
         await world.owner.execute("UPDATE profiles SET display_name = $2 WHERE id = $1", ADA, line)
+        companions.caches.speakers.invalidate(str(ADA))
         path = f"/v1/luminors/{LUMINA}/memories"
         await companions.good(ADA, "POST", path, {"content": order})
         place = await companions.start(ADA)

@@ -112,7 +112,10 @@ async def room(database: Database, rls: RlsDatabase) -> AsyncIterator[Room]:
     endpoints = [
         *signed_in.endpoints(),
         *ProfileRoutes(
-            store=ProfileStore(rls, database), read_me=read_me, now=clock.monotonic
+            store=ProfileStore(rls, database),
+            read_me=read_me,
+            now=clock.monotonic,
+            events=LocalEventBus(),
         ).endpoints(),
         *MyDataRoutes(exports=exports, erasure=erasure, now=clock.monotonic).endpoints(),
     ]

@@ -16,6 +16,8 @@ from server.domains.social.companions.facts import FACTS_MAX, find_facts
         ),
         ("I like fog. I don't like fog!", {"like:fog": "They do not like fog"}),
         ("I don\u2019t really like rain", {"like:rain": "They do not like rain"}),
+        ("I don't like fog any more.", {"like:fog": "They do not like fog"}),
+        ("I live in Bergen now, too!", {"place": "They live in Bergen"}),
         ("My favourite Colour is teal", {"favourite:colour": "Their favourite colour is teal"}),
         ("Well, I'm working on a film, slowly", {"project": "They are working on a film"}),
         ("Remember that the dog is Rex", {"fact:the dog is rex": "They said: the dog is Rex"}),

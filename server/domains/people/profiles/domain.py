@@ -30,7 +30,10 @@ def build(services: Services) -> Domain:
         server=services.address,
     )
     profiles = ProfileRoutes(
-        store=ProfileStore(services.rls, services.database), read_me=accounts.read_me, now=now
+        store=ProfileStore(services.rls, services.database),
+        read_me=accounts.read_me,
+        now=now,
+        events=services.events,
     )
     my_data = MyDataRoutes(exports=exports, erasure=erasure, now=now)
     last_seen = LastSeen(LastSeenStore(services.database))

@@ -37,6 +37,7 @@ from protocol.profiles import (
 from protocol.reserved_names import is_reserved
 from server.core.clock import wire_fields
 from server.core.cursors import CursorCodec
+from server.core.events import LocalEventBus, ProfileChanged
 from server.core.rate_limits import Rate, RateLimiter, client_network
 from server.domains.people.profiles.erasure import ErasureService
 from server.domains.people.profiles.export import ExportService
@@ -65,7 +66,15 @@ ReadMe = Callable[[UserId], Awaitable[Me]]
 class ProfileRoutes:
     """The addresses of profiles; `read_me` reads an account, `now` gives monotonic seconds."""
 
-    def __init__(self, *, store: ProfileStore, read_me: ReadMe, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        store: ProfileStore,
+        read_me: ReadMe,
+        now: Callable[[], float],
+        events: LocalEventBus,
+    ) -> None:
+        self._events = events
         self._store = store
         self._read_me = read_me
         self._now = now
@@ -122,6 +131,7 @@ class ProfileRoutes:
         change: MeChange = request.body
         _require_own_picture(change.avatar_url, request.who.user_id)
         await self._store.update_profile(request.who.requester, **change.model_dump())
+        self._events.publish(ProfileChanged(request.who.user_id))
         return await self._read_me(request.who.user_id)
 
     async def _is_free(self, request: HttpRequest) -> UsernameState:

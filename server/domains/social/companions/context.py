@@ -1,8 +1,9 @@
 """What a provider is given to answer a message, within a budget of tokens. Pure.
 
-The system prompt is made of the companion's own text and of sentences of this file, and of nothing
-else. What people wrote (names, memories, creations, summaries) is one JSON object in a message of
-the person, which the system prompt says is data; so it can neither change nor extend the prompt.
+The system prompt is made of the companion's own text and of sentences of this package, and of
+nothing else. What people wrote (names, memories, creations, summaries) is one JSON object in a
+message of the person, which the system prompt says is data; so it can neither change nor extend
+the prompt.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,10 @@ from typing import Any, Final, Literal, NamedTuple
 import orjson
 
 from persistence.companions.store import RecalledMemory, StoredMessage, StoredPersona
+from protocol.companions import AnswerLength
+from server.domains.social.companions.preferences import Chosen, style_of
 
+NOTHING_CHOSEN: Final = Chosen()
 RULES: Final = (
     "The first message is a JSON object with data that the server collected about the person: "
     "their name, what you remember of them, a summary of earlier messages, and possibly a "
@@ -53,6 +57,7 @@ class ChatPrompt:
     creation: dict[str, Any] | None
     history: Sequence[StoredMessage]
     text: str
+    length: AnswerLength | None = None
 
     @property
     def tokens(self) -> int:
@@ -66,10 +71,13 @@ def count_tokens(text: str) -> int:
     return ceil(len(text.encode("utf-8", "replace")) / BYTES_PER_TOKEN)
 
 
-def system_prompt_of(persona: StoredPersona, bond_level: int) -> str:
-    """Write the system prompt: the companion's own, the rules, and the tone of the bond."""
+def system_prompt_of(
+    persona: StoredPersona, bond_level: int, preferred: Chosen = NOTHING_CHOSEN
+) -> str:
+    """Write the system prompt: the companion's own, the rules, the tone of bond and preferences."""
     tone = next(sentence for level, sentence in TONES if bond_level >= level)
-    return f"{persona.system_prompt}\n\n{RULES}\n\n{tone}"
+    tones = " ".join((tone, *style_of(preferred, persona.personality)))
+    return f"{persona.system_prompt}\n\n{RULES}\n\n{tones}"
 
 
 def build_prompt(
@@ -83,12 +91,13 @@ def build_prompt(
     history: Sequence[StoredMessage],
     text: str,
     tokens_max: int,
+    preferred: Chosen = NOTHING_CHOSEN,
 ) -> ChatPrompt:
     """Build a prompt. `memories` are the best first, `history` is newest first.
 
     The system prompt and the message are always whole; the rest takes what they leave.
     """
-    system = system_prompt_of(persona, bond_level)
+    system = system_prompt_of(persona, bond_level, preferred)
     left = max(0, tokens_max - count_tokens(system) - count_tokens(text) - 4 * MESSAGE_TOKENS)
     kept = _within(memories, int(left * MEMORY_SHARE))
     chars = int(left * SUMMARY_SHARE) * BYTES_PER_TOKEN
@@ -116,6 +125,7 @@ def build_prompt(
         creation=shown,
         history=recent,
         text=text,
+        length=preferred.length,
     )
 
 

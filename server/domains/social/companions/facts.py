@@ -14,7 +14,9 @@ from persistence.companions.store import Fact
 FACTS_MAX: Final = 5  # of one message
 # Where something is said of oneself begins: not within a question, nor after another subject.
 _START: Final = r"(?:^|[.,;:!\n]\s*|\b(?:and|but|because|so|also|well|yes|no|hi|hello)\s+)"
-_END: Final = r"(?=\s*(?:[.,;!\n]| and I\b| but I\b|$))"
+# What only says since when, or how much, is not part of the thing: "fog any more" is fog.
+_ASIDE: Final = r"(?:\s+(?:any ?more|now|nowadays|these days|again|too|as well|a lot|very much))*"
+_END: Final = rf"(?={_ASIDE}\s*(?:[.,;!\n]| and I\b| but I\b|$))"
 _THING: Final = r"(?P<thing>[^.,;!?\n]{1,80}?)"
 
 

@@ -82,6 +82,31 @@ class CompanionRoutes:
             ),
             yours(
                 "GET",
+                f"{LUMINOR}/preferences",
+                "Read what you prefer in a companion, how it was learned, and how well it fits.",
+                self._preferences,
+                answer=wire.CompanionPreferences,
+                errors=absent,
+            ),
+            yours(
+                "PUT",
+                f"{LUMINOR}/preferences",
+                "Choose what you prefer in a companion; what is left out is learned.",
+                self._choose,
+                body=wire.PreferencesRequest,
+                answer=wire.CompanionPreferences,
+                errors=absent,
+            ),
+            yours(
+                "DELETE",
+                f"{LUMINOR}/preferences",
+                "Reset what you prefer in a companion: what you chose, and what was learned.",
+                self._reset,
+                answer=wire.CompanionPreferences,
+                errors=absent,
+            ),
+            yours(
+                "GET",
                 f"{LUMINOR}/memories",
                 "List what a companion remembers of you.",
                 self._memories,
@@ -305,11 +330,13 @@ class CompanionRoutes:
             luminor_id = _id(request, "luminor_id")
         actor = request.who.user_id
         stored = await self._store.put_definition(luminor_id, request.body, actor=actor)
+        self._service.caches.personas.invalidate(str(stored["luminor_id"]))
         return wire.LuminorDefinition(**stored)
 
     async def _remove(self, request: HttpRequest) -> wire.LuminorDeleted:
         luminor_id = _id(request, "luminor_id")
         await self._store.delete_definition(luminor_id, actor=request.who.user_id)
+        self._service.caches.personas.invalidate(luminor_id)
         return wire.LuminorDeleted(luminor_id=luminor_id)
 
     # ------------------------------------------------------------------ conversations
@@ -428,7 +455,7 @@ class CompanionRoutes:
         return views.message_of(stopped)
 
     async def _rate(self, request: HttpRequest) -> wire.CompanionMessage:
-        rated = await self._store.rate_message(
+        rated = await self._service.rate(
             request.who.requester, _id(request, "message_id"), request.body
         )
         return views.message_of(rated)
@@ -442,6 +469,20 @@ class CompanionRoutes:
         luminor_id, who = _id(request, "luminor_id"), request.who.requester
         await self._store.find_luminor(who, luminor_id)
         return views.bond_of(await self._store.find_bond(who, luminor_id), luminor_id)
+
+    async def _preferences(self, request: HttpRequest) -> wire.CompanionPreferences:
+        luminor_id = _id(request, "luminor_id")
+        return await self._service.read_preferences(request.who.requester, luminor_id)
+
+    async def _choose(self, request: HttpRequest) -> wire.CompanionPreferences:
+        luminor_id = _id(request, "luminor_id")
+        return await self._service.choose_preferences(
+            request.who.requester, luminor_id, request.body
+        )
+
+    async def _reset(self, request: HttpRequest) -> wire.CompanionPreferences:
+        luminor_id = _id(request, "luminor_id")
+        return await self._service.reset_preferences(request.who.requester, luminor_id)
 
     async def _memories(self, request: HttpRequest) -> wire.Memories:
         query: wire.MemoryQuery = request.query

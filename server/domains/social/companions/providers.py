@@ -25,7 +25,13 @@ OFFLINE_MODEL: Final = "playhall-offline-1"
 CONNECT_TIMEOUT_S: Final = 10.0
 ATTEMPTS_MAX: Final = 2  # as long as nothing of the answer has come
 RETRY_PAUSE_S: Final = 0.2
+# A person is waiting: an API that wants a longer pause has failed.
+RETRY_AFTER_MAX_S: Final = 5.0
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 _BUSY: Final = frozenset({429, 500, 502, 503, 504})
+
+
+pause: Final = asyncio.sleep  # has a name of its own, so that tests need not wait
 
 
 class ProviderUsage(NamedTuple):
@@ -81,14 +87,15 @@ class OpenAiProvider:
     async def stream(self, prompt: ChatPrompt) -> AsyncIterator[str | ProviderUsage]:
         """Ask the API, again if it was busy before anything came."""
         for attempt in range(1, ATTEMPTS_MAX + 1):
-            begun = False
+            begun, pause_s = False, RETRY_PAUSE_S
             try:
                 async for piece in self._ask(prompt):
                     begun = True
                     yield piece
             except _Busy as busy:
-                if attempt == ATTEMPTS_MAX:
+                if attempt == ATTEMPTS_MAX or busy.retry_after_s > RETRY_AFTER_MAX_S:
                     raise ProviderFailed("provider_error") from busy
+                pause_s = max(pause_s, busy.retry_after_s)
             except TimeoutError as error:
                 raise ProviderFailed("provider_timeout") from error
             except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -99,7 +106,7 @@ class OpenAiProvider:
                     raise ProviderFailed("provider_error") from error
             else:
                 return
-            await asyncio.sleep(RETRY_PAUSE_S)
+            await pause(pause_s)
 
     async def _ask(self, prompt: ChatPrompt) -> AsyncIterator[str | ProviderUsage]:
         assert self._http is not None
@@ -118,7 +125,7 @@ class OpenAiProvider:
             if response.status != 200:
                 log.warning("the AI provider answered with status %d", response.status)
                 if response.status in _BUSY:
-                    raise _Busy
+                    raise _Busy(read_retry_after(response.headers.get("Retry-After", "")))
                 raise ProviderFailed("provider_error")
             is_finished = False
             async for line in response.content:  # a line that is too long is a ValueError
@@ -141,7 +148,21 @@ class OpenAiProvider:
 
 
 class _Busy(Exception):
-    """The API may answer a little later."""
+    """The API may answer a little later: when it said, or soon."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
+
+
+def read_retry_after(header: str) -> float:
+    """Read in how many seconds an API wants to be asked again; 0 where it did not say.
+
+    A date counts as later than anybody waits: clocks differ, and dates are for long pauses.
+    """
+    if _SECONDS.fullmatch(header.strip()):
+        return float(header)
+    return float("inf") if header.strip() else 0.0
 
 
 def _delta_of(chunk: dict[str, object]) -> tuple[str, bool]:
@@ -225,7 +246,10 @@ def answer_offline(prompt: ChatPrompt) -> str:
         else:
             subjects = persona.expertise or [persona.specialty or "details"]
             parts.append(f"I would look at the {subjects[pick % len(subjects)]} first.")
-        parts.append(_NEXT_STEPS[pick % len(_NEXT_STEPS)])
+        if prompt.length != "short":
+            parts.append(_NEXT_STEPS[pick % len(_NEXT_STEPS)])
+        if prompt.length == "long":
+            parts.append(_NEXT_STEPS[(pick + 1) % len(_NEXT_STEPS)])
     return " ".join(parts)
 
 

@@ -1,5 +1,7 @@
 """The settings of companions."""
 
+from typing import Literal
+
 from pydantic import Field, SecretStr, field_validator
 
 from server.core.settings import Settings
@@ -27,6 +29,21 @@ class CompanionsSettings(Settings):
         default=30.0, gt=0, le=600, description="How long the API may send nothing."
     )
     ai_timeout_s: float = Field(default=180.0, gt=0, le=3600, description="Of one answer.")
+    ai_embedding_model: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="A model of this API for `/embeddings`, such as text-embedding-3-small; "
+        "memories are recalled by it.",
+    )
+    ai_embedding_timeout_s: float = Field(
+        default=3.0, gt=0, le=60, description="Of a request to `/embeddings`."
+    )
+    companions_embeddings: Literal["words", "e5"] = Field(
+        default="words",
+        description="What memories are recalled by without such a model: the words, or "
+        "multilingual-e5-small of playhall-server[embeddings].",
+    )
     companions_abandoned_s: float = Field(
         default=30.0,
         ge=1,

@@ -1,5 +1,6 @@
 """From what is stored to what is sent, and the cursors of lists. Pure."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -14,6 +15,14 @@ from persistence.companions.store import (
 from protocol import companions as wire
 from server.core.clock import wire_fields
 from server.core.cursors import CursorCodec
+from server.domains.social.companions.preferences import (
+    EXPLANATION,
+    TRAITS,
+    Preferences,
+    match_percent,
+    read_traits,
+    style_of,
+)
 
 CONVERSATIONS: Final = CursorCodec("conversations", PagePlace, datetime, UUID)
 MESSAGES: Final = CursorCodec("companion messages", PagePlace, datetime, UUID)
@@ -53,4 +62,33 @@ def bond_of(stored: StoredBond | None, luminor_id: str) -> wire.Bond:
         total_interactions=0,
         last_interaction_at=None,
         **first,
+    )
+
+
+def preferences_of(
+    luminor_id: str, preferences: Preferences, personality: Mapping[str, Any], *, rated: int
+) -> wire.CompanionPreferences:
+    """Write what somebody prefers in a companion, and how it comes about."""
+    chosen, learned, used = preferences.chosen, preferences.learned, preferences.used
+    own = read_traits(personality)
+    return wire.CompanionPreferences(
+        luminor_id=luminor_id,
+        traits=[
+            wire.TraitPreference(
+                trait=trait,
+                chosen=chosen.traits.get(trait),
+                learned=learned.traits.get(trait),
+                used=used.traits.get(trait),
+                companion=own.get(trait),
+            )
+            for trait in TRAITS
+        ],
+        length_chosen=chosen.length,
+        length_learned=learned.length,
+        length_used=used.length,
+        match_percent=match_percent(used, personality),
+        tone=list(style_of(used, personality)),
+        rated_answers=rated,
+        learned_since=None,
+        explanation=EXPLANATION,
     )

@@ -1,0 +1,14 @@
+"""Recall of memories by meaning, with pgvector where it is available."""
+
+from migrations.script import run_beside
+
+revision = "20261129_000076"
+down_revision = "20261129_000073"
+
+
+def upgrade() -> None:
+    run_beside(__file__, "up")
+
+
+def downgrade() -> None:
+    run_beside(__file__, "down")
