@@ -214,6 +214,7 @@ PERSONAL: Final[dict[str, Kept]] = {
         _DELETED,
         Period("`expires_at`, 90 days after it was added"),
     ),
+    "public.notification_keys": Kept("user_id", "notifying of a thing once", _T, _DELETED),
     "public.notification_fanouts": Kept(
         "creation_id reached_id", "notifying followers once", _T, _DELETED
     ),

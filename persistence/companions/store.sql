@@ -184,7 +184,7 @@ SELECT is_archived FROM luminor_conversations WHERE id = $1 AND user_id = $2 FOR
 -- name: find_said
 -- Find a message that was said already, and its answer.
 SELECT m.id AS message_id, a.id AS answer_id FROM luminor_messages m
-LEFT JOIN luminor_messages a ON a.reply_to = m.id
+LEFT JOIN luminor_messages a ON a.conversation_id = m.conversation_id AND a.reply_to = m.id
 WHERE m.conversation_id = $1 AND m.request_id = $2 AND m.user_id = $3;
 
 -- name: is_answering
@@ -254,7 +254,7 @@ SELECT count(*) FROM ended;
 -- What a person said in a conversation since its summary, without the newest messages; oldest first.
 SELECT m.id, m.content FROM luminor_messages m
 JOIN luminor_conversations c ON c.id = m.conversation_id
-LEFT JOIN luminor_messages u ON u.id = c.summary_until
+LEFT JOIN luminor_messages u ON u.conversation_id = c.id AND u.id = c.summary_until
 WHERE c.id = $1 AND m.role = 'user'
   AND (u.id IS NULL OR (m.created_at, m.id) > (u.created_at, u.id))
   AND (m.created_at, m.id) < (

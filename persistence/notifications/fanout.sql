@@ -44,7 +44,7 @@ WITH creation AS (
       AND NOT EXISTS (SELECT FROM blocks b WHERE b.blocker_id = c.user_id AND b.blocked_id = p.id)
       AND NOT EXISTS (SELECT FROM mutes m WHERE m.muter_id = p.id AND m.muted_id = c.user_id)
     ORDER BY p.id
-    ON CONFLICT (user_id, dedupe_key) WHERE dedupe_key IS NOT NULL DO NOTHING RETURNING user_id
+    RETURNING user_id  -- those who have the key already are left out by a trigger
 )
 SELECT (SELECT max(follower_id::text)::uuid FROM batch) AS reached_id, (SELECT count(*)::int FROM batch) AS seen,
        (SELECT count(*)::int FROM notified) AS notified, EXISTS (SELECT FROM creation) AS is_shown;
@@ -62,7 +62,7 @@ WITH announcement AS (
     WHERE p.is_active AND p.merged_into IS NULL
       AND coalesce(p.preferences #>> '{notifications,system_announcement}', '') <> 'false'
     ORDER BY p.id
-    ON CONFLICT (user_id, dedupe_key) WHERE dedupe_key IS NOT NULL DO NOTHING RETURNING user_id
+    RETURNING user_id  -- those who have the key already are left out by a trigger
 )
 SELECT (SELECT max(id::text)::uuid FROM batch) AS reached_id, (SELECT count(*)::int FROM batch) AS seen,
        (SELECT count(*)::int FROM notified) AS notified, true AS is_shown;

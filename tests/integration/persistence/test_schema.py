@@ -452,6 +452,7 @@ RIGHTS = {
     "comment_likes": "SELECT INSERT UPDATE DELETE",
     "follows": "SELECT INSERT UPDATE DELETE",
     "notifications": "SELECT INSERT UPDATE DELETE",
+    "notification_keys": "SELECT",
     "announcements": "SELECT INSERT",
     "notification_fanouts": "SELECT INSERT UPDATE DELETE",
     "notification_digests": "SELECT INSERT UPDATE DELETE",
@@ -495,7 +496,7 @@ async def test_every_specified_column_is_there(owner: asyncpg.Connection, table:
 
 
 async def test_every_specified_index_is_there(owner: asyncpg.Connection) -> None:
-    indexes = await owner.fetch("SELECT relname::text FROM pg_class WHERE relkind = 'i'")
+    indexes = await owner.fetch("SELECT relname::text FROM pg_class WHERE relkind IN ('i', 'I')")
     assert {name for (name,) in indexes} >= SPECIFIED_INDEXES
 
 
