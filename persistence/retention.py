@@ -227,6 +227,13 @@ PERSONAL: Final[dict[str, Kept]] = {
         _DELETED,
         Period("until the day is over and the view is counted"),
     ),
+    "public.view_salts": Kept(
+        "salt",
+        "hashing the networks of viewers without an account",
+        _NO,
+        _STAYS,
+        Period("until the day is over"),
+    ),
     "public.creation_days": Kept("creation_id", "views of what people share", _T, _DELETED),
     "public.reports": Kept("reporter_id profile_id decided_by", "moderation", _T, _DELETED),
     "public.telemetry_events": Kept(
@@ -260,6 +267,7 @@ NOTHING_PERSONAL: Final = frozenset(
         "playhall_auth.content_keys",
         "playhall_auth.signing_keys",
         "public.alembic_version",
+        "public.maintenance_jobs",
         "public.blueprint_rules",
         "public.bot_avatars",
         "public.bot_stats_snapshots",

@@ -217,6 +217,16 @@ class CreationStore:
             counted: bool = await connection.fetchval(SQL["count_view"], creation_id)
             return counted
 
+    async def count_anonymous_view(self, network: str, creation_id: CreationId) -> bool:
+        """Count a view of nobody known, once per network and day. Raises `CreationNotFound`."""
+        async with self._rls.as_user(None) as connection:
+            await _one(connection, creation_id, None)
+        async with self._database.acquire(keeps_session=True) as connection:
+            counted: bool = await connection.fetchval(
+                SQL["count_anonymous_view"], creation_id, network
+            )
+            return counted
+
     # ------------------------------------------------------------------ maintenance
 
     async def flush_views(self, *, limit: int) -> int:
@@ -229,6 +239,11 @@ class CreationStore:
         """Delete some views that were counted, of days that are over."""
         async with self._database.acquire() as connection:
             return len(await connection.fetch(SQL["delete_views"], limit))
+
+    async def delete_salts(self, *, limit: int) -> int:
+        """Delete some secrets with which networks were hashed on days that are over."""
+        async with self._database.acquire() as connection:
+            return len(await connection.fetch(SQL["delete_salts"], limit))
 
 
 def file_stem(user_id: UserId, creation_id: CreationId, type_: str) -> str:

@@ -87,6 +87,10 @@ DELETE FROM creations WHERE id = $1 AND user_id = $2 RETURNING status;
 -- Count a view, once per viewer and day.
 SELECT increment_creation_views($1);
 
+-- name: count_anonymous_view
+-- Count a view without an account, once per network and day; the network itself is not stored.
+SELECT count_anonymous_view($1, $2);
+
 -- name: read_terms
 -- Read what the original of a remix allows, whether or not its remixer may see it now.
 SELECT user_id, license, allow_commercial FROM creations WHERE id = $1;
@@ -102,3 +106,9 @@ DELETE FROM creation_views WHERE ctid = ANY (ARRAY(
     WHERE day < (now() AT TIME ZONE 'UTC')::date AND is_counted
     ORDER BY day LIMIT $1 FOR UPDATE SKIP LOCKED))
 RETURNING creation_id;
+
+-- name: delete_salts
+-- Delete some secrets of days that are over.
+DELETE FROM view_salts WHERE day IN (
+    SELECT day FROM view_salts WHERE day < (now() AT TIME ZONE 'UTC')::date ORDER BY day LIMIT $1)
+RETURNING day;

@@ -71,6 +71,7 @@ SWEPT: Final = {
     "webhook_deliveries": Aged("created_at", also=", state = 'delivered', delivered_at = now()"),
     "telemetry_dead_letters": Aged("received_at"),
     "telemetry_forwards": Aged("queued_at"),
+    "view_salts": Aged("day"),
     "creation_views": Aged("day", also=", is_counted = true"),
     "lobbies": Aged(
         "closed_at",

@@ -453,6 +453,8 @@ RIGHTS = {
     "follows": "SELECT INSERT UPDATE DELETE",
     "notifications": "SELECT INSERT UPDATE DELETE",
     "notification_keys": "SELECT",
+    "maintenance_jobs": "SELECT INSERT UPDATE",
+    "view_salts": "SELECT DELETE",
     "announcements": "SELECT INSERT",
     "notification_fanouts": "SELECT INSERT UPDATE DELETE",
     "notification_digests": "SELECT INSERT UPDATE DELETE",
