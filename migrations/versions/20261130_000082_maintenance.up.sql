@@ -1,4 +1,5 @@
--- Fan-outs that fail, maintenance that nodes share, and views of people without an account.
+-- Fan-outs that fail, replies while comments are deleted, maintenance that nodes share, and views of
+-- people without an account.
 
 -- ------------------------------------------------------------------ fan-outs
 
@@ -15,6 +16,36 @@ DROP INDEX notification_fanouts_open_idx;
 CREATE INDEX notification_fanouts_open_idx ON notification_fanouts (created_at, id)
     WHERE finished_at IS NULL AND parked_at IS NULL;
 CREATE INDEX notification_fanouts_parked_idx ON notification_fanouts (parked_at, id) WHERE parked_at IS NOT NULL;
+
+-- ------------------------------------------------------------------ replies
+
+CREATE OR REPLACE FUNCTION comment_allowed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+DECLARE
+    parent public.comments;
+BEGIN
+    IF public.is_user_request() AND NEW.user_id IS DISTINCT FROM auth.uid() THEN
+        RETURN NEW;  -- row level security refuses it
+    END IF;
+    PERFORM public.require_open_creation(NEW.creation_id, NEW.user_id);
+    NEW.depth := 0;
+    IF NEW.parent_comment_id IS NOT NULL THEN
+        -- Whoever deletes a comment locks the creation first, so a reply does as well: its count would
+        -- otherwise wait for the deletion, which waits for the lock on the parent.
+        PERFORM public.lock_creation(NEW.creation_id);
+        -- Locked, so that it is not deleted meanwhile without becoming a tombstone.
+        SELECT * INTO parent FROM public.comments c WHERE c.id = NEW.parent_comment_id FOR KEY SHARE;
+        IF parent.id IS NULL OR parent.creation_id <> NEW.creation_id OR parent.deleted_at IS NOT NULL
+            OR parent.removed_at IS NOT NULL OR public.has_block(parent.user_id, NEW.user_id)
+        THEN
+            RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'comments_parent_is_open',
+                MESSAGE = 'there is no such comment to reply to';
+        END IF;
+        NEW.depth := parent.depth + 1;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION comment_allowed() IS 'comments are for what a person may see, whoever writes the row';
 
 -- ------------------------------------------------------------------ maintenance
 

@@ -177,6 +177,10 @@ SELECT (now() AT TIME ZONE 'UTC')::date::text AS day, p.tier, coalesce(u.message
 FROM profiles p LEFT JOIN luminor_usage u ON u.user_id = p.id AND u.day = (now() AT TIME ZONE 'UTC')::date
 WHERE p.id = $1;
 
+-- name: lock_person
+-- Keep an account from being erased until the transaction ends. Before all else: an erasure locks the account first, and what belongs to it later.
+SELECT FROM profiles WHERE id = $1 FOR KEY SHARE;
+
 -- name: lock_conversation
 -- Lock a conversation, so that one message at a time is said in it.
 SELECT is_archived FROM luminor_conversations WHERE id = $1 AND user_id = $2 FOR NO KEY UPDATE;

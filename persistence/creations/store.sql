@@ -40,6 +40,10 @@ SELECT title, description, type, ai_tool, prompt, model, generation_params, seed
        published_at
 FROM creations WHERE id = $1 AND user_id = $2 FOR NO KEY UPDATE;
 
+-- name: lock_own_to_delete
+-- Lock somebody's own creation whole: a weaker lock would be made stronger by the deletion, which waits for those who wait for it.
+SELECT FROM creations WHERE id = $1 AND user_id = $2 FOR UPDATE;
+
 -- name: update_creation
 -- Change what somebody says about their creation.
 UPDATE creations SET title = $3, description = $4, ai_tool = $5, prompt = $6, model = $7, generation_params = $8,
