@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any, Final, Self, TypeAlias, cast
+from time import perf_counter
+from typing import Any, Final, NamedTuple, Self, TypeAlias, cast
 
 import asyncpg
 from asyncpg.pool import Pool, PoolConnectionProxy
@@ -23,6 +24,7 @@ from persistence.preflight import (
     start_errors,
 )
 from persistence.queries import load_queries
+from persistence.query_times import QUERY_TIMES
 from protocol.errors import BadToken, Overloaded, Unavailable
 
 SERVER_ROLE: Final = "playhall_server"
@@ -85,11 +87,25 @@ class _PooledConnection(OwnConnection):
         self.is_unchanged = True
 
 
+class PoolUse(NamedTuple):
+    """How a pool is used: connections now and at most, and loans since the start."""
+
+    size: int
+    used: int
+    size_max: int
+    loans: int
+    wait_s: float  # for these loans, in all
+    timeouts: int  # loans that were given up
+
+
 class Database:
     """A pool of connections that work as one role."""
 
     def __init__(self, pool: Pool, *, dsn: str, role: str, is_pooled: bool = False) -> None:
         self._pool = pool
+        self._loans = 0
+        self._wait_s = 0.0
+        self._timeouts = 0
         self._dsn = dsn
         self._role = role
         self._is_pooled = is_pooled
@@ -164,6 +180,15 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
+    def pool_use(self) -> PoolUse:
+        """Say how the pool is used."""
+        size, idle, most = (
+            self._pool.get_size(),
+            self._pool.get_idle_size(),
+            self._pool.get_max_size(),
+        )
+        return PoolUse(size, size - idle, most, self._loans, self._wait_s, self._timeouts)
+
     async def open_unpooled_connection(self) -> asyncpg.Connection:
         """Open a connection outside the pool, alike in all else; the caller closes it."""
         with _translated():
@@ -187,11 +212,27 @@ class Database:
         Raises `Unavailable` if the database is gone, `Overloaded` if it has no time.
         """
         with _translated():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            async with self._lend() as connection:
                 with _translated(connection, lost=_ANSWER_LOST):
                     yield connection
                 if keeps_session:  # and the block did not fail
                     cast("_PooledConnection", connection).note_unchanged()
+
+    @asynccontextmanager
+    async def _lend(self) -> AsyncIterator[PoolConnectionProxy]:
+        """Lend a connection, and count how long it was waited for."""
+        asked_at = perf_counter()
+        try:
+            connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        except TimeoutError:
+            self._timeouts += 1
+            raise
+        self._loans += 1
+        self._wait_s += perf_counter() - asked_at
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
 
     @asynccontextmanager
     async def transaction(self, *, keeps_session: bool = False) -> AsyncIterator[Connection]:
@@ -269,6 +310,7 @@ def _columns(settings: dict[str, str]) -> tuple[list[str], list[str]]:
 
 async def _prepare(connection: Connection, *, role: str | None) -> None:
     """Agree on the shapes of values; with a `role`, make the settings of a session as well."""
+    connection.add_query_logger(QUERY_TIMES.note)
     if role is not None:
         await connection.fetch(_queries["set"], *_columns(_session(role)))
     await connection.set_type_codec(

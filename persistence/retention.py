@@ -221,6 +221,7 @@ PERSONAL: Final[dict[str, Kept]] = {
         _DELETED,
         Period("`expires_at`, 90 days after it was added"),
     ),
+    "public.notification_keys": Kept("user_id", "notifying of a thing once", _T, _DELETED),
     "public.notification_fanouts": Kept(
         "creation_id reached_id", "notifying followers once", _T, _DELETED
     ),
@@ -232,6 +233,13 @@ PERSONAL: Final[dict[str, Kept]] = {
         _T,
         _DELETED,
         Period("until the day is over and the view is counted"),
+    ),
+    "public.view_salts": Kept(
+        "salt",
+        "hashing the networks of viewers without an account",
+        _NO,
+        _STAYS,
+        Period("until the day is over"),
     ),
     "public.creation_days": Kept("creation_id", "views of what people share", _T, _DELETED),
     "public.reports": Kept("reporter_id profile_id decided_by", "moderation", _T, _DELETED),
@@ -276,6 +284,7 @@ NOTHING_PERSONAL: Final = frozenset(
         "playhall_auth.content_keys",
         "playhall_auth.signing_keys",
         "public.alembic_version",
+        "public.maintenance_jobs",
         "public.blueprint_rules",
         "public.bot_avatars",
         "public.bot_stats_snapshots",

@@ -48,6 +48,7 @@ from server.domains.social.companions.domain import build as companions
 from server.domains.social.creations.domain import build as creations
 from server.domains.social.feed.domain import build as feed
 from server.domains.social.follows.domain import build as follows
+from server.domains.social.maintenance.domain import build as maintenance
 from server.domains.social.notifications.domain import build as notifications
 from server.domains.social.reactions.domain import build as reactions
 from server.domains.social.reports.domain import build as reports
@@ -106,6 +107,7 @@ DOMAINS: Final[Sequence[Build]] = (
     feed,
     reports,
     subscriptions,
+    maintenance,
 )
 
 

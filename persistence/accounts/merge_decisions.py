@@ -135,6 +135,7 @@ MERGE_DECISIONS: Final[dict[str, tuple[MergeDecision, str]]] = {
     "public.mutes.muted_id": (MergeDecision.MOVE, "who muted either account"),
     "public.notifications.user_id": (MergeDecision.MOVE, "what either account was told"),
     "public.notifications.actor_id": (MergeDecision.MOVE, "whose doing it is"),
+    "public.notification_keys.user_id": (MergeDecision.STAY, "moved by a trigger"),
     "public.notification_digests.user_id": (MergeDecision.MOVE, "who wants a daily email"),
     "public.announcements.created_by": (MergeDecision.STAY, "who announced it; history"),
     "public.creation_views.viewer_id": (MergeDecision.STAY, "of one day, and counted already"),

@@ -545,6 +545,7 @@ class CompanionStore:
         """
         place = conversation.conversation_id
         async with self._database.transaction() as connection:
+            await connection.execute(SQL["lock_person"], user_id)
             is_archived = await connection.fetchval(SQL["lock_conversation"], place, user_id)
             if _found(is_archived, wire.ConversationNotFound):
                 raise wire.ConversationArchived
@@ -590,6 +591,7 @@ class CompanionStore:
     ) -> bool:
         """End an answer and record what it used; False where it had ended already."""
         async with self._database.transaction() as connection:
+            await connection.execute(SQL["lock_person"], user_id)
             ended = await connection.fetchval(
                 SQL["end_answer"], answer_id, content, status, failure, tokens, cost
             )

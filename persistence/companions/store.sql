@@ -242,6 +242,10 @@ SELECT (now() AT TIME ZONE 'UTC')::date::text AS day, p.tier, coalesce(u.message
 FROM profiles p LEFT JOIN luminor_usage u ON u.user_id = p.id AND u.day = (now() AT TIME ZONE 'UTC')::date
 WHERE p.id = $1;
 
+-- name: lock_person
+-- Keep an account from being erased until the transaction ends. Before all else: an erasure locks the account first, and what belongs to it later.
+SELECT FROM profiles WHERE id = $1 FOR KEY SHARE;
+
 -- name: lock_conversation
 -- Lock a conversation, so that one message at a time is said in it; before it the person, as whoever erases them.
 WITH person AS MATERIALIZED (SELECT id FROM profiles WHERE id = $2 FOR KEY SHARE)
@@ -251,7 +255,7 @@ WHERE c.id = $1 FOR NO KEY UPDATE OF c;
 -- name: find_said
 -- Find a message that was said already, and its answer.
 SELECT m.id AS message_id, a.id AS answer_id FROM luminor_messages m
-LEFT JOIN luminor_messages a ON a.reply_to = m.id
+LEFT JOIN luminor_messages a ON a.conversation_id = m.conversation_id AND a.reply_to = m.id
 WHERE m.conversation_id = $1 AND m.request_id = $2 AND m.user_id = $3;
 
 -- name: is_answering
@@ -321,7 +325,7 @@ SELECT count(*) FROM ended;
 -- What a person said in a conversation since its summary, without the newest messages; oldest first.
 SELECT m.id, m.content FROM luminor_messages m
 JOIN luminor_conversations c ON c.id = m.conversation_id
-LEFT JOIN luminor_messages u ON u.id = c.summary_until
+LEFT JOIN luminor_messages u ON u.conversation_id = c.id AND u.id = c.summary_until
 WHERE c.id = $1 AND m.role = 'user'
   AND (u.id IS NULL OR (m.created_at, m.id) > (u.created_at, u.id))
   AND (m.created_at, m.id) < (

@@ -181,6 +181,7 @@ class CreationStore:
     async def attach_files(self, who: Requester, creation_id: CreationId) -> asyncpg.Record:
         """Link what was uploaded for a creation; raise `FileMissing` if nothing was."""
         async with self._rls.as_user(who) as connection:
+            await connection.execute(SQL["lock_own_to_delete"], creation_id, who.user_id)
             state = await _lock(connection, creation_id, who)
             stems = _stems(who.user_id, creation_id, state.type)
             found = {
@@ -204,6 +205,7 @@ class CreationStore:
     async def delete(self, who: Requester, creation_id: CreationId) -> str:
         """Delete one's own creation and its files; gives the status that it had."""
         async with self._rls.as_user(who) as connection:
+            await connection.execute(SQL["lock_own_to_delete"], creation_id, who.user_id)
             state = await _lock(connection, creation_id, who)
             stems = _stems(who.user_id, creation_id, state.type)
             await connection.execute(SQL["delete_creation"], creation_id, who.user_id)
@@ -214,7 +216,19 @@ class CreationStore:
         """Count a view; False if it does not count. Raises `CreationNotFound`."""
         async with self._rls.as_user(who) as connection:
             await _one(connection, creation_id, who)
-            counted: bool = await connection.fetchval(SQL["count_view"], creation_id)
+            with _still_there():
+                counted: bool = await connection.fetchval(SQL["count_view"], creation_id)
+            return counted
+
+    async def count_anonymous_view(self, network: str, creation_id: CreationId) -> bool:
+        """Count a view of nobody known, once per network and day. Raises `CreationNotFound`."""
+        async with self._rls.as_user(None) as connection:
+            await _one(connection, creation_id, None)
+        async with self._database.acquire(keeps_session=True) as connection:
+            with _still_there():
+                counted: bool = await connection.fetchval(
+                    SQL["count_anonymous_view"], creation_id, network
+                )
             return counted
 
     # ------------------------------------------------------------------ maintenance
@@ -229,6 +243,20 @@ class CreationStore:
         """Delete some views that were counted, of days that are over."""
         async with self._database.acquire() as connection:
             return len(await connection.fetch(SQL["delete_views"], limit))
+
+    async def delete_salts(self, *, limit: int) -> int:
+        """Delete some secrets with which networks were hashed on days that are over."""
+        async with self._database.acquire() as connection:
+            return len(await connection.fetch(SQL["delete_salts"], limit))
+
+
+@contextmanager
+def _still_there() -> Iterator[None]:
+    """Raise `CreationNotFound` where a creation, or its viewer, was deleted meanwhile."""
+    try:
+        yield
+    except asyncpg.ForeignKeyViolationError as error:
+        raise CreationNotFound from error
 
 
 def file_stem(user_id: UserId, creation_id: CreationId, type_: str) -> str:

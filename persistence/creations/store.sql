@@ -40,6 +40,10 @@ SELECT title, description, type, ai_tool, prompt, model, generation_params, seed
        published_at
 FROM creations WHERE id = $1 AND user_id = $2 FOR NO KEY UPDATE;
 
+-- name: lock_own_to_delete
+-- Lock somebody's own creation whole: a weaker lock would be made stronger by the deletion, which waits for those who wait for it.
+SELECT FROM creations WHERE id = $1 AND user_id = $2 FOR UPDATE;
+
 -- name: update_creation
 -- Change what somebody says about their creation.
 UPDATE creations SET title = $3, description = $4, ai_tool = $5, prompt = $6, model = $7, generation_params = $8,
@@ -87,6 +91,10 @@ DELETE FROM creations WHERE id = $1 AND user_id = $2 RETURNING status;
 -- Count a view, once per viewer and day.
 SELECT increment_creation_views($1);
 
+-- name: count_anonymous_view
+-- Count a view without an account, once per network and day; the network itself is not stored.
+SELECT count_anonymous_view($1, $2);
+
 -- name: read_terms
 -- Read what the original of a remix allows, whether or not its remixer may see it now.
 SELECT user_id, license, allow_commercial FROM creations WHERE id = $1;
@@ -102,3 +110,9 @@ DELETE FROM creation_views WHERE ctid = ANY (ARRAY(
     WHERE day < (now() AT TIME ZONE 'UTC')::date AND is_counted
     ORDER BY day LIMIT $1 FOR UPDATE SKIP LOCKED))
 RETURNING creation_id;
+
+-- name: delete_salts
+-- Delete some secrets of days that are over.
+DELETE FROM view_salts WHERE day IN (
+    SELECT day FROM view_salts WHERE day < (now() AT TIME ZONE 'UTC')::date ORDER BY day LIMIT $1)
+RETURNING day;

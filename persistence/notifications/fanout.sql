@@ -19,9 +19,10 @@ SELECT a.id, a.title, a.message, a.action_url, a.created_at, f.notified_count, f
 FROM announcements a JOIN notification_fanouts f ON f.announcement_id = a.id WHERE a.id = $1;
 
 -- name: claim
--- Take what is to be notified of, oldest first, until the transaction ends; what another node has is skipped.
-SELECT id, creation_id, announcement_id, reached_id FROM notification_fanouts
-WHERE finished_at IS NULL ORDER BY created_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+-- Take what is to be notified of, oldest first, until the transaction ends; what another node has is skipped, and what failed rests.
+SELECT id, creation_id, announcement_id, reached_id, attempts FROM notification_fanouts
+WHERE finished_at IS NULL AND parked_at IS NULL AND next_attempt_at <= clock_timestamp()
+ORDER BY created_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: notify_followers
 -- Notify some followers of a creation, those after one; says who the last one is, and how many were notified. Leaves out everybody who blocks or mutes its owner, or the other way round, or does not want to know.
@@ -44,7 +45,7 @@ WITH creation AS (
       AND NOT EXISTS (SELECT FROM blocks b WHERE b.blocker_id = c.user_id AND b.blocked_id = p.id)
       AND NOT EXISTS (SELECT FROM mutes m WHERE m.muter_id = p.id AND m.muted_id = c.user_id)
     ORDER BY p.id
-    ON CONFLICT (user_id, dedupe_key) WHERE dedupe_key IS NOT NULL DO NOTHING RETURNING user_id
+    RETURNING user_id  -- those who have the key already are left out by a trigger
 )
 SELECT (SELECT max(follower_id::text)::uuid FROM batch) AS reached_id, (SELECT count(*)::int FROM batch) AS seen,
        (SELECT count(*)::int FROM notified) AS notified, EXISTS (SELECT FROM creation) AS is_shown;
@@ -62,7 +63,7 @@ WITH announcement AS (
     WHERE p.is_active AND p.merged_into IS NULL
       AND coalesce(p.preferences #>> '{notifications,system_announcement}', '') <> 'false'
     ORDER BY p.id
-    ON CONFLICT (user_id, dedupe_key) WHERE dedupe_key IS NOT NULL DO NOTHING RETURNING user_id
+    RETURNING user_id  -- those who have the key already are left out by a trigger
 )
 SELECT (SELECT max(id::text)::uuid FROM batch) AS reached_id, (SELECT count(*)::int FROM batch) AS seen,
        (SELECT count(*)::int FROM notified) AS notified, true AS is_shown;
@@ -70,12 +71,34 @@ SELECT (SELECT max(id::text)::uuid FROM batch) AS reached_id, (SELECT count(*)::
 -- name: note_progress
 -- Note how far notifying has got, in the transaction of the batch.
 UPDATE notification_fanouts SET reached_id = coalesce($2, reached_id), notified_count = notified_count + $3,
-    finished_at = CASE WHEN $4 THEN clock_timestamp() END
+    finished_at = CASE WHEN $4 THEN clock_timestamp() END, attempts = 0, last_error = NULL
 WHERE id = $1;
 
+-- name: note_failure
+-- Have something rest after a batch that failed, or park it; unless it went on meanwhile.
+UPDATE notification_fanouts SET attempts = attempts + 1, last_error = $3,
+    next_attempt_at = clock_timestamp() + make_interval(secs => $4),
+    parked_at = CASE WHEN $5 THEN clock_timestamp() END
+WHERE id = $1 AND attempts = $2 AND finished_at IS NULL AND parked_at IS NULL;
+
 -- name: count_open
--- Count what is still to be notified of, up to a bound.
-SELECT count(*)::int FROM (SELECT FROM notification_fanouts WHERE finished_at IS NULL LIMIT $1) AS few;
+-- Count what is still to be notified of, what of it failed, and what was given up; each up to a bound.
+SELECT
+    (SELECT count(*)::int FROM (SELECT FROM notification_fanouts
+        WHERE finished_at IS NULL AND parked_at IS NULL LIMIT $1) AS few) AS open,
+    (SELECT count(*)::int FROM (SELECT FROM notification_fanouts
+        WHERE finished_at IS NULL AND parked_at IS NULL AND attempts > 0 LIMIT $1) AS few) AS failing,
+    (SELECT count(*)::int FROM (SELECT FROM notification_fanouts WHERE parked_at IS NOT NULL LIMIT $1) AS few) AS parked;
+
+-- name: list_parked
+-- List what was given up, oldest first.
+SELECT id, creation_id, announcement_id, notified_count, attempts, last_error, created_at, parked_at
+FROM notification_fanouts WHERE parked_at IS NOT NULL ORDER BY parked_at, id LIMIT $1;
+
+-- name: retry_parked
+-- Have what was given up tried again from where it stopped: one of it, or all.
+UPDATE notification_fanouts SET parked_at = NULL, attempts = 0, next_attempt_at = clock_timestamp()
+WHERE parked_at IS NOT NULL AND ($1::uuid IS NULL OR id = $1) RETURNING id;
 
 -- name: forget
 -- Forget what is not shown any more, so that showing it again begins anew.

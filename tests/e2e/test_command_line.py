@@ -48,6 +48,8 @@ READERS: list[tuple[str, ...]] = [
     ("replay", GAME),
     ("saves", "verify"),
     ("seed", "narrative"),
+    ("social", "fanouts"),
+    ("social", "jobs"),
     ("social", "verify"),
     ("stats", "rebuild", "--verify"),
     ("telemetry", "report", "funnel"),

@@ -383,3 +383,27 @@ async def test_admins_announce_something_to_everybody(world: World) -> None:
     assert [tuple(act) for act in acts] == [(person(ada), "announcement.add")]
     (group,) = (await world.good(bob, "GET"))["groups"]
     assert (group["title"], group["message"]) == (body["title"], body["message"])
+
+
+async def test_new_creations_are_told_on_the_other_node_once(world: World) -> None:
+    ann, bob = await world.people("Ann", "Bob")
+    await world.owner.execute(
+        "INSERT INTO follows (follower_id, following_id) VALUES ($1, $2)", person(bob), person(ann)
+    )
+    async with Line(world.there.websocket_url) as line:
+        await line.greet(bob)
+        await line.ok("feed.watch")
+        await line.ok("feed.watch", feed="public")
+        async with aiohttp.ClientSession(world.here.url, headers=bearer(ann.token)) as web:
+            for title in ("Lake", "Hill"):
+                body = {"title": title, "type": "text"}
+                async with web.post("/v1/creations", json=body) as answer:
+                    creation = (await answer.json())["creation_id"]
+                async with web.post(f"/v1/creations/{creation}/publish") as answer:
+                    assert answer.status == 200
+        async with asyncio.timeout(WAIT_S):
+            while len(told := [each for each in line.updates if each["type"] == "feed.new"]) < 4:
+                await line.read()
+        assert [(each["feed"], each["title"]) for each in told] == [
+            (feed, title) for title in ("Lake", "Hill") for feed in ("following", "public")
+        ]

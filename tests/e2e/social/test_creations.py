@@ -189,6 +189,32 @@ async def test_views_count_once_per_viewer_and_day(platform: Platform) -> None:
     assert (await viewers[0].refused("POST", f"/creations/{await ann.draft()}/views"))[0] == 404
 
 
+async def test_views_without_an_account_count_once_per_network_and_day(platform: Platform) -> None:
+    ann, bob = await platform.people(2)
+    creation = await ann.published()
+    path = f"/creations/{creation}/views"
+    answers = await asyncio.gather(*(platform.ask(None, "POST", path) for _ in range(5)))
+    assert [status for status, _ in answers] == [200] * 5
+    assert sum(answer["is_counted"] for _, answer in answers) == 1
+    assert await bob.ok("POST", path) == {"is_counted": True}
+    assert (await platform.ask(None, "POST", f"/creations/{await ann.draft()}/views"))[0] == 404
+    await platform.owner.fetchval("SELECT flush_creation_views()")
+    assert (await ann.ok("GET", f"/creations/{creation}"))["view_count"] == 2
+    # What is stored says nothing about the address: it is hashed with a secret of the day, which is
+    # deleted after it, and another creation gives another hash.
+    other = await ann.published()
+    await platform.ask(None, "POST", f"/creations/{other}/views")
+    rows = await platform.owner.fetch(
+        "SELECT viewer_hash FROM creation_views"
+        " WHERE viewer_id IS NULL AND creation_id::text IN ($1, $2)",
+        creation,
+        other,
+    )
+    assert len({bytes(row["viewer_hash"]) for row in rows}) == 2
+    assert not any(b"127.0.0.1" in row["viewer_hash"] for row in rows)
+    assert await platform.wrong_counters() == []
+
+
 async def test_own_creations_are_listed_page_by_page(platform: Platform) -> None:
     ann, bob = await platform.people(2)
     made = [await ann.draft(f"Lake {number}") for number in range(5)]

@@ -72,6 +72,7 @@ SWEPT: Final = {
     "telemetry_dead_letters": Aged("received_at"),
     "telemetry_forwards": Aged("queued_at"),
     "stripe_events": Aged("received_at"),
+    "view_salts": Aged("day"),
     "creation_views": Aged("day", also=", is_counted = true"),
     "lobbies": Aged(
         "closed_at",

@@ -453,6 +453,9 @@ RIGHTS = {
     "comment_likes": "SELECT INSERT UPDATE DELETE",
     "follows": "SELECT INSERT UPDATE DELETE",
     "notifications": "SELECT INSERT UPDATE DELETE",
+    "notification_keys": "SELECT",
+    "maintenance_jobs": "SELECT INSERT UPDATE",
+    "view_salts": "SELECT DELETE",
     "announcements": "SELECT INSERT",
     "notification_fanouts": "SELECT INSERT UPDATE DELETE",
     "notification_digests": "SELECT INSERT UPDATE DELETE",
@@ -497,7 +500,7 @@ async def test_every_specified_column_is_there(owner: asyncpg.Connection, table:
 
 
 async def test_every_specified_index_is_there(owner: asyncpg.Connection) -> None:
-    indexes = await owner.fetch("SELECT relname::text FROM pg_class WHERE relkind = 'i'")
+    indexes = await owner.fetch("SELECT relname::text FROM pg_class WHERE relkind IN ('i', 'I')")
     assert {name for (name,) in indexes} >= SPECIFIED_INDEXES
 
 

@@ -58,6 +58,10 @@ class OpenAnswer:
         if self.stopped is not None:
             self.stop(*self.stopped)
 
+    def unlimit(self) -> None:
+        """Say that the writing has ended: there is nothing left to end early."""
+        self._timeout = None
+
     def stop(self, status: MessageStatus, failure: Failure | None = None) -> None:
         """End the writing now; what was written stays."""
         self.stopped = self.stopped or (status, failure)
@@ -169,8 +173,11 @@ class AnswerWriter:
         try:
             async with asyncio.timeout(self._settings.ai_timeout_s) as timeout:
                 answer.limit(timeout)
-                prompt = await prepare()
-                usage = await self._receive(answer, prompt)
+                try:
+                    prompt = await prepare()
+                    usage = await self._receive(answer, prompt)
+                finally:
+                    answer.unlimit()  # a timeout that has ended cannot be changed
             if not answer.text:
                 status, failure = "failed", "provider_error"
         except TimeoutError:

@@ -42,5 +42,8 @@ def build(services: Services) -> Domain:
             )
         ],
         jobs=[Job("creation views", flush)],
-        retention=[RetentionSweep("creation_views", store.delete_views)],
+        retention=[
+            RetentionSweep("creation_views", store.delete_views),
+            RetentionSweep("view_salts", store.delete_salts),
+        ],
     )

@@ -9,7 +9,7 @@ from protocol.errors import Forbidden, InvalidField, RateLimited
 from protocol.files import FileMissing, FileTaken, QuotaExceeded, Upload
 from protocol.ids import CreationId
 from server.core.clock import Clock
-from server.core.rate_limits import Rate, RateLimiter
+from server.core.rate_limits import Rate, RateLimiter, client_network
 from server.domains.social.creations.service import CreationService
 from server.domains.social.creations.settings import CreationsSettings
 from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest
@@ -32,12 +32,10 @@ class CreationRoutes:
             clock,
         )
         per_minute = settings.views_per_minute
-        self._admit_view = AccountLimit(
-            RateLimiter(
-                "views", Rate(per_minute, per_minute), "You are viewing too many creations at once"
-            ),
-            clock,
+        self._views = RateLimiter(
+            "views", Rate(per_minute, per_minute), "You are viewing too many creations at once"
         )
+        self._clock = clock
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -135,14 +133,15 @@ class CreationRoutes:
                 self._attach_files,
                 errors=(*yours, FileMissing),
             ),
-            make(
+            Endpoint(
                 "POST",
                 f"{ONE}/views",
-                "Count that you viewed a creation, once a day.",
+                "Count that you viewed a creation, once a day; without a token, for a network.",
                 self._count_view,
                 answer=wire.ViewCounted,
                 admit=self._admit_view,
                 errors=(*none, RateLimited),
+                tag=TAG,
             ),
         ]
 
@@ -178,7 +177,14 @@ class CreationRoutes:
         return await self._service.attach_files(*_named(request))
 
     async def _count_view(self, request: HttpRequest) -> wire.ViewCounted:
-        return await self._service.count_view(*_named(request))
+        network = client_network(request.remote)
+        return await self._service.count_view(request.requester, network, _id_of(request))
+
+    def _admit_view(self, request: HttpRequest) -> None:
+        """Count a request of an account, or of a network; raise `RateLimited`."""
+        who = request.identity
+        key = client_network(request.remote) if who is None else who.user_id
+        self._views.require_allowed(key, self._clock.monotonic())
 
 
 def _id_of(request: HttpRequest) -> CreationId:

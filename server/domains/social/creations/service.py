@@ -120,9 +120,15 @@ class CreationService:
             self._announce(creation_id, who, is_new=False)
         return views.creation(record)
 
-    async def count_view(self, who: Requester, creation_id: CreationId) -> wire.ViewCounted:
-        """Count a view."""
-        return wire.ViewCounted(is_counted=await self._store.count_view(who, creation_id))
+    async def count_view(
+        self, who: Requester | None, network: str, creation_id: CreationId
+    ) -> wire.ViewCounted:
+        """Count a view by an account, or else by a network."""
+        if who is None:
+            counted = await self._store.count_anonymous_view(network, creation_id)
+        else:
+            counted = await self._store.count_view(who, creation_id)
+        return wire.ViewCounted(is_counted=counted)
 
     async def flush_views(self) -> None:
         """Add the views that were not counted yet to the totals."""

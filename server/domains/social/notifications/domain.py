@@ -57,7 +57,17 @@ def build(services: Services) -> Domain:
                     MetricSource(
                         "notifications_fanouts_open",
                         "Creations and announcements that people are still to be notified of.",
-                        lambda: fanout.open,
+                        lambda: fanout.counted.open,
+                    ),
+                    MetricSource(
+                        "notifications_fanouts_failing",
+                        "Of these, those whose last batch failed, and that rest.",
+                        lambda: fanout.counted.failing,
+                    ),
+                    MetricSource(
+                        "notifications_fanouts_parked",
+                        "Those that were given up, until an operator has them tried again.",
+                        lambda: fanout.counted.parked,
                     ),
                 ],
                 counters=[
@@ -75,6 +85,11 @@ def build(services: Services) -> Domain:
                         "notifications_fanned_out",
                         "Notifications of creations and announcements written here.",
                         lambda: fanout.notified_total,
+                    ),
+                    MetricSource(
+                        "notifications_fanout_failures",
+                        "Batches of creations and announcements that failed here.",
+                        lambda: fanout.failed_total,
                     ),
                     MetricSource(
                         "notifications_digests",

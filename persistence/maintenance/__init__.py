@@ -1,0 +1,1 @@
+"""Periodic work on the database of the social platform."""
