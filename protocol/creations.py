@@ -10,6 +10,7 @@ from protocol.errors import PlayhallError
 from protocol.files import TYPE_CHARS_MAX
 from protocol.history import Limit
 from protocol.ids import UUID_PATTERN, CreationId
+from protocol.images import ERROR_HELP, STATE_HELP, ImageError, ImageState
 from protocol.limits import FILE_BYTES_MAX, INT_MAX
 from protocol.lobbies import Cursor, pattern_with_message
 from protocol.schemas import JsonObject
@@ -200,6 +201,8 @@ class OwnCreationCard(CreationCard):
     status: CreationStatus
     is_public: bool
     is_removed: bool = Field(description="Moderators removed it; only you see it.")
+    file_state: ImageState | None = Field(description=STATE_HELP)
+    file_error: ImageError | None = Field(description=ERROR_HELP)
 
 
 class OwnCreations(WireModel):
@@ -225,6 +228,8 @@ class Creation(OwnCreationCard):
 
     file_size: int | None
     file_format: str | None
+    width: int | None = Field(description="Of its image, in pixels.")
+    height: int | None = Field(description="Of its image, in pixels.")
     prompt: str | None
     model: str | None
     generation_params: JsonObject

@@ -12,6 +12,7 @@ from persistence.database import Connection, Database
 from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.creations import (
+    CreationIncomplete,
     CreationNotFound,
     CreationTaken,
     RemixRefused,
@@ -151,15 +152,19 @@ class CreationStore:
     async def publish(
         self, who: Requester, creation_id: CreationId, require: Callable[[CreationState], None]
     ) -> tuple[asyncpg.Record, bool]:
-        """Publish one's own creation, and say whether it is the first time.
+        """Publish one's own creation, and say whether it is published for the first time.
 
-        `require` raises if it is not ready.
+        It waits for its image, if that is not processed yet. `require` raises if it is not
+        ready; so does this, with `CreationIncomplete`, if its image failed.
         """
         async with self._rls.as_user(who) as connection:
             state = await _lock(connection, creation_id, who)
             require(state)
-            await connection.execute(SQL["publish"], creation_id, who.user_id)
-            return await _one(connection, creation_id, who), state.published_at is None
+            with _refused():
+                await connection.execute(SQL["publish"], creation_id, who.user_id)
+            record = await _one(connection, creation_id, who)
+            is_published = record["published_at"] is not None
+            return record, is_published and state.published_at is None
 
     async def archive(self, who: Requester, creation_id: CreationId) -> asyncpg.Record:
         """Archive one's own creation."""
@@ -283,6 +288,8 @@ def _refused() -> Iterator[None]:
         name = str(error.constraint_name)
         if name == "creations_remix_visible":
             raise CreationNotFound from None
+        if name == "creations_image_failed":
+            raise CreationIncomplete(f"{_sentence(str(error))}.") from None
         if name.startswith("creations_remix_"):
             raise RemixRefused(f"{_sentence(str(error))}.") from None
         if name in _FIELDS:

@@ -13,7 +13,7 @@ SELECT c.id AS creation_id, c.user_id, p.username, p.display_name, p.avatar_url,
        c.allow_commercial, c.tags, c.categories, c.view_count, c.like_count, c.comment_count, c.remix_count,
        c.remix_of, EXISTS (SELECT FROM likes l WHERE l.creation_id = c.id AND l.user_id = $2) AS user_has_liked,
        c.created_at, c.updated_at, c.published_at, c.status, c.is_public, c.removed_at IS NOT NULL AS is_removed,
-       c.file_size, c.file_format, c.prompt, c.model, c.generation_params, c.seed, c.metadata,
+       c.file_state, c.file_error, c.file_size, c.file_format, c.width, c.height, c.prompt, c.model, c.generation_params, c.seed, c.metadata,
        o.id AS original_id, o.user_id AS original_user_id, q.username AS original_username,
        q.display_name AS original_display_name, o.title AS original_title, o.license AS original_license
 FROM creations c
@@ -28,7 +28,8 @@ SELECT c.id AS creation_id, c.user_id, p.username, p.display_name, p.avatar_url,
        c.file_url, c.thumbnail_url, c.blurhash, c.ai_tool, c.is_featured, c.is_nsfw, c.license, c.allow_remix,
        c.allow_commercial, c.tags, c.categories, c.view_count, c.like_count, c.comment_count, c.remix_count,
        c.remix_of, EXISTS (SELECT FROM likes l WHERE l.creation_id = c.id AND l.user_id = $1) AS user_has_liked,
-       c.created_at, c.updated_at, c.published_at, c.status, c.is_public, c.removed_at IS NOT NULL AS is_removed
+       c.created_at, c.updated_at, c.published_at, c.status, c.is_public, c.removed_at IS NOT NULL AS is_removed,
+       c.file_state, c.file_error
 FROM creations c LEFT JOIN profiles p ON p.id = c.user_id
 WHERE c.user_id = $1 AND ($2::text IS NULL OR c.status = $2) AND (c.created_at, c.id) < ($3, $4)
 ORDER BY c.created_at DESC, c.id DESC LIMIT $5;

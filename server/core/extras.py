@@ -26,3 +26,4 @@ class Extra(NamedTuple):
 
 
 BLOCKCHAIN: Final = Extra("blockchain", package="eth_keys")
+IMAGES: Final = Extra("images", package="PIL")

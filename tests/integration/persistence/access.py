@@ -54,6 +54,7 @@ OWN: Final = {
     "lobbies": "S",  # and a host closes one, which is a test of its own
     "blueprints": "S U:is_public D",
     "files": "S D",
+    "images": "S",
     "file_uploads": "S D",
     "content_packages": "S U:release_notes,rollout_percent I D",  # Ada is an editor
     "wallets": "S",

@@ -78,10 +78,11 @@ class CreationService:
         return views.creation(record)
 
     async def publish(self, who: Requester, creation_id: CreationId) -> wire.Creation:
-        """Publish one's own creation for everybody."""
+        """Publish one's own creation for everybody, as soon as its image is processed."""
         record, is_new = await self._store.publish(who, creation_id, rules.require_publishable)
         self.published_total += is_new
-        self._announce(creation_id, who, is_new=is_new)
+        if record["status"] == "published":
+            self._announce(creation_id, who, is_new=is_new)
         return views.creation(record)
 
     async def archive(self, who: Requester, creation_id: CreationId) -> wire.Creation:
