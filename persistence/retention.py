@@ -119,6 +119,7 @@ PERSONAL: Final[dict[str, Kept]] = {
     "public.player_ruleset_stats": Kept("player_id", "statistics", _T, _DELETED),
     "public.blueprints": Kept("owner_id", "what they created", _T, _DELETED),
     "public.files": Kept("owner_id path", "what they uploaded", _T, _DELETED),
+    "public.images": Kept("file_id", "what their images show", _T, _DELETED),
     "public.file_uploads": Kept(
         "owner_id path",
         "an upload under way",
@@ -207,6 +208,7 @@ PERSONAL: Final[dict[str, Kept]] = {
     "public.follows": Kept("follower_id following_id", "who follows whom", _T, _DELETED),
     "public.blocks": Kept("blocker_id blocked_id", "who blocks whom", _T, _DELETED),
     "public.mutes": Kept("muter_id muted_id", "who mutes whom", _T, _DELETED),
+    "public.creation_collaborators": Kept("user_id", "working on one creation", _T, _DELETED),
     "public.notifications": Kept(
         "user_id actor_id message",
         "notifying people",
@@ -226,7 +228,7 @@ PERSONAL: Final[dict[str, Kept]] = {
         _DELETED,
         Period("until the day is over and the view is counted"),
     ),
-    "public.creation_days": Kept("creation_id", "views of what people share", _T, _DELETED),
+    "public.creation_days": Kept("creation_id", "analytics of what people share", _T, _DELETED),
     "public.reports": Kept("reporter_id profile_id decided_by", "moderation", _T, _DELETED),
     "public.telemetry_events": Kept(
         "account_id payload session",

@@ -44,6 +44,7 @@ from server.domains.progression.saves.domain import build as saves
 from server.domains.progression.slot_games.domain import build as slot_games
 from server.domains.progression.telemetry.domain import build as telemetry
 from server.domains.services import Services
+from server.domains.social.collaborations.domain import build as collaborations
 from server.domains.social.companions.domain import build as companions
 from server.domains.social.creations.domain import build as creations
 from server.domains.social.feed.domain import build as feed
@@ -100,6 +101,7 @@ DOMAINS: Final[Sequence[Build]] = (
     companions,
     notifications,
     creations,
+    collaborations,
     reactions,
     follows,
     feed,

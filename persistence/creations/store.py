@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -137,16 +137,17 @@ class CreationStore:
     async def change(
         self, who: Requester, creation_id: CreationId, change: Change
     ) -> asyncpg.Record:
-        """Change one's own creation; raise `CreationNotFound` or `Forbidden`."""
+        """Change one's own creation, or a draft that one edits.
+
+        Raises `CreationNotFound` or `Forbidden`, also for what only the owner may change.
+        """
         async with self._rls.as_user(who) as connection:
-            state = change(await _lock(connection, creation_id, who))
+            state = change(await _lock_editable(connection, creation_id, who))
             values = state._asdict()
             for fixed in ("type", "remix_of", "status", "file_url", "published_at"):
                 del values[fixed]
             with _refused():
-                await connection.execute(
-                    SQL["update_creation"], creation_id, who.user_id, *values.values()
-                )
+                await connection.execute(SQL["update_creation"], creation_id, *values.values())
             return await _one(connection, creation_id, who)
 
     async def publish(
@@ -177,6 +178,11 @@ class CreationStore:
         """Read one's own creation as it may be changed; raise `CreationNotFound` or `Forbidden`."""
         async with self._rls.as_user(who) as connection:
             return await _lock(connection, creation_id, who)
+
+    async def read_editable(self, who: Requester, creation_id: CreationId) -> CreationState:
+        """Read a creation as whoever asks may change it; raise as `change` does."""
+        async with self._rls.as_user(who) as connection:
+            return await _lock_editable(connection, creation_id, who)
 
     async def begin_processing(self, who: Requester, creation_id: CreationId) -> None:
         """Note that a file of a draft is being uploaded."""
@@ -221,6 +227,16 @@ class CreationStore:
             await _one(connection, creation_id, who)
             counted: bool = await connection.fetchval(SQL["count_view"], creation_id)
             return counted
+
+    async def list_days(
+        self, who: Requester, creation_id: CreationId | None, *, first: date, last: date
+    ) -> list[asyncpg.Record]:
+        """Count each day of one's own creation, or of all; raise as `read_own`."""
+        async with self._rls.as_user(who) as connection:
+            if creation_id is not None:
+                await _lock(connection, creation_id, who)
+            values = (who.user_id, creation_id, first, last)
+            return list(await connection.fetch(SQL["list_days"], *values))
 
     # ------------------------------------------------------------------ maintenance
 
@@ -269,6 +285,16 @@ async def _lock(connection: Connection, creation_id: CreationId, who: Requester)
     return CreationState(*row)
 
 
+async def _lock_editable(
+    connection: Connection, creation_id: CreationId, who: Requester
+) -> CreationState:
+    row = await connection.fetchrow(SQL["lock_editable"], creation_id)
+    if row is None:
+        await _one(connection, creation_id, who)
+        raise Forbidden("You can only change creations of your own, and drafts that you edit.")
+    return CreationState(*row)
+
+
 _FIELDS: Final = {f"creations_{name}_check": name for name in JSON_COLUMNS}
 
 
@@ -277,6 +303,10 @@ def _refused() -> Iterator[None]:
     """Turn what the database refuses of a creation into errors of the protocol."""
     try:
         yield
+    except asyncpg.InsufficientPrivilegeError:
+        raise Forbidden(
+            "Only the owner changes a creation's files, its licence and who sees it."
+        ) from None
     except asyncpg.UniqueViolationError:
         raise CreationTaken from None
     except asyncpg.ForeignKeyViolationError:

@@ -41,12 +41,19 @@ SELECT title, description, type, ai_tool, prompt, model, generation_params, seed
        published_at
 FROM creations WHERE id = $1 AND user_id = $2 FOR NO KEY UPDATE;
 
+-- name: lock_editable
+-- Lock a creation that whoever asks may change, as its owner or as an editor of the draft: the policies say so.
+SELECT title, description, type, ai_tool, prompt, model, generation_params, seed, metadata, is_public, is_nsfw,
+       license, allow_remix, allow_commercial, tags, categories, remix_of, status, file_url,
+       published_at
+FROM creations WHERE id = $1 FOR NO KEY UPDATE;
+
 -- name: update_creation
--- Change what somebody says about their creation.
-UPDATE creations SET title = $3, description = $4, ai_tool = $5, prompt = $6, model = $7, generation_params = $8,
-    seed = $9, metadata = $10, is_public = $11, is_nsfw = $12, license = $13, allow_remix = $14,
-    allow_commercial = $15, tags = $16, categories = $17
-WHERE id = $1 AND user_id = $2;
+-- Change what somebody says about a creation that they may change.
+UPDATE creations SET title = $2, description = $3, ai_tool = $4, prompt = $5, model = $6, generation_params = $7,
+    seed = $8, metadata = $9, is_public = $10, is_nsfw = $11, license = $12, allow_remix = $13,
+    allow_commercial = $14, tags = $15, categories = $16
+WHERE id = $1;
 
 -- name: publish
 -- Publish somebody's own creation.
@@ -87,6 +94,16 @@ DELETE FROM creations WHERE id = $1 AND user_id = $2 RETURNING status;
 -- name: count_view
 -- Count a view, once per viewer and day.
 SELECT increment_creation_views($1);
+
+-- name: list_days
+-- Count each day of a range: of one creation, or of all that somebody has.
+SELECT s.day::date AS day, coalesce(sum(d.view_count), 0)::bigint AS views,
+       coalesce(sum(d.like_count), 0)::bigint AS likes, coalesce(sum(d.comment_count), 0)::bigint AS comments,
+       coalesce(sum(d.remix_count), 0)::bigint AS remixes
+FROM generate_series($3::date, $4::date, interval '1 day') AS s (day)
+LEFT JOIN creation_days d ON d.day = s.day::date AND d.creation_id IN (
+    SELECT c.id FROM creations c WHERE c.user_id = $1 AND ($2::uuid IS NULL OR c.id = $2))
+GROUP BY 1 ORDER BY 1;
 
 -- name: read_terms
 -- Read what the original of a remix allows, whether or not its remixer may see it now.

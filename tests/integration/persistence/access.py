@@ -84,6 +84,7 @@ OWN: Final = {
     "notification_digests": "S D",
     "blocks": "S D",
     "mutes": "S D",
+    "creation_collaborators": "S U:accepted_at,role D",
     "reports": "S",
     "luminor_conversations": "S U:context,is_active,is_archived,session_id,title D",
     "luminor_messages": "S U:user_rating,was_helpful",

@@ -447,6 +447,7 @@ RIGHTS = {
     "luminors": "SELECT INSERT UPDATE DELETE",
     "blocks": "SELECT INSERT UPDATE DELETE",
     "mutes": "SELECT INSERT UPDATE DELETE",
+    "creation_collaborators": "SELECT INSERT UPDATE DELETE",
     "creations": "SELECT INSERT UPDATE DELETE",
     "likes": "SELECT INSERT UPDATE DELETE",
     "comments": "SELECT INSERT UPDATE DELETE",
@@ -465,7 +466,7 @@ RIGHTS = {
     "reports": "SELECT INSERT UPDATE DELETE",
     "stripe_events": "SELECT INSERT UPDATE DELETE",
     "published_creations": "SELECT",
-    "creation_days": "SELECT",
+    "creation_days": "SELECT INSERT UPDATE DELETE",
     "bond_rules": "SELECT INSERT UPDATE",
 }
 
