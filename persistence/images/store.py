@@ -92,6 +92,11 @@ class ImageStore:
             row = await connection.fetchrow(SQL["take"], for_s, after)
         return None if row is None else TakenImage(*row)
 
+    async def keep_taken(self, file_id: FileId, *, for_s: float) -> None:
+        """Keep an image that is being worked at."""
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["keep_taken"], file_id, for_s)
+
     async def put_back(self, file_id: FileId, *, for_s: float) -> None:
         """Put an image back that could not be worked at."""
         async with self._database.acquire() as connection:

@@ -18,6 +18,10 @@ UPDATE images p SET due_at = clock_timestamp() + make_interval(secs => $1), atte
 FROM next n, files f WHERE p.file_id = n.file_id AND f.id = p.file_id
 RETURNING f.id AS file_id, f.owner_id, f.bucket, f.path, f.key, f.size, f.content_type, p.attempts;
 
+-- name: keep_taken
+-- Keep an image that is being worked at for so many seconds more.
+UPDATE images SET due_at = clock_timestamp() + make_interval(secs => $2) WHERE file_id = $1 AND state = 'waiting';
+
 -- name: put_back
 -- Put an image back that could not be worked at, for so many seconds; it does not count as an attempt.
 UPDATE images SET attempts = greatest(attempts - 1, 0), due_at = clock_timestamp() + make_interval(secs => $2)

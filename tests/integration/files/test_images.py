@@ -1,6 +1,5 @@
 """The queue of images, over a folder and S3: what happens when a process or a node dies."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -23,6 +22,12 @@ from server.domains.content.images.settings import ImageSettings
 from tests.integration.files.conftest import Store, serving
 
 SECRET = b"taken at home"
+# What the store of objects has no part in.
+folder_only = pytest.mark.parametrize("objects", ["folder"], indirect=True)
+
+
+class NodeDied(BaseException):
+    """Nothing that comes after is done."""
 
 
 @dataclass
@@ -101,6 +106,7 @@ async def test_image_is_cleaned_in_either_store(gallery: Gallery) -> None:
     assert not before & after
 
 
+@folder_only
 async def test_image_that_kills_its_process_fails_alone(
     gallery: Gallery, be_worker: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +126,7 @@ async def test_image_that_kills_its_process_fails_alone(
     assert (await gallery.state(good))[0] == "ready"
 
 
+@folder_only
 @pytest.mark.parametrize(
     "program",
     [
@@ -153,11 +160,11 @@ async def test_image_of_a_node_that_died_is_taken_up_again(
     url = await gallery.upload(ann)
 
     async def die(*_: object, **__: object) -> None:
-        raise asyncio.CancelledError
+        raise NodeDied
 
     with monkeypatch.context() as patch:
         patch.setattr(gallery.images._store, "finish", die)
-        with suppress(asyncio.CancelledError):
+        with suppress(NodeDied):
             await gallery.images.process_next()
     assert await gallery.state(url) == ("waiting", None, 1)
     assert not await gallery.images.process_next()  # it is the other node's for a while
@@ -171,6 +178,7 @@ async def test_image_of_a_node_that_died_is_taken_up_again(
     assert len(await gallery.files.keys()) == 2  # nothing is left of the first attempt
 
 
+@folder_only
 async def test_waiting_images_are_bounded(gallery: Gallery) -> None:
     ann, bob, eve = [await gallery.files.person() for _ in range(3)]
     for _ in range(3):
@@ -192,6 +200,7 @@ async def test_waiting_images_are_bounded(gallery: Gallery) -> None:
     assert {row["owner_id"] for row in rows} == {ann, bob}
 
 
+@folder_only
 async def test_image_that_is_deleted_meanwhile_leaves_nothing(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,11 @@ BUCKETS: Final = frozenset(["creations", "avatars", "thumbnails"])
 LOOK_EVERY_S: Final = 2.0  # for what other nodes recorded, or left undone
 ATTEMPTS_MAX: Final = 2  # of an image whose process dies
 AWAY_S: Final = 10.0
+STOPPED_S: Final = 2.0
+# How long an image is a node's, and how often that is renewed: another takes up what a node that
+# died had in hand when the first is over.
+TAKEN_S: Final = 20.0
+KEPT_EVERY_S: Final = 5.0
 STORE_S: Final = 60.0  # for reading an image and writing what is made of it
 RETRY_AFTER_S: Final = 30.0
 NOBODY: Final = UserId("00000000-0000-0000-0000-000000000000")
@@ -117,7 +122,7 @@ class Images:
 
     async def process_next(self) -> bool:
         """Process the image that is due; False if none is."""
-        image = await self._store.take(for_s=self._lease_s, after=self._last_owner)
+        image = await self._store.take(for_s=TAKEN_S, after=self._last_owner)
         if image is None:
             return False
         self._last_owner = image.owner_id
@@ -135,30 +140,47 @@ class Images:
                 await self._fail(image, "processing_failed")
             else:
                 await self._store.retry(image.file_id)
+        except asyncio.CancelledError:
+            async with asyncio.timeout(STOPPED_S):  # the node stops: it is nobody's attempt
+                await self._store.put_back(image.file_id, for_s=0.0)
+            raise
         except AWAY:
             await self._store.put_back(image.file_id, for_s=AWAY_S)
             raise
+        except TimeoutError:
+            log.warning("the image %s waits: the file store is slow", image.url)
+            await self._store.put_back(image.file_id, for_s=AWAY_S)
         except (ObjectMissing, WriteLost) as error:
             log.warning("the image %s is tried again: %r", image.url, error)
         return True
 
-    @property
-    def _lease_s(self) -> float:
-        """How long an image is ours: longer than it can take, or two nodes would work at it."""
-        return self._settings.seconds_max + SPARE_S + STORE_S
-
     async def _process(self, image: TakenImage) -> None:
-        async with asyncio.timeout(self._lease_s):
-            with reporting_full_disk(), ExitStack() as stack:
-                files = ImageFiles(*(stack.enter_context(self._make_file()) for _ in range(3)))
-                await self._fetch(image, files.source)
-                facts = await process_image(
-                    files,
-                    image.content_type,
-                    bytes_max=image.size,
-                    settings=self._settings,
-                )
-                await self._record(image, files, facts)
+        keeping = asyncio.get_running_loop().create_task(self._keep_taken(image), name="kept image")
+        try:
+            async with asyncio.timeout(self._settings.seconds_max + SPARE_S + STORE_S):
+                await self._work_at(image)
+        finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+
+    async def _keep_taken(self, image: TakenImage) -> None:
+        """Keep other nodes from an image; if that fails, two work at it, and one records it."""
+        while True:
+            await asyncio.sleep(KEPT_EVERY_S)
+            with contain_failures("keeping an image"):
+                await self._store.keep_taken(image.file_id, for_s=TAKEN_S)
+
+    async def _work_at(self, image: TakenImage) -> None:
+        with reporting_full_disk(), ExitStack() as stack:
+            files = ImageFiles(*(stack.enter_context(self._make_file()) for _ in range(3)))
+            await self._fetch(image, files.source)
+            facts = await process_image(
+                files,
+                image.content_type,
+                bytes_max=image.size,
+                settings=self._settings,
+            )
+            await self._record(image, files, facts)
 
     async def _fetch(self, image: TakenImage, file: IO[bytes]) -> None:
         async for chunk in await self._objects.read(image.key, 0, image.size):
@@ -168,10 +190,12 @@ class Images:
     async def _record(self, image: TakenImage, files: ImageFiles, facts: ImageFacts) -> None:
         is_of_avatar = image.bucket == "avatars"
         stem = _thumbnail_stem(image)
-        cleaned = _describe(f"{image.bucket}/{image.path}", files.cleaned)
+        place = f"{image.bucket}/{image.path}"
+        cleaned = await asyncio.to_thread(_describe, place, files.cleaned)
         thumbnail = None
         if image.bucket != "thumbnails":
-            thumbnail = _describe(f"thumbnails/{stem}.webp", files.thumbnail)
+            place = f"thumbnails/{stem}.webp"
+            thumbnail = await asyncio.to_thread(_describe, place, files.thumbnail)
         made = [(cleaned, files.cleaned)] + (
             [] if thumbnail is None else [(thumbnail, files.thumbnail)]
         )
