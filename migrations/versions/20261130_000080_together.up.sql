@@ -268,7 +268,7 @@ CREATE INDEX likes_newest_of_person_idx ON likes (user_id, created_at DESC, crea
 CREATE FUNCTION recommend_creations(
     p_sources uuid[], p_viewer uuid, p_limit int, p_except_owner uuid DEFAULT NULL
 ) RETURNS TABLE (creation_id uuid, score double precision, tag text, source_id uuid, also_liked int)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = '' SET enable_seqscan = off SET gin_fuzzy_search_limit = 1000
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = '' SET enable_seqscan = off SET gin_fuzzy_search_limit = 300
 AS $$
 DECLARE
     each record;
@@ -282,10 +282,10 @@ BEGIN
     FOR each IN
         SELECT t.tag AS name, count(*) AS times, (array_agg(c.id ORDER BY c.id))[1] AS source
         FROM public.creations c, unnest(c.tags) AS t (tag)
-        WHERE c.id = ANY (p_sources) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20
+        WHERE c.id = ANY (p_sources) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 12
     LOOP
         with_tag := ARRAY(SELECT p.creation_id FROM public.published_creations p
-            WHERE p.tags @> ARRAY[each.name] LIMIT 1000);
+            WHERE p.tags @> ARRAY[each.name] LIMIT 300);
         ids := ids || with_tag;
         weights := weights || array_fill(each.times / ln(2.7 + cardinality(with_tag)), ARRAY[cardinality(with_tag)]);
         tags := tags || array_fill(each.name, ARRAY[cardinality(with_tag)]);
@@ -294,8 +294,8 @@ BEGIN
     RETURN QUERY
         WITH liker AS (
             SELECT s.source, l.user_id FROM unnest(p_sources) AS s (source)
-            CROSS JOIN LATERAL (SELECT k.user_id FROM public.likes k WHERE k.creation_id = s.source LIMIT 50) l
-            WHERE l.user_id IS DISTINCT FROM p_viewer LIMIT 200
+            CROSS JOIN LATERAL (SELECT k.user_id FROM public.likes k WHERE k.creation_id = s.source LIMIT 25) l
+            WHERE l.user_id IS DISTINCT FROM p_viewer LIMIT 100
         ), found AS (
             SELECT x.id, x.weight, x.name, x.source, 0 AS liked
             FROM unnest(ids, weights, tags, sources) AS x (id, weight, name, source)
@@ -308,13 +308,15 @@ BEGIN
             SELECT f.id, sum(f.weight) AS score, sum(f.liked)::int AS liked,
                 (array_agg(f.name ORDER BY f.weight DESC, f.name) FILTER (WHERE f.name IS NOT NULL))[1] AS name,
                 (array_agg(f.source ORDER BY f.weight DESC, f.source))[1] AS source
-            FROM found f WHERE f.id <> ALL (p_sources) GROUP BY f.id ORDER BY 2 DESC, 1 LIMIT 1000
+            FROM found f WHERE f.id <> ALL (p_sources) GROUP BY f.id ORDER BY 2 DESC, 1 LIMIT 300
         )
         SELECT s.id, s.score, s.name, s.source, s.liked
         FROM scored s JOIN public.published_creations p ON p.creation_id = s.id
         WHERE p.user_id IS DISTINCT FROM p_viewer AND p.user_id IS DISTINCT FROM p_except_owner
             AND (NOT p.is_nsfw OR shows_nsfw)
-            AND (p_viewer IS NULL OR NOT public.has_block(p.user_id, p_viewer)
+            AND (p_viewer IS NULL
+                OR NOT EXISTS (SELECT FROM public.blocks b WHERE b.blocker_id = p_viewer AND b.blocked_id = p.user_id)
+                AND NOT EXISTS (SELECT FROM public.blocks b WHERE b.blocker_id = p.user_id AND b.blocked_id = p_viewer)
                 AND NOT EXISTS (SELECT FROM public.mutes m WHERE m.muter_id = p_viewer AND m.muted_id = p.user_id)
                 AND NOT EXISTS (SELECT FROM public.likes l WHERE l.user_id = p_viewer AND l.creation_id = s.id))
         ORDER BY s.score DESC, p.published_at DESC, s.id LIMIT p_limit;

@@ -146,8 +146,10 @@ async def test_people_of_a_node_that_died_are_forgotten(nodes: list[Node]) -> No
     await two.join(bobs)
     await until(anns, [(ANN, None), (BOB, None)])
     two.presence._notify = lambda *_, **__: None  # type: ignore[method-assign]
-    one.now = 60.0
-    await until(anns, [(ANN, None)])
+    async with asyncio.timeout(20):
+        while anns.shown != [(ANN, None)]:
+            one.now += 60.0  # what was under way still counts as heard
+            await asyncio.sleep(0.005)
 
 
 async def test_who_may_not_be_there_is_there_no_longer(nodes: list[Node], rights: Rights) -> None:

@@ -155,13 +155,18 @@ class Images:
         return True
 
     async def _process(self, image: TakenImage) -> None:
-        keeping = asyncio.get_running_loop().create_task(self._keep_taken(image), name="kept image")
-        try:
-            async with asyncio.timeout(self._settings.seconds_max + SPARE_S + STORE_S):
-                await self._work_at(image)
-        finally:
-            keeping.cancel()
-            await asyncio.wait([keeping])
+        failure: Exception | None = None
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(self._keep_taken(image), name="kept image")
+            try:
+                async with asyncio.timeout(self._settings.seconds_max + SPARE_S + STORE_S):
+                    await self._work_at(image)
+            except Exception as error:
+                failure = error  # raised below, as itself and not in a group
+            finally:
+                keeping.cancel()
+        if failure is not None:
+            raise failure
 
     async def _keep_taken(self, image: TakenImage) -> None:
         """Keep other nodes from an image; if that fails, two work at it, and one records it."""
