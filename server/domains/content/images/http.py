@@ -32,6 +32,8 @@ class ImageRoutes:
 
     async def _read(self, request: HttpRequest) -> Image:
         bucket, path = request.path["bucket"], request.path["path"]
+        if "\0" in bucket + path:  # which no text of the database contains
+            raise ImageNotFound
         record = await self._store.read(request.who.requester, bucket, path)
         if record is None:
             raise ImageNotFound
