@@ -122,6 +122,7 @@ PERSONAL: Final[dict[str, Kept]] = {
     "public.player_ruleset_stats": Kept("player_id", "statistics", _T, _DELETED),
     "public.blueprints": Kept("owner_id", "what they created", _T, _DELETED),
     "public.files": Kept("owner_id path", "what they uploaded", _T, _DELETED),
+    "public.images": Kept("file_id", "what their images show", _T, _DELETED),
     "public.file_uploads": Kept(
         "owner_id path",
         "an upload under way",
@@ -214,6 +215,7 @@ PERSONAL: Final[dict[str, Kept]] = {
     "public.follows": Kept("follower_id following_id", "who follows whom", _T, _DELETED),
     "public.blocks": Kept("blocker_id blocked_id", "who blocks whom", _T, _DELETED),
     "public.mutes": Kept("muter_id muted_id", "who mutes whom", _T, _DELETED),
+    "public.creation_collaborators": Kept("user_id", "working on one creation", _T, _DELETED),
     "public.notifications": Kept(
         "user_id actor_id message",
         "notifying people",
@@ -242,6 +244,7 @@ PERSONAL: Final[dict[str, Kept]] = {
         Period("until the day is over"),
     ),
     "public.creation_days": Kept("creation_id", "views of what people share", _T, _DELETED),
+    "public.creation_days": Kept("creation_id", "analytics of what people share", _T, _DELETED),
     "public.reports": Kept("reporter_id profile_id decided_by", "moderation", _T, _DELETED),
     "public.stripe_events": Kept(
         "event_id",

@@ -6,6 +6,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
     blueprints,
     bots,
     chat,
+    collaborations,
     companions,
     creations,
     epochs,
@@ -38,6 +39,7 @@ _DOMAINS = (
     saves,
     companions,
     notifications,
+    collaborations,
     feed,
 )
 

@@ -10,6 +10,7 @@ from protocol.errors import PlayhallError
 from protocol.files import TYPE_CHARS_MAX
 from protocol.history import Limit
 from protocol.ids import UUID_PATTERN, CreationId
+from protocol.images import ERROR_HELP, STATE_HELP, ImageError, ImageState
 from protocol.limits import FILE_BYTES_MAX, INT_MAX
 from protocol.lobbies import Cursor, pattern_with_message
 from protocol.schemas import JsonObject
@@ -18,6 +19,7 @@ from protocol.text import NAME, ONE_LINE, SOME_LINES
 CREATIONS_MAX: Final = 10_000  # of one account
 TAGS_MAX: Final = 30
 CATEGORIES_MAX: Final = 10
+ANALYTICS_DAYS_MAX: Final = 366
 
 WireCreationId = Annotated[CreationId, StringConstraints(pattern=UUID_PATTERN)]
 CreationType = Literal["image", "music", "video", "text", "multimodal"]
@@ -38,6 +40,11 @@ License = Annotated[
         "Name a licence with letters, digits, spaces, dots, plus and dashes, such as CC-BY-4.0",
     ),
     Field(description="An SPDX name such as CC-BY-SA-4.0, or all-rights-reserved."),
+]
+Day = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
+    Field(description="Such as 2026-11-01."),
 ]
 Seed = Annotated[int, Field(ge=-INT_MAX, le=INT_MAX)]
 
@@ -144,6 +151,13 @@ class CreationUpload(WireModel):
     content_type: Annotated[str, StringConstraints(max_length=TYPE_CHARS_MAX)]
 
 
+class AnalyticsQuery(WireModel):
+    """Which days to count, by UTC: the last 30 if nothing is sent."""
+
+    first: Day | None = None
+    last: Day | None = Field(default=None, description="Today, if left out.")
+
+
 class CreationPath(WireModel):
     """The creation in an address."""
 
@@ -200,6 +214,8 @@ class OwnCreationCard(CreationCard):
     status: CreationStatus
     is_public: bool
     is_removed: bool = Field(description="Moderators removed it; only you see it.")
+    file_state: ImageState | None = Field(description=STATE_HELP)
+    file_error: ImageError | None = Field(description=ERROR_HELP)
 
 
 class OwnCreations(WireModel):
@@ -225,6 +241,8 @@ class Creation(OwnCreationCard):
 
     file_size: int | None
     file_format: str | None
+    width: int | None = Field(description="Of its image, in pixels.")
+    height: int | None = Field(description="Of its image, in pixels.")
     prompt: str | None
     model: str | None
     generation_params: JsonObject
@@ -239,6 +257,22 @@ class CreationDeleted(WireModel):
     """The creation and its files were deleted; remixes of it remain."""
 
     creation_id: WireCreationId
+
+
+class AnalyticsDay(WireModel):
+    """One day of a creation, or of all of yours."""
+
+    day: str
+    views: int = Field(description="Viewers that day; they are added up every 30 seconds.")
+    likes: int = Field(description="Likes that were given that day and still are.")
+    comments: int = Field(description="Comments of that day that still are.")
+    remixes: int = Field(description="Remixes that were first published that day and still are.")
+
+
+class Analytics(WireModel):
+    """Days, oldest first, each of the range."""
+
+    days: list[AnalyticsDay]
 
 
 class ViewCounted(WireModel):

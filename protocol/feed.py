@@ -12,6 +12,7 @@ from protocol.lobbies import Cursor
 from protocol.text import NAME, ONE_LINE
 
 QUERY_CHARS_MAX: Final = 200
+RECOMMENDED_MAX: Final = 50
 SEARCH_PLACES_MAX: Final = 1000  # how far a search can be paged
 
 WhichFeed = Literal["following", "public"]
@@ -42,6 +43,45 @@ class Creations(WireModel):
 
     creations: list[CreationCard]
     next: str | None
+
+
+class SimilarQuery(WireModel):
+    """Which similar creations to list."""
+
+    other_people: bool = Field(default=False, description="Leave out creations by the same person.")
+    limit: Annotated[int, Field(ge=1, le=RECOMMENDED_MAX)] = 20
+
+
+class RecommendedQuery(WireModel):
+    """How many recommended creations to list."""
+
+    limit: Annotated[int, Field(ge=1, le=RECOMMENDED_MAX)] = 20
+
+
+class Reason(WireModel):
+    """Why a creation is recommended."""
+
+    kind: Literal["tag", "because_you_liked", "also_liked"]
+    text: str = Field(description="In English, such as: tag: lake.")
+    tag: str | None = Field(default=None, description="The rarest tag that both have.")
+    creation_id: WireCreationId | None = Field(
+        default=None, description="What you liked, for because_you_liked."
+    )
+    people: int | None = Field(
+        default=None, description="How many others liked both, for also_liked."
+    )
+
+
+class Recommendation(CreationCard):
+    """A recommended creation, and why."""
+
+    reasons: list[Reason]
+
+
+class Recommendations(WireModel):
+    """Recommended creations, best first."""
+
+    creations: list[Recommendation]
 
 
 class WatchFeed(Command):

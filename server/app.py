@@ -26,6 +26,7 @@ from server.domains.compete.epochs.domain import build as epochs
 from server.domains.content.blueprints.domain import build as blueprints
 from server.domains.content.files.domain import build as files
 from server.domains.content.storage.domain import build as storage
+from server.domains.content.images.domain import build as images
 from server.domains.contract import Build, Domain
 from server.domains.integrations.webhooks.domain import build as webhooks
 from server.domains.interfaces import Authenticator, Games, GameTotals, LobbyAccess
@@ -44,6 +45,7 @@ from server.domains.progression.saves.domain import build as saves
 from server.domains.progression.slot_games.domain import build as slot_games
 from server.domains.progression.telemetry.domain import build as telemetry
 from server.domains.services import Services
+from server.domains.social.collaborations.domain import build as collaborations
 from server.domains.social.companions.domain import build as companions
 from server.domains.social.creations.domain import build as creations
 from server.domains.social.feed.domain import build as feed
@@ -85,6 +87,7 @@ DOMAINS: Final[Sequence[Build]] = (
     chat,
     signaling,
     history,
+    images,
     files,
     blueprints,
     storage,
@@ -102,6 +105,7 @@ DOMAINS: Final[Sequence[Build]] = (
     companions,
     notifications,
     creations,
+    collaborations,
     reactions,
     follows,
     feed,

@@ -133,6 +133,7 @@ MERGE_DECISIONS: Final[dict[str, tuple[MergeDecision, str]]] = {
     "public.blocks.blocked_id": (MergeDecision.MOVE, "who blocked either account"),
     "public.mutes.muter_id": (MergeDecision.MOVE, "whom either account muted"),
     "public.mutes.muted_id": (MergeDecision.MOVE, "who muted either account"),
+    "public.creation_collaborators.user_id": (MergeDecision.MOVE, "one that both have stays"),
     "public.notifications.user_id": (MergeDecision.MOVE, "what either account was told"),
     "public.notifications.actor_id": (MergeDecision.MOVE, "whose doing it is"),
     "public.notification_keys.user_id": (MergeDecision.STAY, "moved by a trigger"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -12,6 +12,7 @@ from persistence.database import Connection, Database
 from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.creations import (
+    CreationIncomplete,
     CreationNotFound,
     CreationTaken,
     RemixRefused,
@@ -136,30 +137,35 @@ class CreationStore:
     async def change(
         self, who: Requester, creation_id: CreationId, change: Change
     ) -> asyncpg.Record:
-        """Change one's own creation; raise `CreationNotFound` or `Forbidden`."""
+        """Change one's own creation, or a draft that one edits.
+
+        Raises `CreationNotFound` or `Forbidden`, also for what only the owner may change.
+        """
         async with self._rls.as_user(who) as connection:
-            state = change(await _lock(connection, creation_id, who))
+            state = change(await _lock_editable(connection, creation_id, who))
             values = state._asdict()
             for fixed in ("type", "remix_of", "status", "file_url", "published_at"):
                 del values[fixed]
             with _refused():
-                await connection.execute(
-                    SQL["update_creation"], creation_id, who.user_id, *values.values()
-                )
+                await connection.execute(SQL["update_creation"], creation_id, *values.values())
             return await _one(connection, creation_id, who)
 
     async def publish(
         self, who: Requester, creation_id: CreationId, require: Callable[[CreationState], None]
     ) -> tuple[asyncpg.Record, bool]:
-        """Publish one's own creation, and say whether it is the first time.
+        """Publish one's own creation, and say whether it is published for the first time.
 
-        `require` raises if it is not ready.
+        It waits for its image, if that is not processed yet. `require` raises if it is not
+        ready; so does this, with `CreationIncomplete`, if its image failed.
         """
         async with self._rls.as_user(who) as connection:
             state = await _lock(connection, creation_id, who)
             require(state)
-            await connection.execute(SQL["publish"], creation_id, who.user_id)
-            return await _one(connection, creation_id, who), state.published_at is None
+            with _refused():
+                await connection.execute(SQL["publish"], creation_id, who.user_id)
+            record = await _one(connection, creation_id, who)
+            is_published = record["published_at"] is not None
+            return record, is_published and state.published_at is None
 
     async def archive(self, who: Requester, creation_id: CreationId) -> asyncpg.Record:
         """Archive one's own creation."""
@@ -172,6 +178,11 @@ class CreationStore:
         """Read one's own creation as it may be changed; raise `CreationNotFound` or `Forbidden`."""
         async with self._rls.as_user(who) as connection:
             return await _lock(connection, creation_id, who)
+
+    async def read_editable(self, who: Requester, creation_id: CreationId) -> CreationState:
+        """Read a creation as whoever asks may change it; raise as `change` does."""
+        async with self._rls.as_user(who) as connection:
+            return await _lock_editable(connection, creation_id, who)
 
     async def begin_processing(self, who: Requester, creation_id: CreationId) -> None:
         """Note that a file of a draft is being uploaded."""
@@ -230,6 +241,16 @@ class CreationStore:
                     SQL["count_anonymous_view"], creation_id, network
                 )
             return counted
+
+    async def list_days(
+        self, who: Requester, creation_id: CreationId | None, *, first: date, last: date
+    ) -> list[asyncpg.Record]:
+        """Count each day of one's own creation, or of all; raise as `read_own`."""
+        async with self._rls.as_user(who) as connection:
+            if creation_id is not None:
+                await _lock(connection, creation_id, who)
+            values = (who.user_id, creation_id, first, last)
+            return list(await connection.fetch(SQL["list_days"], *values))
 
     # ------------------------------------------------------------------ maintenance
 
@@ -292,6 +313,16 @@ async def _lock(connection: Connection, creation_id: CreationId, who: Requester)
     return CreationState(*row)
 
 
+async def _lock_editable(
+    connection: Connection, creation_id: CreationId, who: Requester
+) -> CreationState:
+    row = await connection.fetchrow(SQL["lock_editable"], creation_id)
+    if row is None:
+        await _one(connection, creation_id, who)
+        raise Forbidden("You can only change creations of your own, and drafts that you edit.")
+    return CreationState(*row)
+
+
 _FIELDS: Final = {f"creations_{name}_check": name for name in JSON_COLUMNS}
 
 
@@ -300,6 +331,10 @@ def _refused() -> Iterator[None]:
     """Turn what the database refuses of a creation into errors of the protocol."""
     try:
         yield
+    except asyncpg.InsufficientPrivilegeError:
+        raise Forbidden(
+            "Only the owner changes a creation's files, its licence and who sees it."
+        ) from None
     except asyncpg.UniqueViolationError:
         raise CreationTaken from None
     except asyncpg.ForeignKeyViolationError:
@@ -311,6 +346,8 @@ def _refused() -> Iterator[None]:
         name = str(error.constraint_name)
         if name == "creations_remix_visible":
             raise CreationNotFound from None
+        if name == "creations_image_failed":
+            raise CreationIncomplete(f"{_sentence(str(error))}.") from None
         if name.startswith("creations_remix_"):
             raise RemixRefused(f"{_sentence(str(error))}.") from None
         if name in _FIELDS:

@@ -13,7 +13,7 @@ SELECT c.id AS creation_id, c.user_id, p.username, p.display_name, p.avatar_url,
        c.allow_commercial, c.tags, c.categories, c.view_count, c.like_count, c.comment_count, c.remix_count,
        c.remix_of, EXISTS (SELECT FROM likes l WHERE l.creation_id = c.id AND l.user_id = $2) AS user_has_liked,
        c.created_at, c.updated_at, c.published_at, c.status, c.is_public, c.removed_at IS NOT NULL AS is_removed,
-       c.file_size, c.file_format, c.prompt, c.model, c.generation_params, c.seed, c.metadata,
+       c.file_state, c.file_error, c.file_size, c.file_format, c.width, c.height, c.prompt, c.model, c.generation_params, c.seed, c.metadata,
        o.id AS original_id, o.user_id AS original_user_id, q.username AS original_username,
        q.display_name AS original_display_name, o.title AS original_title, o.license AS original_license
 FROM creations c
@@ -28,7 +28,8 @@ SELECT c.id AS creation_id, c.user_id, p.username, p.display_name, p.avatar_url,
        c.file_url, c.thumbnail_url, c.blurhash, c.ai_tool, c.is_featured, c.is_nsfw, c.license, c.allow_remix,
        c.allow_commercial, c.tags, c.categories, c.view_count, c.like_count, c.comment_count, c.remix_count,
        c.remix_of, EXISTS (SELECT FROM likes l WHERE l.creation_id = c.id AND l.user_id = $1) AS user_has_liked,
-       c.created_at, c.updated_at, c.published_at, c.status, c.is_public, c.removed_at IS NOT NULL AS is_removed
+       c.created_at, c.updated_at, c.published_at, c.status, c.is_public, c.removed_at IS NOT NULL AS is_removed,
+       c.file_state, c.file_error
 FROM creations c LEFT JOIN profiles p ON p.id = c.user_id
 WHERE c.user_id = $1 AND ($2::text IS NULL OR c.status = $2) AND (c.created_at, c.id) < ($3, $4)
 ORDER BY c.created_at DESC, c.id DESC LIMIT $5;
@@ -43,13 +44,19 @@ FROM creations WHERE id = $1 AND user_id = $2 FOR NO KEY UPDATE;
 -- name: lock_own_to_delete
 -- Lock somebody's own creation whole: a weaker lock would be made stronger by the deletion, which waits for those who wait for it.
 SELECT FROM creations WHERE id = $1 AND user_id = $2 FOR UPDATE;
+-- name: lock_editable
+-- Lock a creation that whoever asks may change, as its owner or as an editor of the draft: the policies say so.
+SELECT title, description, type, ai_tool, prompt, model, generation_params, seed, metadata, is_public, is_nsfw,
+       license, allow_remix, allow_commercial, tags, categories, remix_of, status, file_url,
+       published_at
+FROM creations WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: update_creation
--- Change what somebody says about their creation.
-UPDATE creations SET title = $3, description = $4, ai_tool = $5, prompt = $6, model = $7, generation_params = $8,
-    seed = $9, metadata = $10, is_public = $11, is_nsfw = $12, license = $13, allow_remix = $14,
-    allow_commercial = $15, tags = $16, categories = $17
-WHERE id = $1 AND user_id = $2;
+-- Change what somebody says about a creation that they may change.
+UPDATE creations SET title = $2, description = $3, ai_tool = $4, prompt = $5, model = $6, generation_params = $7,
+    seed = $8, metadata = $9, is_public = $10, is_nsfw = $11, license = $12, allow_remix = $13,
+    allow_commercial = $14, tags = $15, categories = $16
+WHERE id = $1;
 
 -- name: publish
 -- Publish somebody's own creation.
@@ -94,6 +101,15 @@ SELECT increment_creation_views($1);
 -- name: count_anonymous_view
 -- Count a view without an account, once per network and day; the network itself is not stored.
 SELECT count_anonymous_view($1, $2);
+-- name: list_days
+-- Count each day of a range: of one creation, or of all that somebody has.
+SELECT s.day::date AS day, coalesce(sum(d.view_count), 0)::bigint AS views,
+       coalesce(sum(d.like_count), 0)::bigint AS likes, coalesce(sum(d.comment_count), 0)::bigint AS comments,
+       coalesce(sum(d.remix_count), 0)::bigint AS remixes
+FROM generate_series($3::date, $4::date, interval '1 day') AS s (day)
+LEFT JOIN creation_days d ON d.day = s.day::date AND d.creation_id IN (
+    SELECT c.id FROM creations c WHERE c.user_id = $1 AND ($2::uuid IS NULL OR c.id = $2))
+GROUP BY 1 ORDER BY 1;
 
 -- name: read_terms
 -- Read what the original of a remix allows, whether or not its remixer may see it now.

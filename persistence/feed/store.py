@@ -9,6 +9,7 @@ import asyncpg
 from persistence.database import Database
 from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
+from protocol.creations import CreationNotFound
 from protocol.ids import CreationId, UserId
 
 SQL = load_queries("feed/store")
@@ -72,6 +73,21 @@ class FeedStore:
         """Find published creations by words."""
         async with self._rls.as_user(who) as connection:
             return list(await connection.fetch(SQL["search"], query, type_, limit, offset))
+
+    async def read_similar(
+        self, who: Requester | None, creation_id: CreationId, *, limit: int, other_people: bool
+    ) -> list[asyncpg.Record]:
+        """Read what is similar to a creation; raise `CreationNotFound`."""
+        async with self._rls.as_user(who) as connection:
+            if not await connection.fetchval(SQL["is_visible"], creation_id):
+                raise CreationNotFound
+            values = (creation_id, limit, other_people)
+            return list(await connection.fetch(SQL["similar"], *values))
+
+    async def read_recommended(self, who: Requester, *, limit: int) -> list[asyncpg.Record]:
+        """Read what is similar to what somebody liked last."""
+        async with self._rls.as_user(who) as connection:
+            return list(await connection.fetch(SQL["recommended"], who.user_id, limit))
 
     async def list_viewers(
         self, creation_id: CreationId, people: Sequence[UserId]

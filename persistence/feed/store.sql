@@ -10,6 +10,18 @@ SELECT * FROM list_creations($1, $2, $3, $4, $5, $6, $7);
 -- Find published creations by words, from a place in what is found.
 SELECT * FROM search_creations($1, $2, $3, $4);
 
+-- name: similar
+-- Read creations that are similar to one, best first, and why.
+SELECT (r.card).*, r.tag, r.source_id, r.source_title, r.also_liked FROM similar_creations($1, $2, $3) r;
+
+-- name: recommended
+-- Read creations that are similar to what a person liked last, best first, and why.
+SELECT (r.card).*, r.tag, r.source_id, r.source_title, r.also_liked FROM recommended_creations($1, $2) r;
+
+-- name: is_visible
+-- Say whether a creation is published for whoever asks.
+SELECT EXISTS (SELECT FROM creations WHERE id = $1);
+
 -- name: who_sees
 -- Say which of some people may see a creation on the lists, and whether its owner is one they follow.
 SELECT v.id AS user_id, o.user_id AS author_id, c.title, o.published_at,

@@ -53,6 +53,7 @@ class StoredFile(NamedTuple):
     sha256: bytes
     is_public: bool
     created_at: datetime
+    is_withheld: bool  # only its owner may read it, until it is processed
 
 
 class FileStore:
@@ -116,14 +117,15 @@ class FileStore:
             await connection.execute(SQL["give_up_upload"], upload_id)
 
     async def finish_upload(
-        self, upload: AnnouncedUpload, *, sha256: bytes, is_public: bool
+        self, upload: AnnouncedUpload, *, sha256: bytes, is_public: bool, is_image: bool
     ) -> StoredFile:
         """Record that an upload's object is there; raise `BadUpload` if it was withdrawn.
 
-        `is_public`: everybody may read it; of a replay, whoever may see the match.
+        `is_public`: everybody may read it; of a replay, whoever may see the match. `is_image`:
+        nobody but its owner may, until it was processed.
         """
         async with self._database.acquire() as connection:
-            values = (upload.upload_id, upload.make_object_key, sha256, is_public)
+            values = (upload.upload_id, upload.make_object_key, sha256, is_public, is_image)
             record = await connection.fetchrow(SQL["finish_upload"], *values)
         if record is None:
             raise BadUpload

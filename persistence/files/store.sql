@@ -44,31 +44,41 @@ WHERE id = $1 AND claimed_at IS NULL AND expires_at > clock_timestamp();
 DELETE FROM file_uploads WHERE id = $1;
 
 -- name: finish_upload
--- Turn an upload into a file, in the place of the one before; nothing if it is gone.
+-- Turn an upload into a file, in the place of the one before; nothing if it is gone. An image is kept from
+-- everyone but its owner until it is processed.
 WITH done AS (
   DELETE FROM file_uploads WHERE id = $1 RETURNING *),
 stored AS (
-  INSERT INTO files (owner_id, match_id, bucket, path, key, size, content_type, sha256, is_public)
+  INSERT INTO files (owner_id, match_id, bucket, path, key, size, content_type, sha256, is_public, is_withheld)
   SELECT d.owner_id, d.match_id, d.bucket, d.path, $2, d.size, d.content_type, $3,
-         $4 AND (d.match_id IS NULL OR coalesce(g.is_public, l.is_public, false))
+         $4 AND (d.match_id IS NULL OR coalesce(g.is_public, l.is_public, false)), $5
   FROM done d
   LEFT JOIN matches m ON m.id = d.match_id
   LEFT JOIN games g ON g.id = m.game_id
   LEFT JOIN lobbies l ON l.id = m.lobby_id
   ON CONFLICT (bucket, path) DO UPDATE
   SET key = excluded.key, size = excluded.size, content_type = excluded.content_type,
-      sha256 = excluded.sha256, created_at = excluded.created_at,
-      checked_at = excluded.checked_at, lost_at = NULL
+      sha256 = excluded.sha256, created_at = excluded.created_at, checked_at = excluded.checked_at,
+      lost_at = NULL, is_withheld = excluded.is_withheld, is_public = excluded.is_public, made_from = NULL
   RETURNING *),
+due AS (
+  INSERT INTO images (file_id) SELECT id FROM stored WHERE $5
+  ON CONFLICT (file_id) DO UPDATE
+  SET state = 'waiting', due_at = excluded.due_at, attempts = 0, error = NULL, width = NULL, height = NULL,
+      blurhash = NULL),
+undue AS (
+  DELETE FROM images p USING stored s WHERE p.file_id = s.id AND NOT $5),
 linked AS (
   UPDATE matches m SET replay_url = '/files/' || s.bucket || '/' || s.path
   FROM stored s WHERE m.id = s.match_id)
-SELECT id AS file_id, owner_id, bucket, path, key, size, content_type, sha256, is_public, created_at
+SELECT id AS file_id, owner_id, bucket, path, key, size, content_type, sha256, is_public, created_at,
+       is_withheld
 FROM stored;
 
 -- name: find_file
 -- Read the file at a path, as far as it may be seen.
-SELECT id AS file_id, owner_id, bucket, path, key, size, content_type, sha256, is_public, created_at
+SELECT id AS file_id, owner_id, bucket, path, key, size, content_type, sha256, is_public, created_at,
+       is_withheld
 FROM files WHERE bucket = $1 AND path = $2;
 
 -- name: delete_file
@@ -90,8 +100,8 @@ DELETE FROM file_uploads WHERE id IN (
 RETURNING id;
 
 -- name: take_trash
--- Take some of the trash, oldest first, that no other node has in hand.
-SELECT key FROM file_trash ORDER BY thrown_at LIMIT $1 FOR UPDATE SKIP LOCKED;
+-- Take some of the trash, oldest first, that no other node has in hand; not what may still be recorded.
+SELECT key FROM file_trash WHERE thrown_at <= clock_timestamp() ORDER BY thrown_at LIMIT $1 FOR UPDATE SKIP LOCKED;
 
 -- name: forget_trash
 -- Forget trash whose objects are deleted.

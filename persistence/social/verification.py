@@ -12,7 +12,10 @@ _FIRST_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 
 class CounterDifference(NamedTuple):
-    """A counter that is not what it counts; of a creation, `listed` is 1 for what lists show."""
+    """A counter that is not what it counts; of a creation, `listed` is 1 for what lists show.
+
+    `wrong_days` are days of a creation that are not what they count.
+    """
 
     table: str
     id: str
@@ -51,7 +54,7 @@ _TABLES: Final = (
         SQL["list_creations"],
         SQL["check_creations"],
         SQL["lock_creation"],
-        (SQL["repair_creation"], SQL["list_again"]),
+        (SQL["repair_creation"], SQL["forget_days"], SQL["repair_days"], SQL["list_again"]),
     ),
     _Counted(
         "comments",

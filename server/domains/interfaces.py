@@ -224,6 +224,19 @@ class FileUploads(Protocol):
         """
 
 
+class ImageIntake(Protocol):
+    """Processes uploaded images before anybody else sees them. Provided by images."""
+
+    def takes(self, bucket: str, content_type: str) -> bool:
+        """Say whether a file is an image to be processed."""
+
+    async def require_room(self, owner: UserId) -> None:
+        """Raise `Overloaded` or `RateLimited` where too many images wait already."""
+
+    def wake(self) -> None:
+        """Have an image that was recorded processed soon."""
+
+
 class UnloadableSaves(NamedTuple):
     """Saves of one schema version that do not load: how many there are, and why."""
 

@@ -1,8 +1,11 @@
 """One running server for all tests of the social platform, and people who use it over HTTP."""
 
+import asyncio
+import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
+from zlib import compress, crc32
 
 import aiohttp
 import asyncpg
@@ -14,7 +17,20 @@ from tests.fixtures.node import Node
 from tests.fixtures.postgres import TEMPLATE, Databases
 from tests.integration.social.world import WRONG_COUNTERS
 
-PNG: Final = b"\x89PNG\r\n\x1a\n" + bytes(100)
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", crc32(name + body))
+
+
+# An image of 8 by 8 black pixels.
+PNG: Final = b"".join(
+    (
+        b"\x89PNG\r\n\x1a\n",
+        _chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)),
+        _chunk(b"IDAT", compress(bytes(8 * 9))),
+        _chunk(b"IEND", b""),
+    )
+)
 NOT_LIMITED: Final = {
     f"{name}_{field}": 1_000_000
     for name, fields in {
@@ -110,7 +126,17 @@ class Person:
         async with put as answer:
             assert answer.status == 200, await answer.text()
         await self.ok("POST", f"/creations/{creation}/files")
+        await self.settled(creation)
         return str(announced["url"])
+
+    async def settled(self, creation: str) -> Any:
+        """Wait until the image of a creation is processed, or has failed."""
+        async with asyncio.timeout(60):
+            while True:
+                found = await self.ok("GET", f"/creations/{creation}")
+                if found["file_state"] != "waiting":
+                    return found
+                await asyncio.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,8 @@ async def test_creation_goes_from_draft_to_published_to_archived(platform: Platf
     put = platform.web.put(announced["upload_url"], data=PNG, headers={"Content-Type": "image/png"})
     async with put as answer:
         assert answer.status == 200
-    attached = await ann.ok("POST", f"{path}/files")
+    await ann.ok("POST", f"{path}/files")
+    attached = await ann.settled(creation)
     assert (attached["status"], attached["file_url"]) == ("draft", announced["url"])
     assert (attached["file_size"], attached["file_format"]) == (len(PNG), "png")
 

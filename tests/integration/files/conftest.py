@@ -20,6 +20,7 @@ from server.core.clock import Clock
 from server.domains.content.files.domain import Files
 from server.domains.content.files.model import BUCKETS, Buckets
 from server.domains.content.files.uploads import UploadLimits
+from server.domains.interfaces import ImageIntake
 from server.domains.people.accounts.keys import ScopedTokens, SigningKeys
 from server.gateway.http.endpoints import build_http
 from server.gateway.session.identity import Identity
@@ -163,6 +164,7 @@ async def serving(
     folder: Path,
     limits: TransportLimits | None = None,
     buckets: Buckets = BUCKETS,
+    images: ImageIntake | None = None,
 ) -> AsyncIterator[Store]:
     """Serve files."""
     clock = Clock()
@@ -178,6 +180,7 @@ async def serving(
         limits=UploadLimits(url_s=URL_S, account_bytes_max=QUOTA),
         rulesets=find_rulesets(),
         buckets=buckets,
+        images=images or NoImages(),
     )
     hosts: set[tuple[str, str]] = set()
 
@@ -188,6 +191,17 @@ async def serving(
     files.mount(app, _by_user_id)
     async with served_app(app, limits) as http:
         yield Store(http, files, database, hosts)
+
+
+class NoImages:
+    """Leaves images as they are; `test_images.py` processes them."""
+
+    def takes(self, bucket: str, content_type: str) -> bool:
+        return False
+
+    async def require_room(self, owner: UserId) -> None: ...
+
+    def wake(self) -> None: ...
 
 
 async def _by_user_id(token: str) -> Identity:

@@ -341,7 +341,7 @@ async def test_private_file_is_its_owners_alone(store: Store) -> None:
     url = await store.upload(ann, path, PNG, bucket="creations")
     answer, body = await store.get(url, who=ann)
     assert (answer.status, body) == (200, PNG)
-    assert answer.headers["Cache-Control"] == "private, no-cache"
+    assert answer.headers["Cache-Control"] == "private, no-store"
     assert [(await store.get(url, who=who))[0].status for who in (eve, None)] == [404, 404]
     async with store.http.delete(f"/v1{url}", headers={"Authorization": f"Bearer {eve}"}) as gone:
         assert (gone.status, (await gone.json())["code"]) == (404, "file_not_found")

@@ -55,6 +55,7 @@ OWN: Final = {
     "lobbies": "S",  # and a host closes one, which is a test of its own
     "blueprints": "S U:is_public D",
     "files": "S D",
+    "images": "S",
     "file_uploads": "S D",
     "content_packages": "S U:release_notes,rollout_percent I D",  # Ada is an editor
     "wallets": "S",
@@ -85,6 +86,7 @@ OWN: Final = {
     "notification_digests": "S D",
     "blocks": "S D",
     "mutes": "S D",
+    "creation_collaborators": "S U:accepted_at,role D",
     "reports": "S",
     "luminor_conversations": "S U:context,is_active,is_archived,session_id,title D",
     "luminor_messages": "S U:user_rating,was_helpful",

@@ -362,7 +362,8 @@ RIGHTS = {
     "blueprint_rules": "SELECT INSERT UPDATE",
     "files": "SELECT INSERT UPDATE DELETE",
     "file_uploads": "SELECT INSERT UPDATE DELETE",
-    "file_trash": "SELECT UPDATE DELETE",
+    "file_trash": "SELECT INSERT UPDATE DELETE",
+    "images": "SELECT INSERT UPDATE DELETE",
     "auth.users": "SELECT INSERT",
     "playhall_auth.sessions": "SELECT INSERT UPDATE DELETE",
     "playhall_auth.refresh_tokens": "SELECT INSERT UPDATE DELETE",
@@ -447,6 +448,7 @@ RIGHTS = {
     "luminors": "SELECT INSERT UPDATE DELETE",
     "blocks": "SELECT INSERT UPDATE DELETE",
     "mutes": "SELECT INSERT UPDATE DELETE",
+    "creation_collaborators": "SELECT INSERT UPDATE DELETE",
     "creations": "SELECT INSERT UPDATE DELETE",
     "likes": "SELECT INSERT UPDATE DELETE",
     "comments": "SELECT INSERT UPDATE DELETE",
@@ -469,7 +471,7 @@ RIGHTS = {
     "stripe_events": "SELECT INSERT UPDATE DELETE",
     "stripe_deletions": "SELECT INSERT UPDATE DELETE",
     "published_creations": "SELECT",
-    "creation_days": "SELECT",
+    "creation_days": "SELECT INSERT UPDATE DELETE",
     "bond_rules": "SELECT INSERT UPDATE",
 }
 

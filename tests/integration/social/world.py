@@ -122,4 +122,10 @@ WRONG_COUNTERS: Final = """
         LEFT JOIN published_creations o ON o.creation_id = c.id
         WHERE (c.status = 'published' AND c.is_public AND c.removed_at IS NULL AND p.is_active)
             <> (o.creation_id IS NOT NULL)
+    UNION ALL SELECT 'creation_days', c.id::text FROM creations c WHERE EXISTS (
+        SELECT FROM count_creation_days(ARRAY[c.id]) n
+        FULL JOIN (SELECT * FROM creation_days s WHERE s.creation_id = c.id) s ON s.day = n.day
+        WHERE (coalesce(n.like_count, 0), coalesce(n.comment_count, 0), coalesce(n.remix_count, 0))
+            <> (coalesce(s.like_count, 0), coalesce(s.comment_count, 0),
+                coalesce(s.remix_count, 0)))
 """

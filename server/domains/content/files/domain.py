@@ -24,6 +24,7 @@ from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import (
     Authenticator,
     FileUploads,
+    ImageIntake,
     LobbyAccess,
     StoredFiles,
     TokenScope,
@@ -47,6 +48,7 @@ def build(services: Services) -> Domain:
         limits=UploadLimits(settings.upload_url_s, settings.files_bytes_per_user),
         rulesets=services.rulesets,
         buckets=parse_buckets(settings.files_buckets),
+        images=services.interfaces.get(ImageIntake),
     )
     authenticate = services.interfaces.get(Authenticator).authenticate
 
@@ -80,6 +82,7 @@ class Files:
         limits: UploadLimits,
         rulesets: Mapping[str, AnyRuleset],
         buckets: Buckets,
+        images: ImageIntake,
     ) -> None:
         self.objects = objects
         self._buckets = buckets
@@ -92,6 +95,7 @@ class Files:
             folder=folder,
             limits=limits,
             buckets=buckets,
+            images=images,
         )
         self.replays = Replays(
             store=ReplayStore(database),

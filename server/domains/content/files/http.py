@@ -58,6 +58,7 @@ ADDRESS: Final = "/files/{bucket}/{path:.+}"
 CHUNK_BYTES: Final = 256 * 1024
 FOR_EVER_S: Final = 31_536_000
 A_WHILE_S: Final = 60
+VERSION_CHARS: Final = 16  # of the SHA-256, as `?v=` of an address
 LOST: Final = "This file was lost; its owner should upload it again."
 
 
@@ -88,7 +89,13 @@ class FileServing:
         """Send a file, a part of it, or that it has not changed."""
         file = await self._find(request)
         bucket = self._buckets.get(file.bucket)
-        headers = _headers(file, is_settled=bucket is not None and bucket.is_settled)
+        is_settled = bucket is not None and bucket.is_settled
+        version = request.query.get("v")
+        headers = _headers(
+            file,
+            is_settled=is_settled or version == file.sha256.hex()[:VERSION_CHARS],
+            is_anonymous="Authorization" not in request.headers,
+        )
         whole = Representation(file.sha256.hex(), file.size, headers)
         return await send_bytes(
             request, whole, partial(self._open, file), before_head=partial(self._require, file)
@@ -142,21 +149,29 @@ class FileServing:
             raise FileMissing(LOST) from None
 
 
-def _headers(file: StoredFile, *, is_settled: bool) -> dict[str, str]:
+def _headers(file: StoredFile, *, is_settled: bool, is_anonymous: bool) -> dict[str, str]:
     name = file.path.rpartition("/")[2]
     shown = "inline" if file.content_type.startswith("image/") else f'attachment; filename="{name}"'
     return {
         **SAFE_BYTES_HEADERS,
         "Content-Type": file.content_type,
         "Content-Disposition": shown,
-        "Cache-Control": _caching(file, is_settled=is_settled),
+        "Cache-Control": _caching(file, is_settled=is_settled, is_anonymous=is_anonymous),
         **({"Access-Control-Allow-Origin": "*"} if file.is_public else {"Vary": "Authorization"}),
     }
 
 
-def _caching(file: StoredFile, *, is_settled: bool) -> str:
+def _caching(file: StoredFile, *, is_settled: bool, is_anonymous: bool) -> str:
+    """Say who may keep a file, and for how long.
+
+    What everybody may read now, but perhaps not tomorrow, is kept by shared caches and asked for
+    each time: a 304 costs a row and no bytes, and what becomes private is gone at once. Whether
+    everybody may read it is known without a token only; with one it is for its bearer alone.
+    """
+    if file.is_withheld or not (file.is_public or is_anonymous):
+        return "private, no-store"
     if not file.is_public:
-        return "private, no-cache"
+        return "public, no-cache"
     if is_settled:
         return f"public, max-age={FOR_EVER_S}, immutable"
     return f"public, max-age={A_WHILE_S}"

@@ -100,6 +100,8 @@ BUCKETS: Final[Buckets] = {
         re.compile(rf"{_UUID}/{_UUID}-thumb\.[a-z]+"),
         2 * MIB,
         (PNG, JPEG, WEBP),
+        is_public=False,
+        is_settled=False,
     ),
 }
 

@@ -23,7 +23,7 @@ from server.core.rate_limits import client_network
 from server.domains.content.files import replay_check, rules
 from server.domains.content.files.model import Buckets
 from server.domains.content.files.rules import HEAD_BYTES
-from server.domains.interfaces import TokenScope
+from server.domains.interfaces import ImageIntake, TokenScope
 
 RECEIVE_S: Final = 300.0
 SETTLE_S: Final = 60.0  # after which what is still under way is forgotten
@@ -87,6 +87,7 @@ class Uploads:
         folder: Path,
         limits: UploadLimits,
         buckets: Buckets,
+        images: ImageIntake,
     ) -> None:
         self._store = store
         self._objects = objects
@@ -95,12 +96,15 @@ class Uploads:
         self._folder = folder
         self._limits = limits
         self._buckets = buckets
+        self._images = images
         self._receiving = _Shares()
         self._checks = asyncio.Semaphore(CHECKED_AT_ONCE)
 
     async def announce(self, who: Requester, new: NewUpload) -> Upload:
         """Allow somebody to upload a file of theirs."""
         rules.check_upload(new, who.user_id, self._buckets)
+        if self._images.takes(new.bucket, new.content_type):
+            await self._images.require_room(who.user_id)
         upload = AnnouncedUpload(new_id(), who.user_id, None, **new.model_dump())
         expires_at, bytes_max = self._expiry(), self._limits.account_bytes_max
         await self._store.announce_upload(
@@ -171,11 +175,17 @@ class Uploads:
         """
         bucket = self._buckets.get(upload.bucket)
         is_public = bucket is not None and bucket.is_public  # it may have gone with a setting
+        is_image = self._images.takes(upload.bucket, upload.content_type)
         try:
-            return await self._store.finish_upload(upload, sha256=digest, is_public=is_public)
+            file = await self._store.finish_upload(
+                upload, sha256=digest, is_public=is_public, is_image=is_image
+            )
         except BadUpload:
             await self._objects.delete(upload.make_object_key)
             raise
+        if is_image:
+            self._images.wake()
+        return file
 
     async def _check(self, upload: AnnouncedUpload, file: IO[bytes]) -> None:
         file.seek(0)

@@ -23,6 +23,7 @@ class CreationRoutes:
 
     def __init__(self, service: CreationService, settings: CreationsSettings, clock: Clock) -> None:
         self._service = service
+        self._clock = clock
         self._admit_write = AccountLimit(
             RateLimiter(
                 "creations",
@@ -63,6 +64,28 @@ class CreationRoutes:
                 auth="required",
                 query=wire.OwnCreationsQuery,
                 answer=wire.OwnCreations,
+                errors=(InvalidField,),
+                tag=TAG,
+            ),
+            Endpoint(
+                "GET",
+                f"{ONE}/analytics",
+                "Count the views, likes, comments and remixes of your creation by day.",
+                self._analytics,
+                auth="required",
+                query=wire.AnalyticsQuery,
+                answer=wire.Analytics,
+                errors=(*none, Forbidden),
+                tag=TAG,
+            ),
+            Endpoint(
+                "GET",
+                "/v1/me/analytics",
+                "Count the views, likes, comments and remixes of all your creations by day.",
+                self._own_analytics,
+                auth="required",
+                query=wire.AnalyticsQuery,
+                answer=wire.Analytics,
                 errors=(InvalidField,),
                 tag=TAG,
             ),
@@ -144,6 +167,15 @@ class CreationRoutes:
                 tag=TAG,
             ),
         ]
+
+    async def _analytics(self, request: HttpRequest) -> wire.Analytics:
+        today = self._clock.now().date()
+        return await self._service.analytics(*_named(request), request.query, today=today)
+
+    async def _own_analytics(self, request: HttpRequest) -> wire.Analytics:
+        today = self._clock.now().date()
+        who = request.who.requester
+        return await self._service.analytics(who, None, request.query, today=today)
 
     async def _read(self, request: HttpRequest) -> wire.Creation:
         who = request.requester

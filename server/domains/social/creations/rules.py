@@ -1,11 +1,14 @@
 """What a creation must be, beyond the shape of its fields. Pure."""
 
+from datetime import date, timedelta
 from typing import Any, Final
 
 import orjson
 
 from persistence.creations.store import CreationDraft, CreationState, RemixTerms
 from protocol.creations import (
+    ANALYTICS_DAYS_MAX,
+    AnalyticsQuery,
     CreationChanges,
     CreationIncomplete,
     NewCreation,
@@ -96,6 +99,26 @@ def require_publishable(state: CreationState) -> None:
     """Refuse to publish what has nothing to show; raise `CreationIncomplete`."""
     if state.type != "text" and state.file_url is None:
         raise CreationIncomplete
+
+
+def analytics_range(query: AnalyticsQuery, today: date) -> tuple[date, date]:
+    """Say which days to count; raise `InvalidField`."""
+    last = _day("last", query.last) or today
+    try:
+        first = _day("first", query.first) or last - timedelta(days=29)
+    except OverflowError:
+        first = last
+    if not timedelta(0) <= last - first < timedelta(days=ANALYTICS_DAYS_MAX):
+        problem = f"first: choose 1 to {ANALYTICS_DAYS_MAX} days, up to the last."
+        raise InvalidField(problem, field="first")
+    return first, last
+
+
+def _day(name: str, text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise InvalidField(f"{name}: there is no such day.", field=name) from None
 
 
 def _check_license(license_: str, *, allow_remix: bool) -> None:

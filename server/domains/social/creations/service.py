@@ -1,6 +1,7 @@
 """What people do with creations."""
 
 from collections.abc import Callable
+from datetime import date
 
 from persistence.creations.store import (
     NEWEST,
@@ -68,7 +69,7 @@ class CreationService:
     async def change(
         self, who: Requester, creation_id: CreationId, changes: wire.CreationChanges
     ) -> wire.Creation:
-        """Change one's own creation."""
+        """Change one's own creation, or a draft that one edits."""
         terms = await self._terms_of_original(who, creation_id)
         record = await self._store.change(
             who, creation_id, lambda state: rules.change_creation(state, changes, terms)
@@ -78,10 +79,11 @@ class CreationService:
         return views.creation(record)
 
     async def publish(self, who: Requester, creation_id: CreationId) -> wire.Creation:
-        """Publish one's own creation for everybody."""
+        """Publish one's own creation for everybody, as soon as its image is processed."""
         record, is_new = await self._store.publish(who, creation_id, rules.require_publishable)
         self.published_total += is_new
-        self._announce(creation_id, who, is_new=is_new)
+        if record["status"] == "published":
+            self._announce(creation_id, who, is_new=is_new)
         return views.creation(record)
 
     async def archive(self, who: Requester, creation_id: CreationId) -> wire.Creation:
@@ -130,6 +132,20 @@ class CreationService:
             counted = await self._store.count_view(who, creation_id)
         return wire.ViewCounted(is_counted=counted)
 
+    async def analytics(
+        self,
+        who: Requester,
+        creation_id: CreationId | None,
+        query: wire.AnalyticsQuery,
+        *,
+        today: date,
+    ) -> wire.Analytics:
+        """Count the days of one's own creation, or of all."""
+        first, last = rules.analytics_range(query, today)
+        rows = await self._store.list_days(who, creation_id, first=first, last=last)
+        days = [wire.AnalyticsDay(**{**row, "day": row["day"].isoformat()}) for row in rows]
+        return wire.Analytics(days=days)
+
     async def flush_views(self) -> None:
         """Add the views that were not counted yet to the totals."""
         while True:
@@ -142,11 +158,12 @@ class CreationService:
         self, who: Requester, creation_id: CreationId
     ) -> RemixTerms | None:
         """Read what the original allows, if it is another person's; it never changes."""
-        state = await self._store.read_own(who, creation_id)
+        state = await self._store.read_editable(who, creation_id)
         if state.remix_of is None:
             return None
         terms = await self._store.read_terms(state.remix_of)
-        return None if terms is None or terms.user_id == who.user_id else terms
+        owner = (await self._store.read(who, creation_id))["user_id"]
+        return None if terms is None or terms.user_id == owner else terms
 
     def _announce(self, creation_id: CreationId, who: Requester, *, is_new: bool) -> None:
         self._publish_event(CreationListed(creation_id, who.user_id, is_new))

@@ -2,8 +2,16 @@
 
 from typing import Final
 
+from protocol.creations import CreationNotFound, CreationPath
 from protocol.errors import InvalidField, RateLimited
-from protocol.feed import Creations, PublicFeedQuery, SearchQuery
+from protocol.feed import (
+    Creations,
+    PublicFeedQuery,
+    Recommendations,
+    RecommendedQuery,
+    SearchQuery,
+    SimilarQuery,
+)
 from protocol.history import PageQuery
 from server.core.clock import Clock
 from server.core.rate_limits import Rate, RateLimiter, client_network
@@ -64,7 +72,39 @@ class FeedRoutes:
                 errors=(InvalidField, RateLimited),
                 tag=TAG,
             ),
+            Endpoint(
+                "GET",
+                "/v1/creations/{creation_id}/similar",
+                "Read published creations that are similar to one, best first, and why.",
+                self._similar,
+                query=SimilarQuery,
+                answer=Recommendations,
+                admit=self._admit_search,
+                is_tagged=True,
+                errors=(CreationNotFound, InvalidField, RateLimited),
+                tag=TAG,
+            ),
+            Endpoint(
+                "GET",
+                "/v1/feed/recommended",
+                "Read published creations that are similar to what you liked last, and why.",
+                self._recommended,
+                auth="required",
+                query=RecommendedQuery,
+                answer=Recommendations,
+                admit=self._admit_search,
+                is_tagged=True,
+                errors=(InvalidField, RateLimited),
+                tag=TAG,
+            ),
         ]
+
+    async def _similar(self, request: HttpRequest) -> Recommendations:
+        creation_id = request.parse_path(CreationPath).creation_id
+        return await self._service.similar(request.requester, creation_id, request.query)
+
+    async def _recommended(self, request: HttpRequest) -> Recommendations:
+        return await self._service.recommended(request.who.requester, request.query)
 
     def _admit_search(self, request: HttpRequest) -> None:
         identity = request.identity

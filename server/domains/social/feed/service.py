@@ -10,8 +10,19 @@ import orjson
 from persistence.feed.store import NEWEST, FeedFilter, FeedPlace, FeedStore
 from persistence.rls import Requester
 from protocol.creations import CreationCard
-from protocol.feed import SEARCH_PLACES_MAX, Creations, PublicFeedQuery, SearchQuery
+from protocol.feed import (
+    SEARCH_PLACES_MAX,
+    Creations,
+    PublicFeedQuery,
+    Reason,
+    Recommendation,
+    Recommendations,
+    RecommendedQuery,
+    SearchQuery,
+    SimilarQuery,
+)
 from protocol.history import PageQuery
+from protocol.ids import CreationId
 from server.core.clock import wire_time
 from server.core.cursors import CursorCodec
 from server.domains.social.feed.cache import PageCache
@@ -57,6 +68,41 @@ class FeedService:
         return Creations(
             creations=[_card(row) for row in rows], next=_SEARCH.write(end) if goes_on else None
         )
+
+    async def similar(
+        self, who: Requester | None, creation_id: CreationId, query: SimilarQuery
+    ) -> Recommendations:
+        """Read what is similar to a creation."""
+        rows = await self._store.read_similar(
+            who, creation_id, limit=query.limit, other_people=query.other_people
+        )
+        return Recommendations(
+            creations=[_recommendation(row, explains_source=False) for row in rows]
+        )
+
+    async def recommended(self, who: Requester, query: RecommendedQuery) -> Recommendations:
+        """Read what is similar to what somebody liked last."""
+        rows = await self._store.read_recommended(who, limit=query.limit)
+        return Recommendations(
+            creations=[_recommendation(row, explains_source=True) for row in rows]
+        )
+
+
+def _recommendation(record: Any, *, explains_source: bool) -> Recommendation:
+    fields = dict(record)
+    tag, source = fields.pop("tag"), fields.pop("source_id")
+    title, people = fields.pop("source_title"), fields.pop("also_liked")
+    reasons = []
+    if explains_source:
+        liked = f"because you liked {title}"
+        reasons.append(Reason(kind="because_you_liked", text=liked, creation_id=source))
+    if tag is not None:
+        reasons.append(Reason(kind="tag", text=f"tag: {tag}", tag=tag))
+    if people:
+        others = "1 person" if people == 1 else f"{people} people"
+        text = f"liked by {others} who liked the same"
+        reasons.append(Reason(kind="also_liked", text=text, people=people))
+    return Recommendation(**_card(fields).model_dump(), reasons=reasons)
 
 
 def _after(cursor: str | None) -> FeedPlace:

@@ -1,0 +1,1 @@
+"""Collaborators of creations as they are stored."""

@@ -1,0 +1,1 @@
+"""Images as they are stored: which are to be processed, and what they show."""
