@@ -25,8 +25,8 @@ from server.domains.compete.bots.domain import build as bots
 from server.domains.compete.epochs.domain import build as epochs
 from server.domains.content.blueprints.domain import build as blueprints
 from server.domains.content.files.domain import build as files
-from server.domains.content.storage.domain import build as storage
 from server.domains.content.images.domain import build as images
+from server.domains.content.storage.domain import build as storage
 from server.domains.contract import Build, Domain
 from server.domains.integrations.webhooks.domain import build as webhooks
 from server.domains.interfaces import Authenticator, Games, GameTotals, LobbyAccess

@@ -3,7 +3,7 @@
 from migrations.script import run_beside
 
 revision = "20261129_000076"
-down_revision = "20261129_000073"
+down_revision = "20261130_000075"
 
 
 def upgrade() -> None:
