@@ -243,7 +243,6 @@ PERSONAL: Final[dict[str, Kept]] = {
         _STAYS,
         Period("until the day is over"),
     ),
-    "public.creation_days": Kept("creation_id", "views of what people share", _T, _DELETED),
     "public.creation_days": Kept("creation_id", "analytics of what people share", _T, _DELETED),
     "public.reports": Kept("reporter_id profile_id decided_by", "moderation", _T, _DELETED),
     "public.stripe_events": Kept(

@@ -27,7 +27,7 @@ ALTER TABLE luminor_messages_whole
     DROP CONSTRAINT luminor_messages_pkey;
 DROP INDEX idx_messages_conversation_id, idx_messages_created_at, luminor_messages_newest_idx,
     luminor_messages_user_idx, luminor_messages_request_idx, luminor_messages_reply_idx,
-    luminor_messages_streaming_idx, luminor_messages_one_stream_idx;
+    luminor_messages_opinions_idx, luminor_messages_streaming_idx, luminor_messages_one_stream_idx;
 
 CREATE TABLE luminor_messages (
     LIKE luminor_messages_whole INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS,
@@ -43,6 +43,8 @@ CREATE UNIQUE INDEX luminor_messages_request_idx ON luminor_messages (conversati
     WHERE request_id IS NOT NULL;
 CREATE UNIQUE INDEX luminor_messages_reply_idx ON luminor_messages (conversation_id, reply_to)
     WHERE reply_to IS NOT NULL;
+CREATE INDEX luminor_messages_opinions_idx ON luminor_messages (user_id, created_at DESC)
+    WHERE user_rating IS NOT NULL OR was_helpful IS NOT NULL;
 CREATE INDEX luminor_messages_streaming_idx ON luminor_messages (streamed_at) WHERE status = 'streaming';
 CREATE UNIQUE INDEX luminor_messages_one_stream_idx ON luminor_messages (conversation_id)
     WHERE status = 'streaming';

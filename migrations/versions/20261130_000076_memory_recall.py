@@ -2,7 +2,7 @@
 
 from migrations.script import run_beside
 
-revision = "20261129_000076"
+revision = "20261130_000076"
 down_revision = "20261130_000075"
 
 
