@@ -12,7 +12,6 @@ from protocol.lobbies import Cursor
 from protocol.text import NAME, ONE_LINE
 
 QUERY_CHARS_MAX: Final = 200
-SEARCH_PLACES_MAX: Final = 1000  # how far a search can be paged
 
 WhichFeed = Literal["following", "public"]
 
