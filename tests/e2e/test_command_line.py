@@ -48,6 +48,7 @@ READERS: list[tuple[str, ...]] = [
     ("replay", GAME),
     ("saves", "verify"),
     ("seed", "narrative"),
+    ("seed", "social"),
     ("social", "verify"),
     ("stats", "rebuild", "--verify"),
     ("telemetry", "report", "funnel"),
