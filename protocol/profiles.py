@@ -85,6 +85,9 @@ class Profile(WireModel):
     avatar_seed: str
     color: str
     xp_total: int
+    creation_count: int = Field(description="Published creations.")
+    follower_count: int
+    following_count: int
     created_at: str
 
 

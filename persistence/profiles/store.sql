@@ -1,7 +1,7 @@
 -- name: find_profile
 -- Read what everybody may see of an account, by its id or its username.
 SELECT f.id AS user_id, p.id AS player_id, f.username, p.display_name, p.avatar_seed, p.color,
-       total_xp(f.id) AS xp_total, f.created_at
+       total_xp(f.id) AS xp_total, f.creation_count, f.follower_count, f.following_count, f.created_at
 FROM profiles f JOIN players p ON p.user_id = f.id::text
 WHERE f.id = $1 OR f.username = $2;
 
