@@ -70,7 +70,7 @@ class SocialGraph:
         self._plan = plan
         self._namespace = f"{plan.random_seed}:{plan.people}:{plan.creations}"
         chance = self._chance("graph")
-        self._texts = Texts(chance)
+        self._texts = Texts(chance, coined=max(500, plan.creations))
         self._blocked = self._choose_blocks(chance)
         self._owners = self._choose_owners(chance)
         self._states = bytes(

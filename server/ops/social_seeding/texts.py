@@ -9,9 +9,9 @@ from itertools import accumulate
 from random import Random
 from typing import Final, NamedTuple
 
-COINED: Final = 40_000  # words of a language beside the common ones
+COINED_MAX: Final = 40_000  # words of a language beside the common ones
 EXPONENT: Final = 1.0  # of Zipf's law
-TAGS: Final = 3000
+TAGS_IN_USE: Final = 3000
 TAGS_MAX: Final = 5
 
 _COMMON: Final = {
@@ -81,16 +81,21 @@ class _Words:
 
 
 class Texts:
-    """Writes texts; the same `chance` gives the same ones."""
+    """Writes texts; the same `chance` gives the same ones.
 
-    def __init__(self, chance: Random) -> None:
-        alphabetic = {language: _coin(chance, language) for language in _COMMON}
+    A small platform has fewer words: `coined` of a language, at most so many as there can be.
+    """
+
+    def __init__(self, chance: Random, *, coined: int = COINED_MAX) -> None:
+        count = min(coined, COINED_MAX)
+        alphabetic = {language: _coin(chance, language, count) for language in _COMMON}
         scripts = {language: _letters(chance, language) for language in _COMMON_LETTERS}
         self._languages = [*alphabetic.items(), *scripts.items()]
         self._shares = list(accumulate(_SHARES[language] for language, _ in self._languages))
         english = alphabetic["en"].write
-        self._tags = _distinct(TAGS, lambda: english(chance, 1).lower())
-        self._tag_weights = zipf_weights(TAGS)
+        tags = min(TAGS_IN_USE, count)
+        self._tags = _distinct(tags, lambda: english(chance, 1).lower())
+        self._tag_weights = zipf_weights(tags)
 
     def write_creation(self, chance: Random) -> CreationText:
         """Write a title, a description and tags in one language."""
@@ -118,7 +123,7 @@ def zipf_weights(count: int, exponent: float = EXPONENT) -> list[float]:
     return list(accumulate((rank + 1) ** -exponent for rank in range(count)))
 
 
-def _coin(chance: Random, language: str) -> _Words:
+def _coin(chance: Random, language: str, count: int) -> _Words:
     syllables = _SYLLABLES[language].split()
     common = list(dict.fromkeys(_COMMON[language].split()))
     known = set(common)
@@ -127,7 +132,7 @@ def _coin(chance: Random, language: str) -> _Words:
         word = "".join(chance.choices(syllables, k=2 + chance.randrange(3)))
         return "" if word in known else word
 
-    return _Words(common + _distinct(COINED, coin), " ")
+    return _Words(common + _distinct(count, coin), " ")
 
 
 def _letters(chance: Random, language: str) -> _Words:

@@ -108,6 +108,61 @@ async def test_everything_agrees_at_once(new_database, databases):
                 assert database.execute(scripts, [letters]).fetchone()[0] > 0, letters
 
 
+# A feed and a search, as simple as can be.
+FEED = """
+SELECT p.creation_id FROM published_creations p JOIN follows f ON f.following_id = p.user_id
+WHERE f.follower_id = %s AND NOT p.is_nsfw ORDER BY p.published_at DESC, p.creation_id DESC
+"""
+FOUND = """
+SELECT creation_id FROM published_creations WHERE words @@ %s::tsquery AND NOT is_nsfw
+ORDER BY published_at DESC, creation_id DESC
+"""
+WORDS = (
+    "SELECT word FROM ts_stat('SELECT words FROM published_creations') WHERE word ~ '^[a-z]{4,}$'"
+)
+
+
+def all_pages(database, page, *values):
+    """Read a list to its end, seven at a time."""
+    seen, last = [], (None, None)
+    while rows := database.execute(page, [*values, *last]).fetchall():
+        seen += [id_ for id_, _ in rows]
+        last = (rows[-1][1], rows[-1][0])
+    return seen
+
+
+async def test_feeds_and_searches_have_everything_in_order_whichever_way_they_are_read(
+    new_database,
+):
+    plan = replace(PLAN, people=90, creations=1200)  # more than a feed and a search look at first
+    with new_database() as dsn:
+        await seed(dsn, plan)
+        with psycopg.connect(dsn) as database:
+            # One follows a single person who seldom publishes.
+            rare = "SELECT id FROM profiles ORDER BY creation_count, id LIMIT 1"
+            database.execute(
+                "DELETE FROM follows WHERE follower_id = (SELECT id FROM profiles"
+                f" WHERE username = 'maker_000003') AND following_id <> ({rare})"
+            )
+            page = "SELECT id, published_at FROM get_user_feed_page(%s, 7, %s, %s)"
+            people = database.execute("SELECT id FROM profiles ORDER BY username LIMIT 30")
+            lengths = set()
+            for (person,) in people.fetchall():
+                wanted = [id_ for (id_,) in database.execute(FEED, [person])]
+                assert all_pages(database, page, person) == wanted
+                lengths.add(len(wanted))
+            assert len(lengths) > 5
+            page = "SELECT id, published_at FROM search_creations_page(%s, NULL, 7, %s, %s)"
+            words = [word for (word,) in database.execute(WORDS).fetchall()]
+            for word in words[:: len(words) // 40]:
+                lexeme = database.execute("SELECT plainto_tsquery('simple', %s)", [word]).fetchone()
+                stem = database.execute("SELECT plainto_tsquery('english', %s)", [word]).fetchone()
+                query = " | ".join(filter(None, (lexeme[0], stem[0])))
+                wanted = [id_ for (id_,) in database.execute(FOUND, [query])]
+                if wanted:
+                    assert all_pages(database, page, word) == wanted, word
+
+
 async def test_what_was_interrupted_is_finished_and_repeated_without_a_change(new_database):
     with new_database() as dsn, psycopg.connect(dsn, autocommit=True) as database:
         batches = SocialGraph(PLAN).people()
