@@ -96,7 +96,7 @@ class BenchScale:
     people: int = 50_000
     creations: int = 1_000_000
     feed_pages: int = 6_000
-    searches: int = 1_000
+    searches: int = 500
     likes: int = 4_000
     inbox: int = 100_000
 

@@ -8,10 +8,10 @@ ON CONFLICT DO NOTHING;
 
 -- name: rare_words
 -- Choose words that at most ten creations have.
-SELECT DISTINCT w.lexeme FROM (SELECT words FROM published_creations LIMIT 2000) few,
-LATERAL unnest(few.words) w
-WHERE w.lexeme ~ '^[a-z]{7,}$' AND (SELECT count(*) FROM published_creations p
-    WHERE p.words @@ w.lexeme::tsquery) BETWEEN 1 AND 10
+SELECT lexeme FROM (
+    SELECT DISTINCT w.lexeme FROM (SELECT words FROM published_creations LIMIT 500) few, LATERAL unnest(few.words) w
+    WHERE w.lexeme ~ '^[a-z]{7,}$' ORDER BY 1 LIMIT 400) some_words
+WHERE (SELECT count(*) FROM published_creations p WHERE p.words @@ lexeme::tsquery) <= 10
 LIMIT %(count)s;
 
 -- name: fill_inbox
