@@ -7,11 +7,12 @@ server and no HTTP. Requests are written beforehand, and answers are checked aft
 import os
 import time
 from collections.abc import Callable, Sequence
+from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple, TypeVar
 from unicodedata import combining, normalize
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import psycopg
 
@@ -168,7 +169,9 @@ class SocialBench:
         shown = {each["creation_id"] for each in first.data["creations"]}
         if draft["creation_id"] not in shown:
             return "a creation that was just published is not there"
-        return None if first.body == second.body else "the page changes by itself"
+        if first.body != second.body:
+            return "the page changes by itself"
+        return _tag_fault(url, f"/v1/creations?limit={PAGE}")
 
     # ------------------------------------------------------------------ search
 
@@ -338,6 +341,20 @@ def _inbox_fault(answer: Answer) -> str | None:
         return f"{len(groups)} groups at {times}"
     wrong = [each for each in groups if not 0 < each["actor_count"] <= each["count"]]
     return f"{wrong[0]}" if wrong else None
+
+
+def _tag_fault(url: str, path: str) -> str | None:
+    """Ask again with the ETag of a page: it is not sent again."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+        connection.request("GET", path, headers={"If-None-Match": answer.headers.get("ETag", "")})
+        status = connection.getresponse().status
+    finally:
+        connection.close()
+    return None if status == 304 else f"asked with its ETag, the page is answered {status}"
 
 
 def _shown(answer: Answer) -> str:

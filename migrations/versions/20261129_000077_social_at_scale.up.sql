@@ -74,12 +74,12 @@ RETURNS uuid[] LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = '' AS 
 DECLARE
     wanted CONSTANT int := row_limit + row_offset;
     shows_nsfw CONSTANT boolean := public.shows_nsfw(person);
-    looked_at int := 250;
+    looked_at int := 500;
     found int;
     ids uuid[];
 BEGIN
     -- Who follows people that publish much finds a page among everybody's newest creations. How many of
-    -- the newest two hundred and fifty are for them says how many have to be read.
+    -- the newest five hundred are for them says how many have to be read.
     LOOP
         WITH followed AS MATERIALIZED (
             SELECT f.following_id FROM public.follows f WHERE f.follower_id = person
@@ -93,8 +93,8 @@ BEGIN
         IF found >= wanted THEN
             RETURN ids[row_offset + 1:wanted];
         END IF;
-        EXIT WHEN looked_at > 250 OR found = 0 OR wanted / found > 10;
-        looked_at := 375 * wanted / found;
+        EXIT WHEN looked_at > 500 OR found = 0 OR wanted / found > 5;
+        looked_at := 750 * wanted / found;
     END LOOP;
     -- For the others: a page of so many creations is by no more people than that, those whose newest ones
     -- are newest. So of everybody else, one entry of an index is read.
