@@ -24,7 +24,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadtest.benching import loads, progression, recovery
+from loadtest.benching import loads, progression, recovery, social
 from loadtest.benching.figures import (
     BenchFigures,
     RunResult,
@@ -74,6 +74,7 @@ class Measurement(StrEnum):
     SIGNALING = "signaling"
     EPOCH = "epoch"
     PROGRESSION = "progression"
+    SOCIAL = "social"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,12 @@ class BenchScale:
     writes: int = 16_000
     batches: int = 400
     manifests: int = 24_000
+    people: int = 50_000
+    creations: int = 1_000_000
+    feed_pages: int = 6_000
+    searches: int = 500
+    likes: int = 4_000
+    inbox: int = 100_000
 
 
 QUICK: Final = BenchScale(
@@ -110,6 +117,12 @@ QUICK: Final = BenchScale(
     writes=400,
     batches=16,
     manifests=400,
+    people=500,
+    creations=5_000,
+    feed_pages=400,
+    searches=100,
+    likes=200,
+    inbox=2_000,
 )
 
 
@@ -119,7 +132,13 @@ class BenchRun:
     def __init__(
         self, folder: Path, *, on: CoreAssignment, scale: BenchScale, peer: ComparedServer | None
     ) -> None:
-        self.figures = BenchFigures(games=scale.games, watchers=scale.watchers, arenas=scale.arenas)
+        self.figures = BenchFigures(
+            games=scale.games,
+            watchers=scale.watchers,
+            creations=scale.creations,
+            inbox=scale.inbox,
+            arenas=scale.arenas,
+        )
         self._folder = folder
         self._on = on
         self._scale = scale
@@ -147,6 +166,7 @@ class BenchRun:
             Measurement.SIGNALING: self._signaling,
             Measurement.EPOCH: self._epoch,
             Measurement.PROGRESSION: self._progression,
+            Measurement.SOCIAL: self._social,
         }
         with self._node(part) as node:
             measures[part](node)
@@ -324,6 +344,47 @@ class BenchRun:
             run = progression.merge(node, on)
             names = ("merge", "merged write", "plain write")
             self._record(run, **{name: run.numbers[f"{name} ms"] for name in names})
+
+    def _social(self, node: BenchNode) -> None:
+        """Do each of it in turns with the same past the server, or as the specification has it."""
+        scale, on = self._scale, self._on
+        bench = social.SocialBench(node, on, people=scale.people, creations=scale.creations)
+        out.print(f"seeded in {bench.seed():.0f} s", soft_wrap=True)
+        bench.gather(likes=scale.likes, inbox=scale.inbox)
+        for _ in range(scale.times):
+            self._record_feed(bench.read_feed(pages=scale.feed_pages))
+            run = bench.read_feed(pages=scale.feed_pages // 3, deep=True)
+            self._record(run, **{"deep feed": run.numbers["feed pages/s"]})
+            for key, offset in (("specified feed", 0), ("deep specified feed", 1000)):
+                run = bench.read_specified_feed(offset=offset, seconds=scale.seconds / 2)
+                self._record(run, **{key: run.numbers["feed pages/s"]})
+            run = bench.read_public_feed(pages=scale.feed_pages)
+            self._record_rate(run, "public feed", "public feed pages/s")
+            for key in ("rare", "common", "deep"):
+                run = bench.search(key, searches=scale.searches)
+                self._record(run, **{f"{key} search": run.numbers["reply p99 ms"]})
+            run = bench.search_as_specified()
+            self._record(run, **{"specified search": run.numbers["reply p50 ms"]})
+            run = bench.like(likes=scale.likes)
+            self._record_rate(run, "likes", "likes/s")
+            run = bench.like_directly(seconds=scale.seconds / 2)
+            self._record(run, **{"direct likes": run.numbers["likes/s"]})
+            run = bench.read_inbox(pages=scale.searches)
+            cost_us = _us_per(run, "inbox pages/s")
+            self._record(run, **{"inbox": run.numbers["reply p99 ms"], "µs/inbox": cost_us})
+
+    def _record_feed(self, run: RunResult) -> None:
+        assert run.usage is not None
+        pages = run.numbers["feed pages/s"]
+        self._record(
+            run,
+            **{
+                "feed": pages,
+                "feed p99": run.numbers["reply p99 ms"],
+                "µs/feed": _us_per(run, "feed pages/s"),
+                "database µs/feed": run.usage.database / pages * 1e6,
+            },
+        )
 
     def _record_rate(self, run: RunResult, key: str, rate: str) -> None:
         self._record(run, **{key: run.numbers[rate], f"µs/{key}": _us_per(run, rate)})

@@ -22,6 +22,7 @@ from loadtest.processes import ScenarioFailed, merge_measurements, run_scenarios
 from loadtest.report import Report, format_json, format_number, make_report, print_report
 from loadtest.report_page import render_page
 from loadtest.scenarios import progression as progression_scenario
+from loadtest.scenarios import social as social_scenario
 from loadtest.scenarios.epoch import EpochScenario
 from loadtest.scenarios.idle import IdleScenario
 from loadtest.scenarios.lobby import LobbyScenario
@@ -31,6 +32,7 @@ from loadtest.scenarios.realtime import RealtimeScenario
 from loadtest.scenarios.relay import RelayScenario
 from loadtest.scenarios.scenario import Barrier, Scenario, Shard
 from loadtest.scenarios.signaling import SignalingScenario
+from loadtest.scenarios.social import SocialScenario
 from loadtest.simulation.player import PlayerHabits
 from playhall.errors import ClientError
 from playhall.http import HttpClient
@@ -324,6 +326,30 @@ def progression(
         for shard in _shards(url, min(processes, players))
     ]
     _run("progression", shares, json_file, html_file, add_up=progression_scenario.gather)
+
+
+@app.command()
+def social(
+    url: Url = HERE,
+    people: Annotated[
+        int, typer.Option(min=2, help="Accounts that have to do with each other.")
+    ] = 30,
+    duration: Annotated[
+        float, typer.Option("--seconds", "--duration", min=0.1, help="How long they do things.")
+    ] = 10,
+    think: Annotated[
+        float, typer.Option(min=0, help="Maximum pause between two things, in ms.")
+    ] = 300,
+    processes: Processes = 1,
+    json_file: Json = None,
+    html_file: Html = None,
+) -> None:
+    """Publish, read, search, like, comment, follow, block and watch; check what everybody sees."""
+    shares = [
+        SocialScenario(shard=shard, people=people, duration_s=duration, think_s=think / 1000)
+        for shard in _shards(url, min(processes, people // 2))
+    ]
+    _run("social", shares, json_file, html_file, add_up=social_scenario.gather)
 
 
 def _tokens(file: Path | None, option: str) -> tuple[str, ...]:

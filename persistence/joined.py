@@ -55,11 +55,13 @@ class JoinedRls(RlsDatabase):
     """Reads inside a joined transaction as the server, since nobody else sees its rows yet."""
 
     @asynccontextmanager
-    async def as_user(self, requester: Requester | None) -> AsyncIterator[Connection]:
+    async def as_user(
+        self, requester: Requester | None, *, keeps_session: bool = False
+    ) -> AsyncIterator[Connection]:
         """Borrow a connection as this person; inside a joined transaction, as the server."""
         held = _held.get()
         if held is not None:
             yield held
             return
-        async with super().as_user(requester) as connection:
+        async with super().as_user(requester, keeps_session=keeps_session) as connection:
             yield connection

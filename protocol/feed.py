@@ -13,7 +13,6 @@ from protocol.text import NAME, ONE_LINE
 
 QUERY_CHARS_MAX: Final = 200
 RECOMMENDED_MAX: Final = 50
-SEARCH_PLACES_MAX: Final = 1000  # how far a search can be paged
 
 WhichFeed = Literal["following", "public"]
 

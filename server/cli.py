@@ -361,6 +361,13 @@ def database_url(config: Config) -> Iterator[str]:
 
 
 @contextmanager
+def owner_url(config: Config) -> Iterator[str]:
+    """Give the address of the database that there is, for the login that owns its tables."""
+    with reach_database(config) as database:
+        yield database.owner
+
+
+@contextmanager
 def reach_database(config: Config, *, may_make: bool = False) -> Iterator[ReachableDatabase]:
     """Give the database's addresses, with the bundled one running where none is configured.
 
@@ -435,7 +442,7 @@ def _run() -> tuple[int | str | None, OSError | None]:
     return status, unwritten or left
 
 
-_SHELL: Final = Shell(read_config, database_url, plain_errors)
+_SHELL: Final = Shell(read_config, database_url, plain_errors, owner_url)
 
 
 def _add_audit() -> None:

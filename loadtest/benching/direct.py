@@ -34,18 +34,23 @@ def write_saves(
 
     `slots` has the ids of each with its account's; `state` is the JSON of every write.
     """
+    return run_script(node, saves_script(slots, state), clients=len(slots), seconds=seconds)
+
+
+def run_script(node: BenchNode, script: str, *, clients: int, seconds: float) -> float:
+    """Have `pgbench` repeat a script; gives how often it was done in a second."""
     command = [
         str(_pgbench()),
         "--no-vacuum",
         "--protocol=prepared",
-        f"--client={len(slots)}",
+        f"--client={clients}",
         f"--time={max(1, round(seconds))}",
         "--file=/dev/stdin",
         node.dsn(OWNER),
     ]
     done = subprocess.run(  # noqa: S603 - PostgreSQL's own program
         command,
-        input=saves_script(slots, state),
+        input=script,
         capture_output=True,
         text=True,
         check=False,
@@ -92,7 +97,7 @@ def saves_script(slots: Sequence[tuple[str, str]], state: str) -> str:
         21: """'{"revision": 1}'::jsonb""",
         22: "1000::bigint",
     }
-    statements = _statements(ROOT / "persistence" / "saves" / "store.sql")
+    statements = read_statements(ROOT / "persistence" / "saves" / "store.sql")
     lock = _filled(statements["lock_for_mutation"], values | {3: "gen_random_uuid()"})
     advance = _filled(statements["advance"], values)
     return TRANSACTION.format(account=account, lock=lock, advance=advance)
@@ -104,7 +109,7 @@ def _of_client(ids: Sequence[str]) -> str:
     return f"(ARRAY[{listed}])[:client_id::int + 1]::uuid"
 
 
-def _statements(file: Path) -> dict[str, str]:
+def read_statements(file: Path) -> dict[str, str]:
     """Read named statements; comments are left out."""
     named: dict[str, str] = {}
     for part in file.read_text("utf-8").split("-- name: ")[1:]:

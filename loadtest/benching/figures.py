@@ -147,14 +147,51 @@ _ROWS: Final = (
     ("direct telemetry", "… the same by COPY alone", "/s", None),
     ("manifests", "manifests of content", "/s", _at_least(3000)),
     ("µs/manifests", "… server CPU for a manifest", "µs", None),
+    (
+        "feed",
+        "{creations} creations, 200 people followed: pages of the feed",
+        "/s",
+        _at_least(1500),
+    ),
+    ("feed p99", "… p99", "ms", Budget(25)),
+    ("µs/feed", "… server CPU for a page", "µs", None),
+    ("database µs/feed", "… database CPU for a page", "µs", None),
+    ("deep feed", "… from the 1,000th creation on", "/s", None),
+    ("specified feed", "… the specification's query, by SQL alone", "/s", None),
+    ("deep specified feed", "… the same with OFFSET 1000", "/s", None),
+    ("public feed", "… pages of the public feed without a token", "/s", None),
+    ("µs/public feed", "… server CPU for such a page", "µs", None),
+    ("rare search", "… search for a rare word: p99", "ms", Budget(10)),
+    ("common search", "… for the commonest words: p99", "ms", None),
+    ("deep search", "… for these from the 1,000th creation on: p99", "ms", None),
+    ("specified search", "… for a rare word as the specification has it: p50", "ms", None),
+    ("likes", "… likes of one creation", "/s", _at_least(2000)),
+    ("µs/likes", "… server CPU for a like", "µs", None),
+    ("direct likes", "… the same by SQL alone, each committed by itself", "/s", None),
+    ("inbox", "… an inbox of {inbox} notifications: p99 of a page", "ms", Budget(25)),
+    ("µs/inbox", "… server CPU for a page", "µs", None),
 )
 
 
 class BenchFigures:
     """All rows, by key, and the runs behind them."""
 
-    def __init__(self, *, games: int, watchers: int = 10_000, arenas: int = 40) -> None:
-        counts = {"games": f"{games:,}", "watchers": f"{watchers:,}", "arenas": f"{arenas:,}"}
+    def __init__(
+        self,
+        *,
+        games: int,
+        watchers: int = 10_000,
+        creations: int = 1_000_000,
+        inbox: int = 100_000,
+        arenas: int = 40,
+    ) -> None:
+        counts = {
+            "games": f"{games:,}",
+            "watchers": f"{watchers:,}",
+            "creations": f"{creations:,}",
+            "inbox": f"{inbox:,}",
+            "arenas": f"{arenas:,}",
+        }
         self.by_key = {
             key: BenchFigure(key, what.format(**counts), unit, budget)
             for key, what, unit, budget in _ROWS
@@ -258,6 +295,7 @@ _SHOWN: Final = frozenset(
     {
         *("games/s", "moves/s", "deliveries/s", "reply p50 ms", "reply p99 ms"),
         *("bytes per connection", "resume ms", "recovery s", "ready s", "first game s"),
+        *("feed pages/s", "public feed pages/s", "searches/s", "likes/s", "inbox pages/s"),
         *("save writes/s", "telemetry events/s", "manifests/s"),
         *("merge ms", "merged write ms", "plain write ms"),
         *("commit to watcher p50 ms", "commit to watcher p99 ms", "commit to last watcher p99 ms"),

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import orjson
 import uvloop
 
-from playhall.account import Account
+from loadtest.simulation.player import sign_in_guests
 from playhall.http import HttpClient
 
 _LENGTH: Final = b"content-length: "
@@ -99,6 +99,7 @@ def guests(url: str, count: int) -> list[str]:
 
     async def make() -> list[str]:
         async with HttpClient(url) as http:
-            return [(await Account.sign_in_as_guest(http)).token for _ in range(count)]
+            accounts = await sign_in_guests(http, count, on_count=lambda _: None)
+            return [account.token for account in accounts]
 
     return asyncio.run(make())

@@ -24,6 +24,8 @@ SETTINGS: Final = {
     "PLAYHALL_SAVES_WRITES_PER_MINUTE": "100000000",
     "PLAYHALL_SAVES_WRITES_BURST": "1000000",
     "PLAYHALL_TELEMETRY_BATCHES_PER_MINUTE": "1000000",
+    "PLAYHALL_FEED_SEARCHES_PER_MINUTE": "1000000",
+    "PLAYHALL_REACTIONS_LIKES_PER_MINUTE": "1000000",
 }
 _READY: Final = re.compile(r"ready at (http\S+)")
 
@@ -116,7 +118,7 @@ class BenchNode(BenchServer):
             settings.write(f"{name} = '{value}'\n")
 
     def run_command(self, *arguments: str) -> list[str]:
-        """Run a command of `playhall` beside it; gives the lines that it printed."""
+        """Run a command of `playhall` beside it; gives the words that it printed."""
         said = subprocess.run(  # noqa: S603 - a program of ours
             [sys.executable, "-m", "server.cli", *arguments],
             env=self._env,

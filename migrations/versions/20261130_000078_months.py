@@ -3,7 +3,7 @@
 from migrations.script import run_beside
 
 revision = "20261130_000078"
-down_revision = "20261130_000076"
+down_revision = "20261130_000077"
 
 
 def upgrade() -> None:

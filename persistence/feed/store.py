@@ -56,23 +56,33 @@ class FeedStore:
     async def read_following(
         self, who: Requester, *, after: FeedPlace, limit: int
     ) -> list[asyncpg.Record]:
-        """Read a page of the creations of those whom somebody follows."""
-        async with self._rls.as_user(who) as connection:
+        """Read a page of the creations of those whom somebody follows.
+
+        The function shows the feed of whom it is told, so the role need not be changed for it.
+        """
+        async with self._database.acquire(keeps_session=True) as connection:
             return list(await connection.fetch(SQL["following"], who.user_id, limit, *after))
 
     async def read_public(
         self, who: Requester | None, which: FeedFilter, *, after: FeedPlace, limit: int
     ) -> list[asyncpg.Record]:
         """Read a page of published creations."""
-        async with self._rls.as_user(who) as connection:
+        async with self._rls.as_user(who, keeps_session=True) as connection:
             return list(await connection.fetch(SQL["public"], limit, *after, *which))
 
     async def search(
-        self, who: Requester | None, query: str, type_: str | None, *, limit: int, offset: int
+        self,
+        who: Requester | None,
+        query: str,
+        type_: str | None,
+        *,
+        after: FeedPlace | None,
+        limit: int,
     ) -> list[asyncpg.Record]:
-        """Find published creations by words."""
-        async with self._rls.as_user(who) as connection:
-            return list(await connection.fetch(SQL["search"], query, type_, limit, offset))
+        """Find published creations by words; without a place also by titles that are similar."""
+        place = after or (None, None)
+        async with self._rls.as_user(who, keeps_session=True) as connection:
+            return list(await connection.fetch(SQL["search"], query, type_, limit, *place))
 
     async def read_similar(
         self, who: Requester | None, creation_id: CreationId, *, limit: int, other_people: bool

@@ -7,8 +7,8 @@ SELECT * FROM get_user_feed_page($1, $2, $3, $4);
 SELECT * FROM list_creations($1, $2, $3, $4, $5, $6, $7);
 
 -- name: search
--- Find published creations by words, from a place in what is found.
-SELECT * FROM search_creations($1, $2, $3, $4);
+-- Find published creations by words, newest first, before one of them.
+SELECT * FROM search_creations_page($1, $2, $3, $4, $5);
 
 -- name: similar
 -- Read creations that are similar to one, best first, and why.

@@ -1,65 +1,18 @@
 -- name: list_heads
 -- List the newest notification of each group of a person, older than a place, with what the group has; looks at a bounded number of notifications.
-WITH heads AS MATERIALIZED (
-    SELECT n.* FROM (
-        SELECT * FROM notifications
-        WHERE user_id = $1 AND (created_at, id) < ($2, $3) AND is_archived = $4 AND (NOT $5 OR is_read = FALSE)
-          AND ($6::text IS NULL OR group_key = $6)
-        ORDER BY created_at DESC, id DESC LIMIT $7
-    ) n
-    WHERE n.group_key IS NULL OR $6::text IS NOT NULL OR NOT EXISTS (
-        SELECT FROM notifications o
-        WHERE o.user_id = $1 AND o.group_key = n.group_key AND (o.created_at, o.id) > (n.created_at, n.id)
-          AND o.is_archived = $4 AND (NOT $5 OR o.is_read = FALSE))
-    ORDER BY n.created_at DESC, n.id DESC LIMIT $8
-)
-SELECT n.id, n.seq, n.user_id, n.type, n.title, n.message, n.action_url, n.metadata, n.creation_id, n.comment_id,
-       n.group_key, n.is_read, n.is_archived, n.created_at, n.actor_id,
-       greatest(g.notification_count, 1) AS notification_count,
-       CASE g.notification_count WHEN 0 THEN (NOT n.is_read)::int ELSE g.unread_count END AS unread_count,
-       CASE g.notification_count WHEN 0 THEN (n.actor_id IS NOT NULL)::int ELSE g.actor_count END AS actor_count
-FROM heads n
-CROSS JOIN LATERAL (
-    SELECT count(*)::int AS notification_count, count(*) FILTER (WHERE NOT is_read)::int AS unread_count,
-           count(DISTINCT actor_id)::int AS actor_count
-    FROM (
-        SELECT o.is_read, o.actor_id FROM notifications o
-        WHERE $6::text IS NULL AND o.user_id = $1 AND o.group_key = n.group_key AND o.is_archived = $4
-          AND (NOT $5 OR o.is_read = FALSE)
-        ORDER BY o.created_at DESC, o.id DESC LIMIT $9
-    ) few
-) g
-ORDER BY n.created_at DESC, n.id DESC;
+SELECT * FROM list_inbox($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: last_looked_at
 -- Find where the notifications end that a page of groups looked at; none if it looked at all.
-SELECT created_at, id FROM notifications
-WHERE user_id = $1 AND (created_at, id) < ($2, $3) AND is_archived = $4 AND (NOT $5 OR is_read = FALSE)
-  AND ($6::text IS NULL OR group_key = $6)
-ORDER BY created_at DESC, id DESC OFFSET $7 - 1 LIMIT 1;
+SELECT * FROM find_inbox_end($1, $2, $3, $4, $5, $6, $7);
 
 -- name: list_actors
 -- List the newest people of some groups, three of each; a group without a key is one notification.
-SELECT h.head_id, a.id, coalesce(a.display_name, a.username, a.arcanean_id) AS name, a.avatar_url
-FROM unnest($2::uuid[], $3::text[], $4::uuid[]) AS h (head_id, group_key, actor_id)
-CROSS JOIN LATERAL (
-    SELECT actor_id, max(created_at) AS newest FROM (
-        SELECT h.actor_id, now() AS created_at WHERE h.actor_id IS NOT NULL
-        UNION ALL
-        (SELECT o.actor_id, o.created_at FROM notifications o
-         WHERE h.group_key IS NOT NULL AND o.user_id = $1 AND o.group_key = h.group_key AND o.actor_id IS NOT NULL
-           AND o.is_archived = $5 AND (NOT $6 OR o.is_read = FALSE)
-         ORDER BY o.created_at DESC, o.id DESC LIMIT 20)
-    ) newest_of_group
-    GROUP BY actor_id ORDER BY newest DESC LIMIT 3
-) found
-JOIN profiles a ON a.id = found.actor_id
-ORDER BY h.head_id, found.newest DESC;
+SELECT * FROM list_inbox_actors($1, $2, $3, $4, $5, $6);
 
 -- name: count_unread
 -- Count what a person has not read, up to a bound.
-SELECT count(*)::int FROM (
-    SELECT FROM notifications WHERE user_id = $1 AND is_read = FALSE AND NOT is_archived LIMIT $2) AS few;
+SELECT count_inbox_unread($1, $2);
 
 -- name: mark_some
 -- Mark notifications of a person by their ids; null leaves a mark as it is.

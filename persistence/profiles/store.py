@@ -28,6 +28,9 @@ class StoredProfile(NamedTuple):
     avatar_seed: str
     color: str
     xp_total: int
+    creation_count: int
+    follower_count: int
+    following_count: int
     created_at: datetime
     arcanean_id: str
     tier: str

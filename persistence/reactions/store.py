@@ -1,18 +1,18 @@
 """Likes and comments as they are stored. Whoever asks is who the database takes it for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import asyncpg
 
-from persistence.database import Connection
+from persistence.database import Connection, Database
 from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.creations import CreationNotFound
 from protocol.errors import Forbidden
-from protocol.ids import CommentId, CreationId
+from protocol.ids import CommentId, CreationId, UserId
 from protocol.reactions import CommentNotFound, CommentTaken, CommentTooDeep
 
 SQL = load_queries("reactions/store")
@@ -40,7 +40,8 @@ OLDEST: Final = CommentPlace(
 class ReactionStore:
     """Likes and comments in PostgreSQL, under row level security."""
 
-    def __init__(self, rls: RlsDatabase) -> None:
+    def __init__(self, database: Database, rls: RlsDatabase) -> None:
+        self._database = database
         self._rls = rls
 
     async def set_like(
@@ -55,6 +56,26 @@ class ReactionStore:
             if count is None and not is_changed:
                 raise CreationNotFound
             return LikeResult(is_changed, count)
+
+    async def set_likes(
+        self, creation_id: CreationId, wanted: Mapping[UserId, bool]
+    ) -> dict[UserId, LikeResult]:
+        """Like a creation for several people, or take that back, in one transaction.
+
+        Each is held to the same rules as alone, by the database's triggers; who may not see the
+        creation is not in the result. If one of them is refused after all, nothing is changed:
+        raises `CreationNotFound`.
+        """
+        likers = [who for who, is_liked in wanted.items() if is_liked]
+        unlikers = [who for who, is_liked in wanted.items() if not is_liked]
+        async with self._database.acquire(keeps_session=True) as connection:
+            with _refused():
+                rows = await connection.fetch(SQL["set_likes"], creation_id, likers, unlikers)
+        return {
+            user_id: LikeResult(is_changed, count)
+            for user_id, is_changed, count in rows
+            if is_changed or count is not None
+        }
 
     async def add_comment(
         self,

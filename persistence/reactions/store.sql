@@ -2,6 +2,10 @@
 -- Like a creation, or take that back; false if it was so already.
 SELECT set_like($1, $2, $3);
 
+-- name: set_likes
+-- Like a creation for several people, and take back the likes of others; nothing for those who cannot.
+SELECT user_id, is_changed, like_count FROM set_likes($1, $2, $3);
+
 -- name: count_likes
 -- Read how many people like a creation that may be seen.
 SELECT like_count FROM creations WHERE id = $1;

@@ -50,6 +50,7 @@ READERS: list[tuple[str, ...]] = [
     ("seed", "narrative"),
     ("social", "fanouts"),
     ("social", "jobs"),
+    ("seed", "social"),
     ("social", "verify"),
     ("stats", "rebuild", "--verify"),
     ("telemetry", "report", "funnel"),

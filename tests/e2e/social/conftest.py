@@ -1,6 +1,7 @@
 """One running server for all tests of the social platform, and people who use it over HTTP."""
 
 import asyncio
+import re
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -65,6 +66,13 @@ class Platform:
             sent |= bearer(who.guest.token)
         async with self.web.request(method, f"/v1{path}", json=body, headers=sent) as answer:
             return answer.status, await answer.json() if answer.status != 304 else None
+
+    async def metric(self, name: str) -> float:
+        """Read a metric of the node."""
+        async with self.web.get("/metrics") as answer:
+            found = re.search(rf"^{name} (\S+)$", await answer.text(), re.M)
+        assert found is not None, name
+        return float(found[1])
 
     async def wrong_counters(self) -> list[Any]:
         """List the counters that are not what they count."""

@@ -121,3 +121,51 @@ async def test_at_most_ten_of_those_mentioned_are_told(platform: Platform) -> No
     told = [await each.notices() for each in crowd]
     assert told == [[("mention", bob.id)]] * 10 + [[]] * 2
     assert await ann.notices() == [("creation_commented", bob.id)]
+
+
+async def test_blocked_person_deletes_what_they_said_and_says_nothing_else(
+    platform: Platform,
+) -> None:
+    ann, bob, cid = await platform.people(3)
+    creation = await ann.published()
+    comment = await bob.comment(creation, "I regret this")
+    await ann.ok("PUT", f"/people/{bob.id}/block")
+    path = f"/comments/{comment}"
+    assert await bob.refused("PATCH", path, {"content": "Ha"}) == (404, "comment_not_found")
+    assert await ann.refused("DELETE", path) == (404, "comment_not_found")
+    assert await cid.refused("DELETE", path) == (403, "forbidden")
+    assert (await bob.ok("DELETE", path))["comment_id"] == comment
+    assert (await cid.ok("GET", f"/creations/{creation}/comments"))["comments"] == []
+    assert (await cid.ok("GET", f"/creations/{creation}"))["comment_count"] == 0
+    assert await platform.wrong_counters() == []
+
+
+async def test_likes_of_many_at_once_share_a_transaction_and_keep_everybodys_rules(
+    platform: Platform,
+) -> None:
+    ann, blocked, gone, *others = await platform.people(12)
+    creation = await ann.published()
+    path = f"/creations/{creation}/like"
+    await gone.ok("PUT", path)
+    await ann.ok("PUT", f"/people/{blocked.id}/block")
+    before = await platform.metric("playhall_likes_together_total")
+    answers = await asyncio.gather(
+        *(each.ok("PUT", path) for each in others),
+        blocked.refused("PUT", path),
+        gone.ok("DELETE", path),
+        others[0].ok("PUT", path),
+        blocked.refused("DELETE", path),
+        return_exceptions=True,
+    )
+    failed = [each for each in answers if isinstance(each, BaseException)]
+    assert failed == []
+    *liked, refused, taken, _again, refused_again = answers
+    assert refused == refused_again == (404, "creation_not_found")
+    assert [(each["is_liked"], each["like_count"] > 0) for each in liked] == [(True, True)] * 9
+    assert (taken["is_liked"], taken["is_changed"]) == (False, True)
+    assert await platform.metric("playhall_likes_together_total") > before
+    assert (await ann.ok("GET", f"/creations/{creation}"))["like_count"] == len(others)
+    assert await platform.wrong_counters() == []
+    assert sorted(await ann.notices()) == sorted(
+        ("creation_liked", each.id) for each in (*others, gone)
+    )

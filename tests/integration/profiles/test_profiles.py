@@ -142,6 +142,9 @@ async def test_profile_is_found_by_username_and_by_id_without_a_token(room: Room
             "username": "anna",
             "display_name": "Ann",
             "xp_total": 35,
+            "creation_count": 0,
+            "follower_count": 0,
+            "following_count": 0,
         }.items()
     )
 

@@ -382,3 +382,30 @@ async def test_nobody_learns_of_blocks_between_others(world: World, ids: dict[st
     async with world.speak_for(BOB) as connection:
         with pytest.raises(DENIED):
             await connection.fetchval("SELECT has_block($1, $2)", ADA, EVE)
+
+
+async def test_own_words_can_be_taken_back_where_the_creation_is_hidden(world: World) -> None:
+    """Delete one's own comment after a block, but neither edit it nor add another one."""
+    people = [UUID(int=0x4000_8000_0000_0000_0901 + number) for number in range(2)]
+    ann, ben = people
+    for person, name in zip(people, ("annow", "benow"), strict=True):
+        await world.add_person(person, name)
+    creation = await world.add_creation(ann)
+    said, liked = await world.add_comment(ben, creation), await world.add_comment(ann, creation)
+    await world.owner.execute("INSERT INTO comment_likes VALUES ($1, $2)", ben, liked)
+    await world.owner.execute(
+        "INSERT INTO blocks (blocker_id, blocked_id) VALUES ($1, $2)", *people
+    )
+    async with world.speak_for(ben) as connection:
+        seen = "SELECT id FROM comments WHERE creation_id = $1"
+        assert await connection.fetch(seen, creation) == [(said,)]
+        assert await connection.fetch("SELECT id FROM creations WHERE id = $1", creation) == []
+        edit = "UPDATE comments SET content = 'Ha' WHERE id = $1"
+        assert await connection.execute(edit, said) == "UPDATE 0"
+        assert await connection.fetchval("SELECT delete_comment($1, $2)", said, ben)
+        unlike = "DELETE FROM comment_likes WHERE comment_id = $1"
+        assert await connection.execute(unlike, liked) == "DELETE 1"
+        assert not await connection.fetchval("SELECT delete_comment($1, $2)", liked, ben)
+        await connection.execute("RESET ROLE")
+        counts = "SELECT comment_count FROM creations WHERE id = $1"
+        assert await connection.fetchval(counts, creation) == 1

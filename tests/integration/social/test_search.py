@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import asyncpg
 import pytest
 
 from migrations import runner
+from persistence.queries import load_queries
 from tests.integration.social.world import ADA, BOB, EVE, World
 
 SEARCH: Final = "SELECT title FROM search_creations($1)"
@@ -130,6 +132,24 @@ async def test_lists_go_on_where_a_page_ended(world: World, found: dict[str, UUI
     assert len(seen) == len(TITLES) + 1
 
 
+async def test_search_goes_on_where_a_page_ended(world: World, found: dict[str, UUID]) -> None:
+    """Page through words that all creations have, and through what two people do not see alike."""
+    for number in range(12):
+        await world.add_creation(ADA if number % 3 else EVE, f"Heron {number}")
+    page = "SELECT id, published_at FROM search_creations_page('heron', NULL, 5, $1, $2)"
+    for person in (BOB, ADA, EVE, None):
+        async with world.speak_for(person) as connection:
+            seen: list[UUID] = []
+            last: tuple[object, object] = (None, None)
+            while rows := await connection.fetch(page, *last):
+                seen += [row["id"] for row in rows]
+                last = (rows[-1]["published_at"], rows[-1]["id"])
+            everything = await connection.fetch("SELECT id FROM search_creations('heron')")
+        assert seen == [creation for (creation,) in everything]
+        assert len(seen) == {BOB: 12, ADA: 8, EVE: 4, None: 12}[person]
+    await world.owner.execute("DELETE FROM creations WHERE title LIKE 'Heron %'")
+
+
 async def test_lists_by_tag_and_what_is_featured(world: World, found: dict[str, UUID]) -> None:
     await world.owner.execute(
         "UPDATE creations SET is_featured = true WHERE id = $1", found["Zebra crossing"]
@@ -178,6 +198,11 @@ PATTERNS: Final = {
         WHERE c.id = '00000000-0000-4000-8000-000000000001'""",
     "a feed": f"SELECT * FROM get_user_feed('{ADA}')",
     "a search for words": "SELECT * FROM search_creations('dragon')",
+    "a feed far down": f"""
+        SELECT * FROM get_user_feed_page('{ADA}', 20, now() - interval '1 year',
+            '{BOB}')""",
+    "a page of a search": """
+        SELECT * FROM search_creations_page('dragon', NULL, 20, now() - interval '1 year')""",
     "a search with typing errors": "SELECT * FROM search_creations('dragn')",
     "a search without spaces between words": "SELECT * FROM search_creations('夜景')",
     "a list by tag": "SELECT * FROM list_creations(p_tag => 'Fire')",
@@ -191,10 +216,33 @@ PATTERNS: Final = {
 }
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
+_FAR: Final = datetime.max.replace(tzinfo=UTC)
+_INBOX: Final = (ADA, _FAR, BOB, False, False, None)
+# What the server asks, with values.
+STATEMENTS: Final[dict[str, tuple[str, str, tuple[object, ...]]]] = {
+    "a profile": ("profiles/store", "find_profile", (BOB, "bob")),
+    "an inbox": ("notifications/store", "list_heads", (*_INBOX, 1000, 20, 1000)),
+    "where a page of an inbox ends": ("notifications/store", "last_looked_at", (*_INBOX, 1000)),
+    "who caused notifications": (
+        "notifications/store",
+        "list_actors",
+        (ADA, [BOB], ["new_follower"], [BOB], False, False),
+    ),
+    "what is unread": ("notifications/store", "count_unread", (ADA, 1000)),
+    "comments": ("reactions/store", "list_comments", (BOB, ADA, _FAR, BOB, 20)),
+    "followers": ("follows/store", "list_followers", (BOB, _FAR, BOB, 20)),
+}
+
+
+@pytest.mark.parametrize("pattern", [*PATTERNS, *STATEMENTS])
 async def test_no_pattern_needs_a_sequential_scan(
     world: World, found: dict[str, UUID], pattern: str
 ) -> None:
+    if pattern in PATTERNS:
+        query, values = PATTERNS[pattern], ()
+    else:
+        file, name, values = STATEMENTS[pattern]
+        query = load_queries(file)[name]
     plans: list[str] = []
     connection = await asyncpg.connect(world.dsn)
     connection.add_log_listener(lambda _, message: plans.append(message.message))
@@ -209,7 +257,7 @@ async def test_no_pattern_needs_a_sequential_scan(
             """
         )
         async with world.speak_for(ADA, connection=connection):
-            await connection.fetch(PATTERNS[pattern])
+            await connection.fetch(query, *values)
     finally:
         await connection.close()
     scans = [table for plan in plans for table in re.findall(r"Seq Scan on (\w+)", plan)]

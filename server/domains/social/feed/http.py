@@ -111,14 +111,15 @@ class FeedRoutes:
         key = client_network(request.remote) if identity is None else identity.user_id
         self._limit.require_allowed(key, self._clock.monotonic())
 
-    async def _following(self, request: HttpRequest) -> Creations:
-        return await self._service.following(request.who.requester, request.query)
+    async def _following(self, request: HttpRequest) -> RawResponse:
+        return _json(await self._service.following(request.who.requester, request.query))
 
-    async def _public(self, request: HttpRequest) -> Creations | RawResponse:
-        page = await self._service.public(request.requester, request.query)
-        if isinstance(page, bytes):
-            return RawResponse(page, "application/json")
-        return page
+    async def _public(self, request: HttpRequest) -> RawResponse:
+        return _json(await self._service.public(request.requester, request.query))
 
-    async def _search(self, request: HttpRequest) -> Creations:
-        return await self._service.search(request.requester, request.query)
+    async def _search(self, request: HttpRequest) -> RawResponse:
+        return _json(await self._service.search(request.requester, request.query))
+
+
+def _json(page: bytes) -> RawResponse:
+    return RawResponse(page, "application/json")

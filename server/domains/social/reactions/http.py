@@ -13,6 +13,7 @@ from protocol.ids import CommentId, CreationId, new_id
 from server.core.clock import Clock, wire_time
 from server.core.cursors import CursorCodec
 from server.core.rate_limits import Rate, RateLimiter
+from server.domains.social.reactions.likes import LikeBatches
 from server.domains.social.reactions.settings import ReactionsSettings
 from server.gateway.http.endpoints import AccountLimit, Endpoint, HttpRequest
 
@@ -27,10 +28,17 @@ _CURSOR: Final = CursorCodec("comments", CommentPlace, datetime, UUID)
 class ReactionRoutes:
     """The addresses of likes and comments."""
 
-    def __init__(self, store: ReactionStore, settings: ReactionsSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: ReactionStore,
+        likes: LikeBatches,
+        settings: ReactionsSettings,
+        clock: Clock,
+    ) -> None:
         self.liked_total = 0
         self.commented_total = 0
         self._store = store
+        self._likes = likes
         per_minute = settings.likes_per_minute
         self._admit_like = AccountLimit(
             RateLimiter("likes", Rate(per_minute, per_minute), "You are liking too much at once"),
@@ -116,7 +124,7 @@ class ReactionRoutes:
 
     async def _set_like(self, request: HttpRequest, *, is_liked: bool) -> wire.Liked:
         who, creation_id = request.who.requester, _creation_of(request)
-        result = await self._store.set_like(who, creation_id, is_liked=is_liked)
+        result = await self._likes.set_like(who, creation_id, is_liked=is_liked)
         return self._liked(result, is_liked=is_liked)
 
     async def _like_comment(self, request: HttpRequest) -> wire.Liked:
