@@ -28,9 +28,6 @@ class StoredProfile(NamedTuple):
     avatar_seed: str
     color: str
     xp_total: int
-    creation_count: int
-    follower_count: int
-    following_count: int
     created_at: datetime
     arcanean_id: str
     tier: str
