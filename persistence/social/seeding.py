@@ -103,7 +103,8 @@ class SocialSeedStore:
             ) from None
 
     async def tidy(self) -> None:
-        """Have the tables analysed and vacuumed."""
+        """Count days, and have the tables analysed and vacuumed."""
+        await self._connection.execute(SQL["count_days"])
         await self._connection.execute(SQL["tidy_tables"])
 
     async def _add(self, statement: str, staged: dict[str, Iterable[Row]]) -> None:

@@ -122,7 +122,16 @@ SELECT id, nextval('notification_numbers'), user_id, type, left(title, 300), lef
         ELSE 'comment:' || comment_id END
 FROM staged_notifications ON CONFLICT DO NOTHING;
 
+-- name: count_days
+-- Count the days of all creations, which triggers would have counted.
+INSERT INTO creation_days AS d (creation_id, day, like_count, comment_count, remix_count)
+SELECT n.* FROM count_creation_days(ARRAY(SELECT id FROM creations)) n
+ON CONFLICT (creation_id, day) DO UPDATE SET like_count = excluded.like_count,
+    comment_count = excluded.comment_count, remix_count = excluded.remix_count
+WHERE (d.like_count, d.comment_count, d.remix_count)
+    <> (excluded.like_count, excluded.comment_count, excluded.remix_count);
+
 -- name: tidy_tables
 -- Let the planner know of what was added, and index-only scans of what everybody sees.
 VACUUM (ANALYZE) auth.users, profiles, players, blocks, follows, creations, published_creations, likes, comments,
-    comment_likes, notifications;
+    comment_likes, notifications, creation_days;

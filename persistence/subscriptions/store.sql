@@ -36,11 +36,8 @@ SELECT f.stripe_customer_id AS customer_id, f.subscription_status AS status, f.s
 FROM profiles f WHERE f.id = $1;
 
 -- name: set_customer
--- Note the customer of an account, unless it has one; returns the one that it has.
-WITH noted AS (
-  UPDATE profiles SET stripe_customer_id = $2 WHERE id = $1 AND stripe_customer_id IS NULL RETURNING stripe_customer_id)
-SELECT stripe_customer_id FROM noted UNION ALL
-SELECT stripe_customer_id FROM profiles WHERE id = $1 AND stripe_customer_id IS NOT NULL LIMIT 1;
+-- Note the customer of an account, unless it has one; returns the one that it has. A second look at the row would not see what somebody else wrote meanwhile; an update does.
+UPDATE profiles SET stripe_customer_id = coalesce(stripe_customer_id, $2) WHERE id = $1 RETURNING stripe_customer_id;
 
 -- name: read_own
 -- Read one's own subscription.
