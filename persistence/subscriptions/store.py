@@ -51,6 +51,13 @@ class OwnSubscription(NamedTuple):
     cancels: bool
 
 
+class AppliedFetch(NamedTuple):
+    """What became of a fetch, and whose tier or status it changed, if it did."""
+
+    result: ApplyResult
+    changed: UserId | None
+
+
 class SubscriptionStore:
     """Subscriptions in PostgreSQL."""
 
@@ -82,7 +89,7 @@ class SubscriptionStore:
         event_id: str | None = None,
         owner: UserId | None = None,
         is_deleted: bool = False,
-    ) -> ApplyResult:
+    ) -> AppliedFetch:
         """Store what a fetch found, on record, together with the event that it was made for.
 
         `owner` is who a customer belongs to that is not known. With `is_deleted` Stripe has
@@ -94,19 +101,20 @@ class SubscriptionStore:
                 await connection.fetchval(SQL["claim_customer"], owner, customer_id)
                 row = await connection.fetchrow(SQL["lock_customer"], customer_id)
             result: ApplyResult = "unknown_customer"
+            changed: UserId | None = None
             if row is not None:
                 user_id, *before, stored_fetch = row
                 result = "unchanged"
                 if stored_fetch < fetch:
                     await connection.execute(SQL["store_state"], user_id, *found, fetch)
                     if before != [found.tier, found.status]:
-                        result = "applied"
+                        result, changed = "applied", user_id
                         await _record(connection, user_id, before, found)
                     if is_deleted:
                         await connection.execute(SQL["forget_customer"], user_id)
             if event_id is not None:
                 await connection.execute(SQL["finish_event"], event_id)
-            return result
+            return AppliedFetch(result, changed)
 
     async def find_customer(self, user_id: UserId) -> StoredCustomer | None:
         """Read the customer of an account; None if the account is gone."""

@@ -13,9 +13,11 @@ from pydantic import SecretStr
 
 from persistence.database import Database
 from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
+from protocol.ids import UserId
 from server.app import App
 from server.config import Config
 from server.core.clock import Clock
+from server.core.events import ProfileChanged
 from server.core.settings import SettingsReader
 from server.core.tasks import Tasks
 from server.domains.people.accounts.settings import AccountSettings
@@ -46,6 +48,7 @@ class Shop:
     stripe: StripeServer
     owner: asyncpg.Connection
     service: SubscriptionService
+    changed: list[UserId]  # whose profile was said to have changed
 
     async def guest(self) -> Subscriber:
         async with self.http.post("/v1/auth/guest", json={}) as answer:
@@ -142,14 +145,15 @@ async def server(
         services = Services(
             config, database, RlsDatabase(anonymous), "n1", Clock(), tasks, {}, settings=settings
         )
-        app = App(services)
+        app, changed = App(services), list[UserId]()
+        services.events.add_listeners({ProfileChanged: lambda event: changed.append(event.user_id)})
         domain = next(domain for domain in app.domains if domain.name == "subscriptions")
         service = domain.jobs[0].run.__self__  # type: ignore[attr-defined]
         async with (
             listening(app) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
         ):
-            yield Shop(http, stripe, owner, service)
+            yield Shop(http, stripe, owner, service, changed)
         await app.stop()
     await owner.close()
     await anonymous.close()

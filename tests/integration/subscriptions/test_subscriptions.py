@@ -105,6 +105,7 @@ async def test_the_tier_is_what_stripe_has_and_not_what_an_event_says(shop: Shop
     lie = {**subscription, "status": "canceled", "items": {"data": [{"price": {"id": REALM}}]}}
     assert await shop.send(UPDATED, lie) == (200, {"result": "applied"})
     assert await shop.state(ann) == ("creator", "active")
+    assert shop.changed[-1] == ann.user_id  # so that nobody goes on with what was cached
     row = await shop.profile(ann)
     assert row["stripe_subscription_id"] == subscription["id"]
     item = subscription["items"]["data"][0]

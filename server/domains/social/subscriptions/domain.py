@@ -54,7 +54,8 @@ def _service(
     async def start() -> None:
         await stack.enter_async_context(api.opened())
 
-    return SubscriptionService(store, api, settings, services.clock), [start], [stack.aclose]
+    service = SubscriptionService(store, api, settings, services.clock, services.events)
+    return service, [start], [stack.aclose]
 
 
 def _count(service: SubscriptionService | None, result: str) -> MetricSource:

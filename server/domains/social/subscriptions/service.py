@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import orjson
 from pydantic import BaseModel, Field, ValidationError
 
-from persistence.subscriptions.store import FetchedSubscription, SubscriptionStore
+from persistence.subscriptions.store import AppliedFetch, FetchedSubscription, SubscriptionStore
 from protocol.errors import BadFrame, BadToken, InvalidField, Overloaded
 from protocol.ids import UUID_PATTERN, UserId
 from protocol.subscriptions import (
@@ -21,6 +21,7 @@ from protocol.subscriptions import (
 )
 from server.core.clock import Clock
 from server.core.containment import contain_failures
+from server.core.events import LocalEventBus, ProfileChanged
 from server.core.periodic import AWAY, repeat_every
 from server.domains.social.subscriptions.payments import CustomerMissing, PaymentProvider
 from server.domains.social.subscriptions.rules import FREE, find_entitlement
@@ -73,12 +74,14 @@ class SubscriptionService:
         api: PaymentProvider,
         settings: SubscriptionsSettings,
         clock: Clock,
+        events: LocalEventBus,
     ) -> None:
         self._store = store
         self._api = api
         self._settings = settings
         self._tiers = settings.tiers
         self._clock = clock
+        self._events = events
         self._fetches = asyncio.Semaphore(FETCHES_MAX)
         self.received = dict.fromkeys(
             ("applied", "unchanged", "duplicate", "ignored", "unknown_customer", "failed"), 0
@@ -122,8 +125,10 @@ class SubscriptionService:
             await self._store.finish_event(event_id)
             return "ignored"
         status = FetchedSubscription(FREE, "canceled")
-        return await self._store.apply(
-            customer_id, status, fetch=fetch, event_id=event_id, is_deleted=True
+        return self._announce(
+            await self._store.apply(
+                customer_id, status, fetch=fetch, event_id=event_id, is_deleted=True
+            )
         )
 
     async def _fetch(self, customer_id: str, *, event_id: str | None = None) -> EventResult:
@@ -150,9 +155,17 @@ class SubscriptionService:
                 if each.owner is not None and re.fullmatch(UUID_PATTERN, each.owner)
             }
             owner = UserId(owners.pop()) if len(owners) == 1 else None
-            return await self._store.apply(
-                customer_id, found, fetch=fetch, event_id=event_id, owner=owner
+            return self._announce(
+                await self._store.apply(
+                    customer_id, found, fetch=fetch, event_id=event_id, owner=owner
+                )
             )
+
+    def _announce(self, applied: AppliedFetch) -> EventResult:
+        """Have other domains forget what they keep of somebody whose tier has changed."""
+        if applied.changed is not None:
+            self._events.publish(ProfileChanged(applied.changed))
+        return applied.result
 
     # ------------------------------------------------------------------ pages of Stripe's
 
