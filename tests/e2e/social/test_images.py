@@ -196,6 +196,11 @@ async def test_avatar_is_public_only_once_it_is_clean(platform: Platform) -> Non
     shown = await ann.ok("GET", f"/images/avatars/{path}")
     assert (await read(platform, shown["thumbnail_url"]))[0] == 200
 
+    # Whoever does not see the person does not see the avatar.
+    await ann.ok("POST", "/me/deactivate")
+    async with platform.web.get(f"/files/avatars/{path}") as hidden:
+        assert hidden.status == 404
+
 
 async def test_thumbnail_of_ones_own_is_cleaned_and_not_replaced(platform: Platform) -> None:
     [ann] = await platform.people(1)

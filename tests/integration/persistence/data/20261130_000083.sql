@@ -1,0 +1,2 @@
+-- A policy only.
+SELECT 1;
