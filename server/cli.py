@@ -482,6 +482,12 @@ def _add_seeding() -> None:
     add_commands(app, _SHELL)
 
 
+def _add_rulesets() -> None:
+    from server.ops.ruleset_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_load_tester() -> None:
     from loadtest.cli import app as loadtest
 
@@ -508,6 +514,8 @@ _ADDED: Final = {
     "content": _add_content,
     "telemetry": _add_telemetry,
     "seed": _add_seeding,
+    "new-ruleset": _add_rulesets,
+    "ruleset": _add_rulesets,
     "loadtest": _add_load_tester,
     "play": _add_player,
 }
