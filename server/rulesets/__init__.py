@@ -9,8 +9,9 @@ Must not know: each other, sockets, storage, the clock.
 
 import os
 import sys
+from collections.abc import Iterable
 from functools import cache
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from inspect import getsourcefile, getsourcelines
 from pathlib import Path
 from pkgutil import iter_modules
@@ -60,6 +61,36 @@ def load_ruleset(folder: Path) -> AnyRuleset:
             f"folder {folder}, and the game's `name`."
         )
     return ruleset
+
+
+def list_folders(extra: Iterable[Path]) -> list[Path]:
+    """List the folders of rulesets, ours and those in the extra directories, as they are now."""
+    return [
+        directory / name
+        for directory in dict.fromkeys([_HERE, *(path.resolve() for path in extra)])
+        if directory.is_dir()
+        for name in sorted(module.name for module in iter_modules([str(directory)]))
+        if (directory / name).is_dir()
+    ]
+
+
+def reload_ruleset(folder: Path) -> AnyRuleset:
+    """Import a ruleset's code once more; raise `RulesetRefused`, and leave the old code in place.
+
+    Who has the old ruleset keeps it, with the modules that it came from.
+    """
+    name = f"{__name__}.{folder.name}"
+    old = {key: sys.modules[key] for key in [*sys.modules] if f"{key}.".startswith(f"{name}.")}
+    for key in old:
+        del sys.modules[key]
+    invalidate_caches()
+    try:
+        return load_ruleset(folder)
+    except RulesetRefused:
+        for key in [key for key in sys.modules if f"{key}.".startswith(f"{name}.")]:
+            del sys.modules[key]
+        sys.modules.update(old)
+        raise
 
 
 def _names_in(directory: Path) -> list[str]:
