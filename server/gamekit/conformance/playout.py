@@ -125,7 +125,7 @@ class Playout:
         """Make a move; raises `IllegalMove`."""
         self.tried = seat, raw
         events = table.require_rules_events(
-            self.ruleset.decide(self.fold.state, seat, self.ruleset.read_move(raw))
+            self.ruleset.decide(self.fold.state, seat, self.ruleset.parse(raw))
         )
         if not events:
             raise BrokenPromise(
@@ -139,7 +139,7 @@ class Playout:
         """Try a move without making it; None if it is accepted."""
         self.tried = seat, raw
         try:
-            self.ruleset.decide(self.fold.state, seat, self.ruleset.read_move(raw))
+            self.ruleset.decide(self.fold.state, seat, self.ruleset.parse(raw))
         except IllegalMove as refusal:
             return refusal
         return None

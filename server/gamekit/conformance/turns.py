@@ -526,7 +526,7 @@ def _spoil(move: Payload) -> Iterator[Payload]:
     yield {**move, "extra": 1}
     for key in move:
         yield {k: value for k, value in move.items() if k != key}
-        for wrong in (None, True, -1, 10**9, 1.5, "", "x", [], [move[key]], {"": move[key]}):
+        for wrong in (None, True, -1, 10**9, 1.0, "", "x", [], [move[key]], {"": move[key]}):
             yield {**move, key: wrong}
 
 
