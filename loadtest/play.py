@@ -1,6 +1,9 @@
-"""`playhall play`: a game against bots, in the terminal."""
+"""`playhall play`: a game against bots or people, in the terminal."""
 
 import asyncio
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext, suppress
 from random import Random
 from typing import Annotated, Final, NoReturn
 
@@ -11,7 +14,9 @@ from rich.markup import escape
 from loadtest.players import KINDS
 from loadtest.players.kind import Behaviour, GenericBehaviour
 from loadtest.terminal import make_screen
+from loadtest.terminal.any_game import strip_control_characters
 from loadtest.terminal.keyboard import Keyboard
+from loadtest.terminal.line_editor import Interrupted, LineEditor
 from loadtest.terminal.saved_games import SavedGame, SavedGameFolder
 from loadtest.terminal.screens import Screen, UnclearInput
 from playhall import (
@@ -25,6 +30,9 @@ from playhall import (
     connect,
 )
 
+# How long nothing happens before a line can be typed although it is somebody else's turn.
+IDLE_S: Final = 1.0
+WAITING: Final = "Waiting for the others (/say TEXT to talk, ? for the rules) "
 HERE: Final = "http://127.0.0.1:8080"
 # Events that change nothing on the table; a move that was chosen before is still good.
 PASSING: Final = frozenset(
@@ -51,8 +59,15 @@ def play(
     ] = None,
     auto: Annotated[bool, typer.Option("--auto", help="Let the program play for you.")] = False,
     resume: Annotated[str | None, typer.Option(help="Id of a game to return to.")] = None,
+    with_people: Annotated[
+        bool, typer.Option("--with-people", help="Play with whoever else waits.")
+    ] = False,
+    invite: Annotated[
+        int | None, typer.Option(min=2, max=64, help="Open a table with so many seats for friends.")
+    ] = None,
+    join: Annotated[str | None, typer.Option(help="Code of a friend's table to join.")] = None,
 ) -> None:
-    """Play against bots in this terminal."""
+    """Play against bots in this terminal, or with people."""
     if rounds is not None and ruleset != "el_dorado":
         _fail("Only el_dorado has rounds; omit --rounds.")
     asked = {"rounds": rounds, "turn_timeout_s": turn_timeout}
@@ -60,12 +75,15 @@ def play(
     saved = None if resume is None else SavedGameFolder().find(resume)
     if resume is not None and saved is None:
         _fail(f"--resume: there is no saved game {resume}; omit the option to start a new one.")
+    if sum([with_people, invite is not None, join is not None, resume is not None]) > 1:
+        _fail("Choose one of --with-people, --invite, --join and --resume.")
     session = _Session(auto=auto)
+    opened = _Opening(ruleset, config, with_people=with_people, invite=invite, code=join)
     try:
         if saved is not None:
             asyncio.run(session.go_on(saved))
         else:
-            asyncio.run(session.begin(url, name, ruleset=ruleset, config=config))
+            asyncio.run(session.begin(url, name, opened))
     except ServerUnreachable as error:
         _fail(f"{error} Start a server with `playhall serve`, or name another with --url.")
     except ClientError as error:
@@ -87,14 +105,18 @@ class _Session:
         self._saved: SavedGame | None = None
         self._warned = False  # that the game cannot be kept
 
-    async def begin(self, url: str, name: str | None, *, ruleset: str, config: Json) -> None:
+    async def begin(self, url: str, name: str | None, opening: "_Opening") -> None:
         """Open a game and play it."""
         async with connect(url, name=name) as client:
-            lobby = await _lobby_with_bots(client, ruleset, config)
+            lobby = await _started_lobby(client, await opening.open(client))
             names = {member["player_id"]: member["display_name"] for member in lobby["members"]}
             game = await client.wait_for_game(lobby)
             saved = SavedGame(
-                url=url, ruleset=ruleset, game_id=game.game_id, refresh_token="", names=names
+                url=url,
+                ruleset=lobby["ruleset"],
+                game_id=game.game_id,
+                refresh_token="",
+                names=names,
             )
             await self._play(client, game, saved)
 
@@ -114,14 +136,22 @@ class _Session:
         return f" The game continues; return with: {command} --resume {self._saved.game_id}"
 
     async def _play(self, client: Client, game: Game, saved: SavedGame, *, head: int = -1) -> None:
+        if game.stream.live is not None:
+            await game.leave()
+            raise RequestRefused(
+                "real_time",
+                f"{saved.ruleset} is played in real time, which a terminal cannot show; a client "
+                "in Python follows it with game.views().",
+            )
         me = await client.player_id()
         chance = Random()  # noqa: S311 - a game, no secret
         kind = KINDS.get(saved.ruleset)
         loop = _GameLoop(
+            client,
             game,
             make_screen(saved.ruleset, me, saved.names),
             GenericBehaviour(me, chance) if kind is None else kind.behaviour(me, chance),
-            keyboard=None if self._auto else Keyboard(),
+            keyboard=None if self._auto else _keyboard(),
             head=head,
         )
         try:
@@ -152,6 +182,100 @@ class _Session:
     def _delete(self, saved: SavedGame) -> None:
         self._saved = None
         self._games.delete(saved.game_id)
+
+
+class _Opening:
+    """How a table comes about: with bots, with whoever waits, or with friends."""
+
+    def __init__(
+        self,
+        ruleset: str,
+        config: Json,
+        *,
+        with_people: bool,
+        invite: int | None,
+        code: str | None,
+    ) -> None:
+        self._ruleset = ruleset
+        self._config = config
+        self._with_people = with_people
+        self._invite = invite
+        self._code = code
+
+    async def open(self, client: Client) -> Json:
+        """Give the lobby, which may not have started yet."""
+        if self._code is not None:
+            reply = await client.call("lobby.join", code=self._code)
+            await client.call("lobby.ready", lobby_id=reply["lobby"]["lobby_id"], ready=True)
+        elif self._with_people:
+            reply = await client.call(
+                "lobby.quick_play", ruleset=self._ruleset, config=self._config
+            )
+            out.print("Waiting for other players; bots take the seats that stay free.")
+        elif self._invite is not None:
+            reply = await client.call(
+                "lobby.create",
+                ruleset=self._ruleset,
+                seats=self._invite,
+                config=self._config,
+                is_public=False,
+            )
+            code = reply["lobby"]["join_code"]
+            out.print(f"Invite your friends: playhall play --join {code}", soft_wrap=True)
+        else:
+            return await _lobby_with_bots(client, self._ruleset, self._config)
+        lobby: Json = reply["lobby"]
+        return lobby
+
+
+async def _started_lobby(client: Client, lobby: Json) -> Json:
+    """Wait until a lobby's game has started, saying who comes; its host starts it when it is full.
+
+    Raises `RequestRefused` if it is closed.
+    """
+    me, here = await client.player_id(), _people_in(lobby)
+    updates = client.updates()
+    while lobby["game_id"] is None:
+        update = await anext(updates)
+        if update.get("lobby_id") != lobby["lobby_id"] or update["type"] != "lobby.update":
+            _describe_update(update)
+            continue
+        lobby = update["lobby"]
+        for player, name in _people_in(lobby).items() - here.items():
+            if player != me:
+                out.print(f"{strip_control_characters(name)} joined.")
+        here = _people_in(lobby)
+        if lobby["status"] == "CLOSED":
+            raise RequestRefused("lobby_closed", "The table was closed before the game started.")
+        is_full = (
+            len([each for each in lobby["members"] if each["seat"] is not None]) == (lobby["seats"])
+        )
+        is_ready = all(each["ready"] or each["player_id"] == me for each in lobby["members"])
+        if lobby["host_player_id"] == me and is_full and is_ready and lobby["game_id"] is None:
+            lobby = (await client.call("lobby.start", lobby_id=lobby["lobby_id"]))["lobby"]
+    return lobby
+
+
+def _people_in(lobby: Json) -> dict[str, str]:
+    return {each["player_id"]: each["display_name"] for each in lobby["members"]}
+
+
+def _describe_update(update: Json) -> None:
+    """Print what happens beside the game: talk, and the state of the connection."""
+    if update["type"] == "chat.message":
+        name, text = (strip_control_characters(update[key]) for key in ("display_name", "text"))
+        out.print(f"{name}: {text}", style="cyan", soft_wrap=True)
+    elif update["type"] == "connection.lost":
+        out.print("The connection is lost; reconnecting …", style="yellow")
+    elif update["type"] == "connection.restored":
+        out.print("Connected again.", style="green")
+
+
+def _keyboard() -> Keyboard | LineEditor:
+    """Edit lines at a terminal; take them as they come from anything else."""
+    if os.isatty(sys.stdin.fileno()) and os.isatty(sys.stdout.fileno()):
+        return LineEditor()
+    return Keyboard()
 
 
 async def _lobby_with_bots(client: Client, ruleset: str, config: Json) -> Json:
@@ -217,13 +341,15 @@ class _GameLoop:
 
     def __init__(
         self,
+        client: Client,
         game: Game,
         screen: Screen,
         behaviour: Behaviour,
         *,
-        keyboard: Keyboard | None,
+        keyboard: Keyboard | LineEditor | None,
         head: int,
     ) -> None:
+        self._client = client
         self._game = game
         self._screen = screen
         self._behaviour = behaviour
@@ -235,17 +361,29 @@ class _GameLoop:
     async def play(self) -> None:
         """Go on until the game is over."""
         try:
-            async with asyncio.TaskGroup() as self._tasks:
-                ahead = _Ahead(self._game, self._tasks)
-                try:
-                    await self._follow(ahead)
-                finally:
-                    ahead.stop()
+            with self._below_output():
+                async with asyncio.TaskGroup() as self._tasks:
+                    ahead = _Ahead(self._game, self._tasks)
+                    beside = self._tasks.create_task(self._follow_updates())
+                    try:
+                        await self._follow(ahead)
+                    finally:
+                        beside.cancel()
+                        ahead.stop()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None  # the body's own; the tasks raise nothing
 
+    def _below_output(self) -> AbstractContextManager[None]:
+        editor = self._keyboard
+        return editor.below_output() if isinstance(editor, LineEditor) else nullcontext()
+
+    async def _follow_updates(self) -> None:
+        with suppress(ClientError):  # which ends the game, and is reported there
+            async for update in self._client.updates():
+                _describe_update(update)
+
     async def _follow(self, ahead: _Ahead) -> None:
-        while (event := await ahead.next()) is not None:
+        while (event := await self._next(ahead)) is not None:
             self._show_event(event)
             if event.event_index < self._head:
                 continue
@@ -253,6 +391,20 @@ class _GameLoop:
                 self._behaviour.moves = (await self._game.view()).get("legal_moves")
             if self._is_my_turn():
                 await self._take_turn(ahead)
+
+    async def _next(self, ahead: _Ahead) -> Event | None:
+        """Wait for the next event; at a terminal, commands can be typed meanwhile."""
+        if isinstance(self._keyboard, LineEditor):
+            await asyncio.wait({ahead.coming}, timeout=IDLE_S)
+            while not ahead.coming.done():
+                line = self._begin_line(self._keyboard, WAITING, None)
+                try:
+                    await asyncio.wait({line, ahead.coming}, return_when=asyncio.FIRST_COMPLETED)
+                    if line.done() and not await self._obey(_line_in(line)):
+                        out.print("It is not your turn.", style="yellow")
+                finally:
+                    await _drop(line)
+        return await ahead.next()
 
     def _show_event(self, event: Event) -> None:
         """Take an event in, and say what happened."""
@@ -277,7 +429,7 @@ class _GameLoop:
         assert move is not None
         await self._act(move, expected_head=None)
 
-    async def _ask(self, keyboard: Keyboard, ahead: _Ahead) -> None:
+    async def _ask(self, keyboard: Keyboard | LineEditor, ahead: _Ahead) -> None:
         """Ask until a move is accepted, or it is not this player's turn any more.
 
         A move is made at the table that was shown, or not at all.
@@ -290,36 +442,75 @@ class _GameLoop:
             if not view["legal_moves"]:
                 return
             self._played_turn = self._behaviour.turn
-            keyboard.discard_typed()
+            if isinstance(keyboard, Keyboard):
+                keyboard.discard_typed()
             out.print(self._screen.show_view(view))
-            move = await self._typed(keyboard, view, ahead)
-            if move is not None and await self._act(move, expected_head=snapshot["head"]):
+            chosen = await self._typed(keyboard, snapshot, ahead)
+            if chosen is not None and await self._act(chosen[0], expected_head=chosen[1]):
+                self._played_turn = self._behaviour.turn
                 return
 
-    async def _typed(self, keyboard: Keyboard, view: Json, ahead: _Ahead) -> Json | None:
-        """Wait for a move, printing what happens meanwhile; None once the table has changed."""
+    async def _typed(
+        self, keyboard: Keyboard | LineEditor, snapshot: Json, ahead: _Ahead
+    ) -> tuple[Json, int] | None:
+        """Wait for a move, printing what happens meanwhile; None once the table has changed.
+
+        Gives the move, and the last event of the table that it was chosen at.
+        """
+        view, head = snapshot["view"], snapshot["head"]
+        prompt, deadline_ms = self._screen.prompt_text(view), _deadline_of(snapshot)
         while True:
-            out.print(self._screen.prompt_text(view), end="")
-            line = self._tasks.create_task(keyboard.read_line())
+            line = self._begin_line(keyboard, prompt, deadline_ms)
             try:
-                await asyncio.wait({line, ahead.coming}, return_when=asyncio.FIRST_COMPLETED)
-                while ahead.coming.done():
-                    out.print()  # the prompt stands on this line
-                    event = await ahead.next()
-                    if event is None:
-                        return None
-                    self._show_event(event)
-                    if event.type not in PASSING:
-                        return None
-                    out.print(self._screen.prompt_text(view), end="")
-                typed = await line
-                if typed is None:
-                    raise EOFError
-                return self._screen.read_move(typed, view)
+                while not line.done():
+                    await asyncio.wait({line, ahead.coming}, return_when=asyncio.FIRST_COMPLETED)
+                    is_shown = False
+                    while ahead.coming.done():
+                        if isinstance(keyboard, Keyboard) and not is_shown:
+                            out.print()  # the prompt stands on this line
+                        is_shown = True
+                        event = await ahead.next()
+                        if event is None:
+                            return None
+                        self._show_event(event)
+                        if event.type not in PASSING:
+                            now = await self._game.snapshot()
+                            if not _is_same_turn(snapshot, now):
+                                return None
+                            head = now["head"]
+                    if isinstance(keyboard, Keyboard) and is_shown:
+                        out.print(prompt, end="")
+                typed = _line_in(line)
+                if not await self._obey(typed):
+                    return self._screen.read_move(typed, view), head
             except UnclearInput as unclear:
                 out.print(str(unclear), style="yellow")
             finally:
-                line.cancel()
+                await _drop(line)
+
+    def _begin_line(
+        self, keyboard: Keyboard | LineEditor, prompt: str, deadline_ms: int | None
+    ) -> asyncio.Task[str | Interrupted | None]:
+        if isinstance(keyboard, LineEditor):
+            return self._tasks.create_task(_edited(keyboard, prompt, deadline_ms))
+        out.print(prompt, end="")
+        return self._tasks.create_task(keyboard.read_line())
+
+    async def _obey(self, typed: str) -> bool:
+        """Carry out a line that is a command and not a move; say whether it was one."""
+        command, _, text = typed.strip().partition(" ")
+        if command == "?":
+            out.print(f"{self._screen.rules} Talk with /say TEXT; Ctrl+D leaves the game.")
+        elif command == "/say" and text.strip():
+            try:
+                await self._client.call("chat.say", game_id=self._game.game_id, text=text)
+            except RequestRefused as refused:
+                out.print(refused.message, style="yellow")
+        elif command.startswith("/"):
+            out.print("Type /say and what you want to say, ? for the rules, or your move.")
+        else:
+            return False
+        return True
 
     async def _act(self, move: Json, *, expected_head: int | None) -> bool:
         try:
@@ -331,6 +522,47 @@ class _GameLoop:
                 out.print(refused.message, style="yellow")
             return False
         return True
+
+
+async def _edited(
+    editor: LineEditor, prompt: str, deadline_ms: int | None
+) -> str | Interrupted | None:
+    """Ask for a line; an exception of the task would end all others of its group."""
+    try:
+        return await editor.read_line(prompt, deadline_ms)
+    except Interrupted as interrupted:
+        return interrupted
+
+
+def _line_in(line: asyncio.Task[str | Interrupted | None]) -> str:
+    """Give what was typed; raise `EOFError` or `KeyboardInterrupt` for Ctrl+D and Ctrl+C."""
+    typed = line.result()
+    if isinstance(typed, Interrupted):
+        raise KeyboardInterrupt
+    if typed is None:
+        raise EOFError
+    return typed
+
+
+async def _drop(line: asyncio.Task[str | Interrupted | None]) -> None:
+    """Stop asking, and wait until the terminal is as it was."""
+    line.cancel()
+    await asyncio.wait({line})
+
+
+def _deadline_of(snapshot: Json) -> int | None:
+    turn = snapshot["turn"]
+    deadline_ms: int | None = None if turn is None else turn["deadline_ms"]
+    return deadline_ms
+
+
+def _is_same_turn(before: Json, now: Json) -> bool:
+    """Say whether others have only moved in the same turn, which goes on for this player."""
+    return (
+        _deadline_of(now) is not None
+        and _deadline_of(before) == _deadline_of(now)
+        and before["view"]["legal_moves"] == now["view"]["legal_moves"]
+    )
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from persistence.address_space import lift_limit
 from persistence.cluster import PostgresCluster, require_usable
 from persistence.errors import UnusableFolder
 from persistence.private_files import make_folder, open_private
@@ -152,6 +153,7 @@ class EmbeddedPostgres:
                 return False
             if cluster.is_alive():
                 return False
+            lift_limit()  # which the database would inherit
             cluster.launch(self._settings)
         return True
 

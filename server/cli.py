@@ -58,13 +58,26 @@ Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a fre
 
 
 @app.command()
-def serve(port: Port = None, host: str | None = None, data_dir: DataDir = None) -> None:
+def serve(
+    port: Port = None,
+    host: str | None = None,
+    data_dir: DataDir = None,
+    reload_rulesets: Annotated[
+        bool, typer.Option("--reload-rulesets", help="Load rulesets again when they change.")
+    ] = False,
+) -> None:
     """Serve: the bundled database is started and migrated first, unless you name another."""
-    config, settings = _read_settings(port=port, host=host, data_dir=data_dir)
+    config, settings = _read_settings(
+        port=port, host=host, data_dir=data_dir, reload_rulesets=reload_rulesets or None
+    )
     _log_to_stderr(config.log_level)
     # While the database starts, half of what there is to import is imported.
     Thread(target=import_module, args=("server.serving",), daemon=True).start()
     with plain_errors():
+        if config.reload_rulesets:
+            from server.ops.reload_rulesets import require_development
+
+            require_development(config)
         titles = _usable_extensions(config, settings)
     try:
         with plain_errors(), reach_database(config, may_make=True) as database:
@@ -499,6 +512,12 @@ def _add_seeding() -> None:
     add_commands(app, _SHELL)
 
 
+def _add_rulesets() -> None:
+    from server.ops.ruleset_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_load_tester() -> None:
     from loadtest.cli import app as loadtest
 
@@ -525,6 +544,8 @@ _ADDED: Final = {
     "content": _add_content,
     "telemetry": _add_telemetry,
     "seed": _add_seeding,
+    "new-ruleset": _add_rulesets,
+    "ruleset": _add_rulesets,
     "loadtest": _add_load_tester,
     "play": _add_player,
 }

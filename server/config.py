@@ -92,6 +92,9 @@ class Config(Settings):
     )
 
     rulesets_path: str = Field(default="", description="More folders with rulesets, `:` separated.")
+    reload_rulesets: bool = Field(
+        default=False, description="Load rulesets again when they change; on loopback only."
+    )
     titles_path: str = Field(default="", description="Folders with title packages, `:` separated.")
 
     events_kept_s: Annotated[float, Field(ge=60, le=31_536_000)] = Field(

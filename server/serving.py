@@ -30,6 +30,8 @@ from server.domains.contract import Build
 from server.domains.services import Services, build_broker
 from server.gamekit.fold import AnyRuleset
 from server.gateway.transport.http_connection import http_runner
+from server.ops.reload_rulesets import RulesetReloader
+from server.rulesets import parse_folder_list
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +149,9 @@ async def _serve(
                 settings,
             )
             app = App(base)
+            if config.reload_rulesets:
+                reloader = RulesetReloader(rulesets, parse_folder_list(config.rulesets_path))
+                tasks.start_loop(reloader.run(), name="reloading of rulesets")
             async with _listening(app, config) as url:
                 ready(url)
                 await stop.wait()

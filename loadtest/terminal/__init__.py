@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from loadtest.terminal.any_game import GenericScreen
+from loadtest.terminal.boards import ReversiScreen, RockPaperScissorsScreen
 from loadtest.terminal.screens import (
     ElDoradoScreen,
     FourInARowScreen,
@@ -26,6 +27,8 @@ SCREENS: Final[Mapping[str, type[Screen]]] = MappingProxyType(
         "el_dorado": ElDoradoScreen,
         "four_in_a_row": FourInARowScreen,
         "lamplighter": LamplighterScreen,
+        "reversi": ReversiScreen,
+        "rock_paper_scissors": RockPaperScissorsScreen,
     }
 )
 

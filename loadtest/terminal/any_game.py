@@ -14,6 +14,10 @@ from playhall.game import INVALID_ACTION
 
 LINE_CHARS_MAX: Final = 400
 MOVES_SHOWN_MAX: Final = 30
+# A value that fits on a line of this length is written in one; others are laid out, so deep.
+INLINE_CHARS_MAX: Final = 60
+DEPTH_MAX: Final = 3
+ROWS_MAX: Final = 24
 
 
 class GenericScreen(Screen):
@@ -43,7 +47,7 @@ class GenericScreen(Screen):
         fields, moves = Table.grid(padding=(0, 2)), Table.grid(padding=(0, 2))
         for key, value in view.items():
             if key != "legal_moves":
-                fields.add_row(Text(strip_control_characters(key), "cyan"), self._written(value))
+                fields.add_row(Text(strip_control_characters(key), "cyan"), self._laid_out(value))
         for number, move in enumerate(view["legal_moves"][:MOVES_SHOWN_MAX], 1):
             moves.add_row(Text(str(number), "bold"), self._written(move))
         return Group(fields, moves)
@@ -64,6 +68,22 @@ class GenericScreen(Screen):
         if type(typed) is int and 1 <= typed <= len(moves):
             return moves[typed - 1]
         raise UnclearInput(f"Type a move: its number, from 1 to {len(moves)}, or a JSON object.")
+
+    def _laid_out(self, value: Any, depth: int = 0) -> RenderableType:
+        """Show an object as rows, a list of lists or objects one below the other."""
+        text = self._written(value)
+        is_nested = isinstance(value, dict | list) and depth < DEPTH_MAX
+        if not is_nested or not value or len(text) <= INLINE_CHARS_MAX:
+            return text
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        rows = Table.grid(padding=(0, 1))
+        for number, (key, each) in enumerate(items):
+            if number == ROWS_MAX:
+                rows.add_row("…", Text(f"{len(value) - ROWS_MAX} more", "dim"))
+                break
+            name = strip_control_characters(str(self._named(key)))
+            rows.add_row(Text(name, "dim"), self._laid_out(each, depth + 1))
+        return rows
 
     def _written(self, value: Any) -> Text:
         return Text(strip_control_characters(json.dumps(self._named(value), ensure_ascii=False)))

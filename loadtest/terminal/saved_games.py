@@ -38,7 +38,7 @@ class SavedGameFolder:
         """Write a game down, in place of what was kept of it; raise `OSError`."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(game.game_id)
-        new = path.with_suffix(".new")
+        new = path.with_suffix(f".{os.getpid()}.new")  # another player of it may be here, too
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(game.model_dump_json())
             file.flush()

@@ -31,6 +31,13 @@ class FailureCount:
 FAILURES: Final = FailureCount()
 
 
+class RulesTooSlow(BaseException):
+    """A call of rules took longer than it may; see `server.core.rules_watch`.
+
+    No `Exception`, so that rules which catch those do not go on.
+    """
+
+
 # What a call of a ruleset's method is guarded against. Those that are no `Exception` would end
 # the server, or the task of somebody who only asked; rules that call `sys.exit` have a bug like any
 # other. Only for calls without an `await`, where a cancellation can come of nothing else; signals
@@ -41,7 +48,10 @@ RAISED_BY_RULES: Final = (
     KeyboardInterrupt,
     GeneratorExit,
     asyncio.CancelledError,
+    RulesTooSlow,
 )
+# What costs more than the game it happens in if it happens again: its game is played no more.
+EXHAUSTED: Final = (RulesTooSlow, MemoryError)
 
 
 def log_failure(what: str) -> None:

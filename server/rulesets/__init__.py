@@ -8,16 +8,19 @@ Must not know: each other, sockets, storage, the clock.
 """
 
 import os
+import sys
+from collections.abc import Iterable
 from functools import cache
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from inspect import getsourcefile, getsourcelines
 from pathlib import Path
 from pkgutil import iter_modules
 
-from server.gamekit.checking import RulesetRefused, describe_failure, ruleset_problem
+from server.gamekit.checking import NAME, RulesetRefused, describe_failure, ruleset_problem
 from server.gamekit.fold import AnyRuleset
 
 _HERE = Path(__file__).parent
+NAMED = "1 to 64 of a-z, 0-9 and _"
 
 
 def parse_folder_list(listed: str) -> list[Path]:
@@ -41,6 +44,53 @@ def find_rulesets(*extra: Path) -> dict[str, AnyRuleset]:
                 )
             found[name] = directory, _ruleset_in(directory, name)
     return {name: found[name][1] for name in sorted(found)}
+
+
+def load_ruleset(folder: Path) -> AnyRuleset:
+    """Import the ruleset in one folder, whatever else is beside it; raise `RulesetRefused`."""
+    folder = folder.resolve()
+    if not (folder / "__init__.py").is_file():
+        raise RulesetRefused(f"There is no ruleset in {folder}: it has no __init__.py.")
+    if not NAME.fullmatch(folder.name):
+        raise RulesetRefused(f"The folder {folder} cannot be a game: its name must be {NAMED}.")
+    ruleset = _ruleset_in(folder.parent, folder.name)
+    module = sys.modules[f"{__name__}.{folder.name}"]
+    if Path(module.__file__ or "").resolve().parent != folder:
+        raise RulesetRefused(
+            f"There is another ruleset called {folder.name!r}, in {module.__file__}; rename the "
+            f"folder {folder}, and the game's `name`."
+        )
+    return ruleset
+
+
+def list_folders(extra: Iterable[Path]) -> list[Path]:
+    """List the folders of rulesets, ours and those in the extra directories, as they are now."""
+    return [
+        directory / name
+        for directory in dict.fromkeys([_HERE, *(path.resolve() for path in extra)])
+        if directory.is_dir()
+        for name in sorted(module.name for module in iter_modules([str(directory)]))
+        if (directory / name).is_dir()
+    ]
+
+
+def reload_ruleset(folder: Path) -> AnyRuleset:
+    """Import a ruleset's code once more; raise `RulesetRefused`, and leave the old code in place.
+
+    Who has the old ruleset keeps it, with the modules that it came from.
+    """
+    name = f"{__name__}.{folder.name}"
+    old = {key: sys.modules[key] for key in [*sys.modules] if f"{key}.".startswith(f"{name}.")}
+    for key in old:
+        del sys.modules[key]
+    invalidate_caches()
+    try:
+        return load_ruleset(folder)
+    except RulesetRefused:
+        for key in [key for key in sys.modules if f"{key}.".startswith(f"{name}.")]:
+            del sys.modules[key]
+        sys.modules.update(old)
+        raise
 
 
 def _names_in(directory: Path) -> list[str]:

@@ -47,6 +47,9 @@ ATTEMPTS_MAX: Final = 15  # without one greeting in between
 SILENT_INTERVALS: Final = 3  # heartbeats without a frame, after which the connection is dead
 # The last update, which is made here: the connection is closed for good.
 ENDED: Final = "connection.ended"
+# Updates that are made here as well: the connection was lost and is being restored, and is back.
+LOST: Final = "connection.lost"
+RESTORED: Final = "connection.restored"
 # Commands that only read, so that they may be sent again.
 READS: Final = frozenset({"session.ping", "game.snapshot", "lobby.list", "lobby.watch"})
 CLIENT_NAME: Final = "playhall-python"
@@ -85,6 +88,7 @@ class Connection:
         self._waiting: dict[int, OnReply] = {}  # by the id of their command
         self._next_id = 0
         self._heard_at = 0.0  # when the last frame came, monotonic
+        self._is_lost = False  # whether it was said that the connection is lost
         self._pause_s = 0.0  # what a closing server asked for, before the next attempt
         self._refusal: RequestRefused | None = None  # of the greeting, where a retry is of no use
 
@@ -218,6 +222,9 @@ class Connection:
         try:
             await self._greet()
             self._ready.set()
+            if self._is_lost:
+                self._is_lost = False
+                self._on_update({"type": RESTORED})
             heartbeat_s = self.welcome["heartbeat_ms"] / 1000
             while time.monotonic() - self._heard_at < SILENT_INTERVALS * heartbeat_s:
                 await asyncio.sleep(heartbeat_s)
@@ -274,6 +281,9 @@ class Connection:
             await asyncio.wait_for(self._closing.wait(), pause_s)
 
     def _disconnected(self) -> None:
+        if self._ready.is_set() and not self._closing.is_set():
+            self._is_lost = True
+            self._on_update({"type": LOST})
         self._ready.clear()
         self._transport = None
         for stream in self.streams.values():

@@ -9,12 +9,14 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 
 import psycopg
 import pytest
 
 from tests.fixtures.shell import playhall
 
+PATIENCE_S = 60
 MAIN = "import typer; from loadtest.play import play; typer.run(play)"
 
 
@@ -120,7 +122,9 @@ class Terminal:
 
     def until(self, text, *, after=0):
         """Read until a text is on the screen; gives the place behind it, None if it never comes."""
+        give_up_at = time.monotonic() + PATIENCE_S  # a prompt that counts down is never silent
         while text not in self.printed[after:]:
+            assert time.monotonic() < give_up_at, f"no {text!r} in {self.printed[-3000:]!r}"
             if not self._read():
                 return None
         return self.printed.index(text, after) + len(text)
@@ -130,8 +134,9 @@ class Terminal:
 
     def end(self):
         """Read to the end; gives the exit status."""
+        give_up_at = time.monotonic() + PATIENCE_S
         while self._read():
-            pass
+            assert time.monotonic() < give_up_at, self.printed[-3000:]
         os.close(self._ours)
         return self._process.wait(60)
 
@@ -185,7 +190,7 @@ async def test_ruleset_that_the_server_has_no_bots_for_is_answered_with_those_it
     status, printed = await play("--url", server_url, "--ruleset", "chess")
 
     assert status == 1
-    assert "no chess with bots; it has el_dorado, four_in_a_row" in printed
+    assert "no chess with bots; it has arena, el_dorado, four_in_a_row" in printed
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_ha
 from persistence.eventlog.writer import EventRow
 from protocol.ids import GameId
 from server.core.clock import datetime_from_ms
+from server.gamekit.conformance.playout import Playout, written
 from server.gamekit.contract import Event
 from server.ops.audit.evidence import GameEvidence
 from server.ops.audit.findings import Finding
 from server.ops.audit.verify import verify_game
 from server.rulesets import find_rulesets
-from tests.contract.playout import Playout, written
 
 GAME = GameId("0b54d0b8-5d5e-4a8e-9a60-3f1a0f6d6a55")
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from server.gamekit.conformance.playout import Playout, RealtimePlayout
 from server.gamekit.contract import Event, Ruleset
+from server.gamekit.realtime import RealtimeRuleset
 from server.gamekit.table import CMD, INVALID_ACTION, SeatedPlayer, invalid_action_event
-from tests.contract.playout import Playout
-from tests.contract.test_realtime import REALTIME, Session
 from tests.unit.audit.forgery import RULESETS, chained, copied, el_dorado, findings, forged
+
+REALTIME = {name: each for name, each in RULESETS.items() if isinstance(each, RealtimeRuleset)}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def test_untouched_log_of_every_game_holds(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(REALTIME))
 def test_untouched_log_of_every_real_time_game_holds(name: str) -> None:
-    session = Session(REALTIME[name], 2, "all").play()
+    session = RealtimePlayout(REALTIME[name], 2, "all").start().play()
     assert findings(chained(session.log))["rules"].holds
 
 
@@ -55,7 +57,7 @@ def test_untouched_log_of_every_real_time_game_holds(name: str) -> None:
     ids=["number skipped", "no input", "back in time", "far ahead"],
 )
 def test_tick_that_no_server_wrote_is_found(forge: Callable[[Event], None], wrong: str) -> None:
-    lie = copied(Session(REALTIME["arena"], 2, "forged").play().log)
+    lie = copied(RealtimePlayout(REALTIME["arena"], 2, "forged").start().play().log)
     forge(lie[index_of(lie, "tick", 1)])
     assert wrong in forged(lie)
 

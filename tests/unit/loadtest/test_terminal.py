@@ -6,7 +6,10 @@ from rich.console import Console
 
 from loadtest.players import KINDS
 from loadtest.terminal import SCREENS, make_screen
+from loadtest.terminal.boards import cell_name
 from loadtest.terminal.screens import UnclearInput, card_text, read_card, sort_hand
+from server.gamekit.conformance.playout import Playout
+from server.rulesets import find_rulesets
 from tests.unit.loadtest.games import Hall
 
 HAND = ["d0:spades:A", "d0:hearts:10", "d1:hearts:10", "d0:clubs:2"]
@@ -38,7 +41,7 @@ def test_cards_are_shown_by_suit_high_ones_first():
     assert [card_text(card) for card in sort_hand(HAND[::-1])] == ["A♠", "10♥", "10♥²", "2♣"]
 
 
-@pytest.mark.parametrize("ruleset", sorted(SCREENS))
+@pytest.mark.parametrize("ruleset", sorted(set(SCREENS) & set(KINDS)))
 def test_whole_game_can_be_described_shown_and_played_by_what_is_typed(ruleset):
     hall = Hall(ruleset, seed=5)
     names = {player: f"Player {seat}" for seat, player in enumerate(hall.players)}
@@ -60,6 +63,46 @@ def test_whole_game_can_be_described_shown_and_played_by_what_is_typed(ruleset):
     assert "Final score" in text
     assert "You" in text
     assert all(name in text for name in names.values() if name != "Player 0")
+
+
+@pytest.mark.parametrize("ruleset", ["reversi", "rock_paper_scissors"])
+def test_whole_game_of_bots_can_be_described_and_shown(ruleset):
+    playout = Playout(find_rulesets()[ruleset], 2, "shown")
+    screen = SCREENS[ruleset]("player-0", {"player-0": "Ann", "player-1": "Bob"})
+    console = Console(width=100, file=StringIO())
+
+    def describe(event):
+        line = screen.describe(event.type, playout.ruleset.redact(event, 0))
+        if line is not None:
+            console.print(line)
+
+    playout.watch = describe
+    playout.start()
+    while (seat := playout.to_act()) is not None:
+        move = playout.bot_move(seat)
+        if seat == 0:
+            view = playout.view(0)
+            console.print(screen.show_view(view), screen.prompt_text(view))
+            typed = cell_name(move["cell"]) if ruleset == "reversi" else move["throw"][0].upper()
+            assert screen.read_move(f" {typed} ", view) == move
+            with pytest.raises(UnclearInput, match="Type "):
+                screen.read_move("well", view)
+        playout.act(seat, move)
+    text = console.file.getvalue()
+    assert "Final score" in text
+    assert "Bob" in text
+    assert ("a b c d e f g h" if ruleset == "reversi" else "the round") in text
+
+
+def test_nested_values_of_a_game_that_is_not_known_are_laid_out_in_rows():
+    screen = make_screen("my_game", "me", {"me": "Ann", "you": "Bob"})
+    console = Console(width=100, file=StringIO())
+    hands = {"me": [f"card {number}" for number in range(12)], "you": {"a": 1}}
+    console.print(screen.show_view({"hands": hands, "n": 3, "legal_moves": [{"type": "pass"}]}))
+    lines = [line.split() for line in console.file.getvalue().splitlines()]
+    assert ["11", '"card', '11"'] in lines
+    assert ["Bob", '{"a":', "1}"] in lines
+    assert ["1", '{"type":', '"pass"}'] in lines
 
 
 def test_game_that_is_not_known_is_shown_as_it_is_and_played_by_numbers_or_json():
@@ -122,4 +165,4 @@ def test_every_screen_is_of_a_ruleset_with_bots():
     from server.rulesets import find_rulesets
 
     with_bots = {name for name, ruleset in find_rulesets().items() if ruleset.bots}
-    assert set(SCREENS) <= with_bots & set(KINDS)
+    assert set(SCREENS) <= with_bots

@@ -1,11 +1,11 @@
 """El Dorado tables with the hands that a test needs."""
 
 from server.gamekit.cards import CARDS, SUITS, Card
+from server.gamekit.conformance.playout import Playout
 from server.gamekit.contract import Event, Payload
 from server.rulesets.el_dorado import RULESET, events
 from server.rulesets.el_dorado.moves import raw_bid, raw_play
 from server.rulesets.el_dorado.state import Config
-from tests.contract.playout import Playout
 
 _SUIT = {suit[0]: suit for suit in SUITS}
 

@@ -1,9 +1,9 @@
 """El Dorado: hands stay hidden, whoever looks."""
 
 from server.gamekit.chance import derive_seed
+from server.gamekit.conformance.playout import Playout, canonical
 from server.gamekit.contract import Viewer
 from server.rulesets.el_dorado import RULESET
-from tests.contract.playout import Playout, canonical
 from tests.unit.rulesets.eldorado_table import bid, card, last, new_game, play, table
 
 

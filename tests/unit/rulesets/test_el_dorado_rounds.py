@@ -7,12 +7,12 @@ import pytest
 from protocol.ids import PlayerId
 from server.gamekit.cards import shuffled_pack
 from server.gamekit.chance import derive_seed
+from server.gamekit.conformance.playout import Playout
 from server.gamekit.contract import Standing
 from server.rulesets.el_dorado import RULESET, events
 from server.rulesets.el_dorado.moves import raw_bid
 from server.rulesets.el_dorado.scoring import round_points
 from server.rulesets.el_dorado.state import Config
-from tests.contract.playout import Playout
 from tests.unit.rulesets.eldorado_table import (
     bid,
     code,

@@ -2,9 +2,9 @@
 
 import pytest
 
+from server.gamekit.conformance.playout import Playout
 from server.gamekit.contract import Payload
 from server.rulesets.four_in_a_row import RULESET
-from tests.contract.playout import Playout
 
 # Fills the board without a line: columns in the order of play.
 DRAWN = [*[0, 1] * 3, *[1, 0] * 3, *[2, 3] * 3, *[3, 2] * 3, *[4, 5] * 3, *[5, 4] * 3, *[6] * 6]

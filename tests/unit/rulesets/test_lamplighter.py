@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from server.gamekit.conformance.playout import Playout
 from server.gamekit.contract import IllegalMove
 from server.rulesets import find_rulesets
 from server.rulesets.lamplighter.story import SCENES, Choice, check_story
-from tests.contract.playout import Playout
 
 GOOD_NIGHT = (
     *("ask_keeper", "walk_to_sands", "return", "go_to_market", "buy_oil", "leave"),

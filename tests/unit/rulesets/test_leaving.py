@@ -7,6 +7,7 @@ from itertools import combinations
 import pytest
 
 from server.domains.play.games.results import build_completion, build_game_summary
+from server.gamekit.conformance.playout import Playout
 from server.gamekit.contract import Outcome, Standing
 from server.gamekit.table import (
     SeatedPlayer,
@@ -16,7 +17,6 @@ from server.gamekit.table import (
     rank_absent_last,
 )
 from server.rulesets import find_rulesets
-from tests.contract.playout import Playout
 from tests.unit.audit.forgery import chained, findings
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from server.gamekit.conformance.playout import Playout
 from server.rulesets.relay import RULESET
 from server.rulesets.relay.ruleset import SCORE_MAX
-from tests.contract.playout import Playout
 
 
 def game(seats: int = 3) -> Playout:

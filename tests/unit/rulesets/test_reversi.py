@@ -3,10 +3,10 @@
 import pytest
 
 from server.gamekit.clocks import TimeControl
+from server.gamekit.conformance.playout import START_MS, Playout
 from server.gamekit.contract import IllegalMove
 from server.rulesets.reversi import RULESET
 from server.rulesets.reversi.ruleset import open_cells, turned_by
-from tests.contract.playout import START_MS, Playout
 
 # Dark, light and empty, as in the picture of a board.
 SEATS = {"x": 0, "o": 1, ".": None}

@@ -2,9 +2,9 @@
 
 import pytest
 
+from server.gamekit.conformance.playout import Playout
 from server.gamekit.contract import IllegalMove
 from server.rulesets.rock_paper_scissors import RULESET
-from tests.contract.playout import Playout
 
 
 def game(wins: int = 2) -> Playout:

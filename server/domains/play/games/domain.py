@@ -13,6 +13,7 @@ from persistence.games.store import GameStore
 from protocol.errors import Overloaded, Unavailable
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.events import MemberKicked, PlayerDisconnected, WatcherExcluded
+from server.core.rules_watch import RulesWatch
 from server.core.subscriptions import TopicKind
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import GameChat, Games, GameSeats, GameTotals, LobbyAccess
@@ -90,7 +91,12 @@ def build(services: Services) -> Domain:
         access=access, store=store, rulesets=services.rulesets, faults=games.faults
     )
 
+    watch = RulesWatch(
+        limit_s=settings.rules_limit_s, room_bytes=settings.rules_memory_mb * 1_048_576
+    )
+
     async def start() -> None:
+        watch.start()
         await lease.renew()
         with suppress(Unavailable):  # else they are read once somebody asks
             await totals.read()
@@ -106,6 +112,7 @@ def build(services: Services) -> Domain:
             await lease.release()
         except (Overloaded, Unavailable):
             log.warning("the lease could not be released; other nodes wait until it expires")
+        watch.stop()
 
     return Domain(
         name="games",

@@ -60,6 +60,7 @@ A kill needs no handling: at any line, what is in the log is the game, and whate
 was sent after its commit. See `persistence.eventlog.writer` for what happens around a commit.
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -99,12 +100,18 @@ from protocol.ids import GameId, LobbyId, PlayerId
 from protocol.limits import INPUT_BYTES_MAX
 from server.core.clock import Clock, Moment
 from server.core.containment import RAISED_BY_RULES, log_failure
+from server.core.rules_watch import CALLING_RULES
 from server.core.subscriptions import Topic
 from server.domains.play.games.inputs import InputQueue, QueuedInput, Reply
 from server.domains.play.games.patches import PatchPublisher
 from server.domains.play.games.recorder import Command, EventRecorder, RecordedEvent
 from server.domains.play.games.results import build_completion, require_storable
-from server.domains.play.games.ruleset_failures import Method, RulesetFailures, describe_error
+from server.domains.play.games.ruleset_failures import (
+    GameFailures,
+    Method,
+    RulesetFailures,
+    describe_error,
+)
 from server.domains.play.games.subscribers import GameFollower, Subscribers, ViewEncoder
 from server.domains.play.games.views import build_snapshot
 from server.gamekit.contract import Event, IllegalMove, Payload, Viewer
@@ -238,7 +245,6 @@ class LiveGame:
         "_ahead",
         "_callbacks",
         "_clock",
-        "_faults",
         "_has_room",
         "_hash",
         "_inputs",
@@ -248,6 +254,7 @@ class LiveGame:
         "_recorder",
         "busy_at",
         "committed",
+        "failures",
         "fault",
         "fold",
         "game_id",
@@ -281,7 +288,10 @@ class LiveGame:
         )  # as of the last event decided, perhaps ahead of the disk
         self.state: LiveGameState = COMPLETED if self.fold.table.completed else PLAYING
         self.committed = self.fold.next_index  # how many events are in the database
-        self.subscribers = Subscribers(ViewEncoder(game_id, self.fold.ruleset, faults), topic)
+        self.failures = GameFailures(faults, stop=self._stop_soon)
+        self.subscribers = Subscribers(
+            ViewEncoder(game_id, self.fold.ruleset, self.failures), topic
+        )
         self.tail: deque[RecordedEvent] = deque(maxlen=TAIL_EVENTS)
         # Why the game is FAILING or FAILED. Where the rules failed half way through a fold, `fold`
         # is a state that no log has: only what is on its way to the disk still counts.
@@ -289,7 +299,6 @@ class LiveGame:
         self.busy_at = clock.monotonic()
         self._recorder = recorder
         self._hash = recorder.hash  # of the last committed event
-        self._faults = faults
         self._clock = clock
         self._callbacks = callbacks
         self._may_serve = may_serve
@@ -309,7 +318,7 @@ class LiveGame:
                 rules,
                 subscribers=self.subscribers,
                 when_committed=self._call_in_order,
-                faults=faults,
+                faults=self.failures,
             )
         # Replies that wait: the event that must be committed first, whom to call, with what.
         self._owed: deque[tuple[int, Reply, int | PlayhallError]] = deque()
@@ -359,7 +368,8 @@ class LiveGame:
         """Draw the whole snapshot of the state as it was decided, perhaps ahead of the disk."""
         self.require_sound()
         try:
-            snapshot = build_snapshot(self.fold, viewer)
+            with CALLING_RULES:
+                snapshot = build_snapshot(self.fold, viewer)
         except RAISED_BY_RULES as error:
             raise self._refusal("view", error) from error
         return {
@@ -462,7 +472,9 @@ class LiveGame:
         self._check_open()
         ruleset = self.fold.ruleset
         try:
-            events = require_rules_events(ruleset.decide_timer(self.fold.state, timer))
+            with CALLING_RULES:
+                events = ruleset.decide_timer(self.fold.state, timer)
+            require_rules_events(events)
             events[0].payload[TIMER] = list(timer)
         except RAISED_BY_RULES as error:
             # Where a timer causes nothing, it stays due for ever.
@@ -517,11 +529,18 @@ class LiveGame:
         What was decided before goes its way to the disk, and to those who follow, first. Where
         nothing is played any more, the failure is only counted.
         """
-        self._faults.count(self.fold.ruleset.name, method, error)
+        self.failures.all.count(self.fold.ruleset.name, method, error)
+        self._stop(method, describe_error(error))
+
+    def _stop_soon(self, method: Method, what: str) -> None:
+        """Stop once whoever called the rules is done: perhaps with the events of a commit."""
+        asyncio.get_running_loop().call_soon(self._stop, method, what)
+
+    def _stop(self, method: Method, what: str) -> None:
         if self.state is not PLAYING:
             return
         self._move(LiveGameInput.RULES_FAILED)
-        self.fault = f"{self.fold.ruleset.name} failed in {method}: {describe_error(error)}"
+        self.fault = f"{self.fold.ruleset.name} failed in {method}: {what}"
         self._drop_inputs(Quarantined())
         # Otherwise `_on_committed` or `_on_lost` does this. The registry unloads the game when it
         # is called, and what is on its way would commit with nobody to hear of it.
@@ -549,9 +568,9 @@ class LiveGame:
         """Ask the rules. Whatever they raise but `IllegalMove` is a fault of theirs."""
         ruleset = self.fold.ruleset
         try:
-            return require_rules_events(
-                ruleset.decide(self.fold.state, seat, ruleset.read_move(raw))
-            )
+            with CALLING_RULES:
+                events = ruleset.decide(self.fold.state, seat, ruleset.read_move(raw))
+            return require_rules_events(events)
         except IllegalMove:
             raise
         except RAISED_BY_RULES as error:
@@ -559,7 +578,7 @@ class LiveGame:
 
     def _refusal(self, method: Method, error: BaseException) -> PlayhallError:
         """Count a failure that left the state as it was."""
-        self._faults.count(self.fold.ruleset.name, method, error)
+        self.failures.count(self.fold.ruleset.name, method, error)
         return PlayhallError(
             "The rules of this game failed; nothing was changed and the failure was logged."
         )
@@ -592,7 +611,8 @@ class LiveGame:
             )
         refusal: IllegalMove | None = None
         try:
-            self.fold.ruleset.read_move(move)
+            with CALLING_RULES:
+                self.fold.ruleset.read_move(move)
         except IllegalMove as illegal:
             if self.fold.table.seats[seat].misplays >= MISPLAYS_LOGGED_MAX:
                 raise _too_many_misplays(illegal) from None
@@ -616,10 +636,11 @@ class LiveGame:
     def _pass_empty_tick(self) -> None:
         method: Method = "step"
         try:
-            self.fold.advance_to(self.fold.tick + 1)
-            method = "outcome"
-            if self.fold.outcome() is None:
-                return
+            with CALLING_RULES:
+                self.fold.advance_to(self.fold.tick + 1)
+                method = "outcome"
+                if self.fold.outcome() is None:
+                    return
         except RAISED_BY_RULES as error:
             self.stop_for_fault(method, error)
             raise Quarantined from error
@@ -672,9 +693,10 @@ class LiveGame:
             raise self._refusal("decide", error) from error
         method: Method = "evolve"
         try:
-            rows, recorded = self._recorder.write(events, moment=moment, payloads=payloads)
-            method = "outcome"
-            completion = self._complete(rows, recorded, moment)
+            with CALLING_RULES:
+                rows, recorded = self._recorder.write(events, moment=moment, payloads=payloads)
+                method = "outcome"
+                completion = self._complete(rows, recorded, moment)
         except RAISED_BY_RULES as error:
             # A fold that stops half way is a state that no log has, and reading the log again
             # would only lead back here: the next move of the same kind fails again.
@@ -693,7 +715,8 @@ class LiveGame:
         rows: list[EventRow] = []
         recorded: list[RecordedEvent] = []
         try:
-            completion = self._complete(rows, recorded, moment)
+            with CALLING_RULES:
+                completion = self._complete(rows, recorded, moment)
         except RAISED_BY_RULES as error:
             self.stop_for_fault("outcome", error)
             raise Quarantined from error

@@ -14,7 +14,8 @@ import orjson
 from protocol.errors import PlayhallError
 from protocol.ids import GameId
 from server.core.containment import RAISED_BY_RULES
-from server.domains.play.games.ruleset_failures import RulesetFailures
+from server.core.rules_watch import CALLING_RULES
+from server.domains.play.games.ruleset_failures import GameFailures
 from server.domains.play.games.subscribers import Subscribers
 from server.gamekit.contract import Payload, Viewer
 from server.gamekit.fold import GameFold
@@ -71,7 +72,7 @@ class PatchPublisher:
         *,
         subscribers: Subscribers,
         when_committed: WhenCommitted,
-        faults: RulesetFailures,
+        faults: GameFailures,
     ) -> None:
         self._fold = fold
         self._rules = rules
@@ -89,10 +90,11 @@ class PatchPublisher:
         viewers = self._subscribers.viewers
         groups: dict[Hashable, list[Viewer]] = {}
         try:
-            for viewer in viewers:
-                point = self._rules.viewpoint(self._fold.state, viewer)
-                groups.setdefault(point, []).append(viewer)
-            frames = self._frames(groups)
+            with CALLING_RULES:
+                for viewer in viewers:
+                    point = self._rules.viewpoint(self._fold.state, viewer)
+                    groups.setdefault(point, []).append(viewer)
+                frames = self._frames(groups)
         except RAISED_BY_RULES as error:  # viewers keep what they have; the next patch has it all
             self._faults.count(self._rules.name, "view", error)
             return

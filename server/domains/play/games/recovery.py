@@ -10,6 +10,7 @@ from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
 from server.core.clock import ms_from_datetime, wire_time
 from server.core.containment import RAISED_BY_RULES
+from server.core.rules_watch import CALLING_RULES
 from server.domains.play.games.recorder import EventRecorder, RecordedEvent
 from server.domains.play.games.ruleset_failures import describe_error
 from server.gamekit.contract import Event
@@ -48,7 +49,8 @@ def recover_game(
         raise CorruptLog("the log is empty")
     recorded = _verified(game, rows)
     try:
-        fold = GameFold(_origin(game, recorded[0].event, ruleset))
+        with CALLING_RULES:
+            fold = GameFold(_origin(game, recorded[0].event, ruleset))
     except CorruptLog:
         raise
     except RAISED_BY_RULES as error:
@@ -57,7 +59,8 @@ def recover_game(
         if ruleset.reads_time and item.event.payload.get(AT) != item.event.at_ms:
             raise CorruptLog(f"event {item.event_index} is not of the time that it names")
         try:
-            fold.apply(item.event)
+            with CALLING_RULES:
+                fold.apply(item.event)
         except RAISED_BY_RULES as error:
             raise CorruptLog(
                 f"event {item.event_index} does not follow: {describe_error(error)}"

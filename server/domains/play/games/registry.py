@@ -25,6 +25,7 @@ from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES, contain_failures, log_failure
 from server.core.events import LobbyGameCompleted, LocalEventBus
 from server.core.periodic import repeat_every
+from server.core.rules_watch import CALLING_RULES
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame, LiveGameCallbacks
@@ -92,6 +93,8 @@ class GameRegistry:
         self._has_reclaimed = False
         # Games whose rules failed, until the database has it: they must not be read again.
         self._failing: set[GameId] = set()
+        # Running games that left memory and whose rules were loaded again since, by their code.
+        self._old_rules: dict[GameId, AnyRuleset] = {}
         self.faults = RulesetFailures(clock.monotonic)
         self._callbacks = LiveGameCallbacks(
             self._settled, self._completed, self._lost, self._failed
@@ -188,7 +191,7 @@ class GameRegistry:
 
     def _ruleset_of(self, stored: StoredGame) -> AnyRuleset | None:
         """Find a game's rules, in the version that it began with."""
-        ruleset = self._rulesets.get(stored.ruleset)
+        ruleset = self._old_rules.get(stored.id) or self._rulesets.get(stored.ruleset)
         return ruleset and ruleset.of_version(stored.ruleset_version)
 
     def _check_serving(self) -> None:
@@ -208,7 +211,9 @@ class GameRegistry:
         if ruleset is None:
             raise UnknownRuleset
         try:
-            made = prepare_game(new, ruleset, node=self._config.node, moment=self._clock.moment())
+            moment = self._clock.moment()
+            with CALLING_RULES:
+                made = prepare_game(new, ruleset, node=self._config.node, moment=moment)
         except RAISED_BY_RULES as error:
             self.faults.count(ruleset.name, "setup", error)
             raise PlayhallError(
@@ -251,21 +256,32 @@ class GameRegistry:
     def _make_timer(self, game: LiveGame) -> TurnTimer | TickLoop:
         rules = game.fold.realtime
         if rules is not None:
-            return TickLoop(game, rules, clock=self._clock, faults=self.faults)
+            return TickLoop(game, rules, clock=self._clock)
         pause_s = self._config.bot_pause_s
-        return TurnTimer(game, clock=self._clock, faults=self.faults, bot_pause_s=pause_s)
+        return TurnTimer(game, clock=self._clock, bot_pause_s=pause_s)
 
     def _drop(self, game: LiveGame) -> None:
         game.unload()
         if self._live.get(game.game_id) is not game:
             return
         del self._live[game.game_id]
+        self._keep_old_rules(game)
         self._turns.pop(game.game_id).stop()
         for player_id in game.fold.table.seat_by_player:
             game_ids = self._games_of[player_id]
             game_ids.discard(game.game_id)
             if not game_ids:
                 del self._games_of[player_id]
+
+    def _keep_old_rules(self, game: LiveGame) -> None:
+        """Keep the code of a running game if that of its name has been loaded again meanwhile."""
+        rules = game.fold.ruleset
+        newest = self._rulesets.get(rules.name)
+        is_old = newest is None or newest.of_version(rules.version) is not rules
+        if is_old and game.fault is None and not game.fold.table.completed:
+            self._old_rules[game.game_id] = rules
+        else:
+            self._old_rules.pop(game.game_id, None)
 
     def _settled(self, game: LiveGame) -> None:
         if (turns := self._turns.get(game.game_id)) is not None:

@@ -2,7 +2,7 @@
 
 A ruleset is other people's code. What it raises costs its own game at most: where the state
 is untouched (`decide`, `view`, a bot) one answer is refused; where it is not (`evolve`,
-`outcome`) the game is quarantined.
+`outcome`) the game is quarantined. So it is wherever a call took too long, or too much memory.
 """
 
 import logging
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
-from server.core.containment import RAISED_BY_RULES
+from server.core.containment import EXHAUSTED, RAISED_BY_RULES
 
 log = logging.getLogger(__name__)
 
@@ -53,3 +53,25 @@ class RulesetFailures:
         if now - self._traced_at.get(which, -TRACE_EVERY_S) >= TRACE_EVERY_S:
             self._traced_at[which] = now
             log.error("the ruleset %s failed in %s", ruleset, method, exc_info=error)
+
+
+class GameFailures:
+    """The failures of one game's rules, counted with all others.
+
+    A call that took all its time, or all memory, would stop the node again with the next move, so
+    it ends the game wherever it happens; `stop` is called at most once.
+    """
+
+    __slots__ = ("_stop", "all", "is_exhausted")
+
+    def __init__(self, every: RulesetFailures, *, stop: Callable[[Method, str], None]) -> None:
+        self.all = every
+        self.is_exhausted = False
+        self._stop = stop
+
+    def count(self, ruleset: str, method: Method, error: BaseException) -> None:
+        """Count a failure, and end the game if its rules are not to be called again."""
+        self.all.count(ruleset, method, error)
+        if isinstance(error, EXHAUSTED) and not self.is_exhausted:
+            self.is_exhausted = True
+            self._stop(method, describe_error(error))

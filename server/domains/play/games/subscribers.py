@@ -15,10 +15,11 @@ from protocol.codec import encode
 from protocol.errors import CloseReason, Overloaded, Quarantined
 from protocol.games import GameStopped
 from protocol.ids import GameId
-from server.core.containment import RAISED_BY_RULES
+from server.core.containment import EXHAUSTED, RAISED_BY_RULES, RulesTooSlow
+from server.core.rules_watch import CALLING_RULES
 from server.core.subscriptions import Deliver, Stop, TooManySubscribers, Topic
 from server.domains.play.games.recorder import RecordedEvent
-from server.domains.play.games.ruleset_failures import RulesetFailures
+from server.domains.play.games.ruleset_failures import GameFailures, RulesetFailures
 from server.gamekit.contract import Event, Payload, Viewer
 from server.gamekit.fold import AnyRuleset
 from server.gamekit.table import INVALID_ACTION, visible_refused_move
@@ -51,6 +52,10 @@ def show_unredacted(event: Event, _: Viewer) -> Payload:
     return event.payload
 
 
+def hide_all(_: Event, __: Viewer) -> None:
+    """Hide everything: the rules are not to be asked any more."""
+
+
 def encode_stopped_frame(game_id: GameId) -> bytes:
     """Say to followers that their game is quarantined, and that asking again is of no use."""
     why = Quarantined()
@@ -71,7 +76,7 @@ class ViewEncoder:
     __slots__ = ("_faults", "_name", "_prefix", "_redact", "_redact_refused")
 
     def __init__(
-        self, game_id: GameId, ruleset: AnyRuleset | None, faults: RulesetFailures
+        self, game_id: GameId, ruleset: AnyRuleset | None, faults: RulesetFailures | GameFailures
     ) -> None:
         self._prefix = b'{"type":"game.event","game_id":"%b","event_index":' % game_id.encode()
         self._faults = faults
@@ -83,7 +88,8 @@ class ViewEncoder:
         """Give what a viewer may see of an event."""
         try:
             redact = self._redact_refused if event.type == INVALID_ACTION else self._redact
-            seen = redact(event, viewer)
+            with CALLING_RULES:
+                seen = redact(event, viewer)
         except RAISED_BY_RULES as error:
             self._note(error)
             return None
@@ -98,6 +104,16 @@ class ViewEncoder:
         self, recorded: Sequence[RecordedEvent], viewers: Iterable[Viewer]
     ) -> dict[Viewer, bytes]:
         """Frame some events for each viewer; equal views share one encoding."""
+        try:
+            with CALLING_RULES:
+                return self._frames_for(recorded, viewers)
+        except RulesTooSlow as error:
+            self._note(error)  # so that nothing is shown now
+            return self._frames_for(recorded, viewers)
+
+    def _frames_for(
+        self, recorded: Sequence[RecordedEvent], viewers: Iterable[Viewer]
+    ) -> dict[Viewer, bytes]:
         views: dict[Viewer, list[bytes]] = {viewer: [] for viewer in viewers}
         redact_other, redact_refused = self._redact, self._redact_refused
         for item in recorded:
@@ -107,6 +123,8 @@ class ViewEncoder:
             for viewer, frames in views.items():
                 try:
                     seen = redact(item.event, viewer)
+                except RulesTooSlow:
+                    raise
                 except RAISED_BY_RULES as error:
                     self._note(error)
                     seen = None
@@ -127,6 +145,8 @@ class ViewEncoder:
 
     def _note(self, error: BaseException) -> None:
         self._faults.count(self._name, "redact", error)
+        if isinstance(error, EXHAUSTED):
+            self._redact = hide_all
 
     def _frame(self, item: RecordedEvent, payload: bytes) -> bytes:
         return text_frame(

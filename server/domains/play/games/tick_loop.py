@@ -15,8 +15,8 @@ import orjson
 from protocol.errors import PlayhallError
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES
+from server.core.rules_watch import CALLING_RULES
 from server.domains.play.games.live_game import PLAYING, LiveGame
-from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.gamekit.chance import Chance, derive_seed
 from server.gamekit.contract import IllegalMove
 from server.gamekit.realtime import RealtimeRuleset
@@ -35,7 +35,6 @@ class TickLoop:
     __slots__ = (
         "_clock",
         "_every",
-        "_faults",
         "_game",
         "_hz",
         "_loop",
@@ -50,11 +49,9 @@ class TickLoop:
         rules: RealtimeRuleset[Any, Any],
         *,
         clock: Clock,
-        faults: RulesetFailures,
     ) -> None:
         self._game = game
         self._rules = rules
-        self._faults = faults
         self._loop = asyncio.get_running_loop()
         self._hz = rules.tick_hz
         self._every = rules.tick_hz // rules.patch_hz
@@ -110,14 +107,18 @@ class TickLoop:
         for seat, occupant in enumerate(fold.table.seats):
             if occupant.bot is None:
                 continue
+            if self._game.failures.is_exhausted:
+                return  # the game is about to be stopped
             chance = Chance(derive_seed(fold.origin.seed, "bot", seat, fold.tick))
             try:
-                view = {**self._rules.view(fold.state, seat), "seat": seat}
-                move = self._rules.bots[occupant.bot](view, chance)
+                with CALLING_RULES:
+                    view = {**self._rules.view(fold.state, seat), "seat": seat}
+                    move = self._rules.bots[occupant.bot](view, chance)
+                    if move is not None:
+                        self._rules.read_move(move)
                 if move is not None:
-                    self._rules.read_move(move)
                     self._game.take_bot_input(seat, move, size=len(orjson.dumps(move)))
             except (IllegalMove, orjson.JSONEncodeError) as error:
-                self._faults.count(self._rules.name, "bot", error)
+                self._game.failures.count(self._rules.name, "bot", error)
             except RAISED_BY_RULES as error:
-                self._faults.count(self._rules.name, "bot", error)
+                self._game.failures.count(self._rules.name, "bot", error)

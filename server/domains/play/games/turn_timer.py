@@ -11,8 +11,8 @@ from typing import Final
 from protocol.errors import PlayhallError
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES
+from server.core.rules_watch import CALLING_RULES
 from server.domains.play.games.live_game import PLAYING, LiveGame
-from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.gamekit.chance import Chance, derive_seed
 from server.gamekit.contract import IllegalMove, Payload, Turn
 
@@ -36,7 +36,6 @@ class TurnTimer:
         "_clock",
         "_due_ms",
         "_failures",
-        "_faults",
         "_game",
         "_loop",
         "_rest_at_index",
@@ -44,12 +43,9 @@ class TurnTimer:
         "_timer",
     )
 
-    def __init__(
-        self, game: LiveGame, *, clock: Clock, faults: RulesetFailures, bot_pause_s: float
-    ) -> None:
+    def __init__(self, game: LiveGame, *, clock: Clock, bot_pause_s: float) -> None:
         self._game = game
         self._clock = clock
-        self._faults = faults
         self._bot_pause_ms = int(bot_pause_s * 1000)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -125,6 +121,8 @@ class TurnTimer:
         for seat in () if turn is None else turn.seats:
             due_ms = self._seat_due_ms(seat)
             is_due = due_ms is not None and due_ms <= now_ms
+            if self._game.failures.is_exhausted:
+                return  # the game is about to be stopped
             if is_due and turn is not None and _is_still_to_move(fold.turn, turn, seat):
                 failure = self._play(seat) or failure
         if failure is not None and not self._game.closed:
@@ -149,7 +147,7 @@ class TurnTimer:
             self._failures = 0
             self._rest(RETRY_MS)
         except IllegalMove as illegal:
-            self._faults.count(self._game.fold.ruleset.name, "timeout_move", illegal)
+            self._game.failures.count(self._game.fold.ruleset.name, "timeout_move", illegal)
             return illegal
         return None
 
@@ -160,18 +158,20 @@ class TurnTimer:
         if bot is not None:
             chance = Chance(derive_seed(fold.origin.seed, "bot", seat, fold.next_index))
             try:
-                move = fold.ruleset.bots[bot](fold.ruleset.view(fold.state, seat), chance)
-                if move is None:
-                    raise TypeError(f"the bot {bot} gave no move")
-                fold.ruleset.decide(fold.state, seat, fold.ruleset.read_move(move))
+                with CALLING_RULES:
+                    move = fold.ruleset.bots[bot](fold.ruleset.view(fold.state, seat), chance)
+                    if move is None:
+                        raise TypeError(f"the bot {bot} gave no move")
+                    fold.ruleset.decide(fold.state, seat, fold.ruleset.read_move(move))
             except RAISED_BY_RULES as error:  # its turn is passed
-                self._faults.count(fold.ruleset.name, "bot", error)
+                self._game.failures.count(fold.ruleset.name, "bot", error)
             else:
                 return move
         try:
-            return fold.ruleset.timeout_move(fold.state, seat)
+            with CALLING_RULES:
+                return fold.ruleset.timeout_move(fold.state, seat)
         except RAISED_BY_RULES as error:
-            self._faults.count(fold.ruleset.name, "timeout_move", error)
+            self._game.failures.count(fold.ruleset.name, "timeout_move", error)
             raise PlayhallError("The rules gave no move for a seat whose time is up.") from error
 
     def _failed(self, error: Exception) -> None:

@@ -36,7 +36,9 @@ class HistoryRoutes:
 
     def __init__(self, *, store: HistoryStore, rulesets: Mapping[str, AnyRuleset]) -> None:
         self._store = store
-        self._rulesets = Rulesets(rulesets=[views.ruleset(r) for r in rulesets.values()])
+        self._rulesets = rulesets
+        self._shown: list[AnyRuleset] = []  # those that `_listed` was drawn from
+        self._listed = Rulesets(rulesets=[])
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -101,7 +103,10 @@ class HistoryRoutes:
         ]
 
     async def _list_rulesets(self, _: HttpRequest) -> Rulesets:
-        return self._rulesets
+        if self._shown != (rulesets := [*self._rulesets.values()]):  # some were loaded again
+            self._shown = rulesets
+            self._listed = Rulesets(rulesets=[views.ruleset(rules) for rules in rulesets])
+        return self._listed
 
     async def _summary(self, request: HttpRequest) -> Summary:
         game_id = request.parse_path(GamePath).game_id
@@ -164,7 +169,7 @@ class HistoryRoutes:
 
         Records outlive rulesets, so a name that has some is good whatever is installed.
         """
-        names = [known.name for known in self._rulesets.rulesets]
+        names = [*self._rulesets]
         if ruleset is not None and ruleset not in names:
             raise InvalidField(
                 f"ruleset: there are no games of {ruleset!r}; "

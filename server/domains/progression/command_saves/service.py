@@ -25,6 +25,7 @@ from protocol.errors import InvalidField, MoveRefused
 from protocol.saves import MutationReused
 from server.core.clock import Clock, wire_time
 from server.core.containment import RAISED_BY_RULES
+from server.core.rules_watch import CALLING_RULES
 from server.domains.interfaces import ProgressStream, SaveSlot, SaveSlots
 from server.domains.progression.command_saves import simulation
 from server.domains.services import Services
@@ -248,7 +249,8 @@ def make_service(services: Services, *, new_seed: Seeds) -> CommandSaveService:
 def _rules() -> Any:
     """Let a bug of the rules cost this request alone, whatever they raise."""
     try:
-        yield
+        with CALLING_RULES:
+            yield
     except (IllegalMove, InvalidField):
         raise
     except RAISED_BY_RULES as error:

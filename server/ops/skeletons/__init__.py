@@ -1,0 +1,1 @@
+"""Small complete games that `playhall new-ruleset` copies, under another name."""
