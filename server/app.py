@@ -23,6 +23,8 @@ from server.core.settings import split_names, unread_variables, variable_names
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
 from server.domains.compete.epochs.domain import build as epochs
+from server.domains.compete.leaderboards.domain import build as leaderboards
+from server.domains.compete.ratings.domain import build as ratings
 from server.domains.content.blueprints.domain import build as blueprints
 from server.domains.content.files.domain import build as files
 from server.domains.contract import Build, Domain
@@ -102,6 +104,8 @@ DOMAINS: Final[Sequence[Build]] = (
     follows,
     feed,
     reports,
+    leaderboards,
+    ratings,
 )
 
 

@@ -86,6 +86,19 @@ MERGE_DECISIONS: Final[dict[str, tuple[MergeDecision, str]]] = {
         MergeDecision.STAY,
         "computed from the logs, which name the player",
     ),
+    "public.board_entries.player_id": (
+        MergeDecision.STAY,
+        "computed from the logs, which name the player",
+    ),
+    "public.board_hidden_players.player_id": (MergeDecision.STAY, "that player's own choice"),
+    "public.player_ratings.player_id": (
+        MergeDecision.STAY,
+        "computed from the logs, which name the player",
+    ),
+    "public.rating_changes.player_id": (
+        MergeDecision.STAY,
+        "computed from the logs, which name the player",
+    ),
     "public.players.account_id": (MergeDecision.STAY, "kept by a trigger"),
     "public.save_slots.account_id": (
         MergeDecision.MOVE,

@@ -354,6 +354,30 @@ class EconomyReview(Protocol):
         """
 
 
+class FollowedPlayers(Protocol):
+    """Whom people follow, as players. Provided by follows."""
+
+    async def list_followed_players(self, who: Requester, *, limit: int) -> Sequence[PlayerId]:
+        """List the players whom somebody follows, the newest first."""
+
+
+class PlayerRating(NamedTuple):
+    """How strong a player is at a ruleset; `deviation` says how uncertain that is."""
+
+    rating: float
+    deviation: float
+    games: int
+
+
+class PlayerRatings(Protocol):
+    """How strong players are. Provided by ratings."""
+
+    async def read_ratings(
+        self, ruleset: str, players: Collection[PlayerId]
+    ) -> Mapping[PlayerId, PlayerRating]:
+        """Read ratings; a player without rated games has that of a beginner."""
+
+
 class ChainProgress(Protocol):
     """How far the blockchain was read. Provided by blockchain."""
 

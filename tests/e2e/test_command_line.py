@@ -28,6 +28,7 @@ READERS: list[tuple[str, ...]] = [
     ("content", "check"),
     ("content", "root"),
     ("content", "rotate-key", "timestamp"),
+    ("ratings", "rebuild"),
     ("epoch", "advance"),
     ("epoch", "bots", "1"),
     ("epoch", "clock"),

@@ -427,6 +427,13 @@ RIGHTS = {
     "reward_claims": "SELECT INSERT",
     "reward_assets": "SELECT INSERT DELETE",
     "game_rewards": "SELECT INSERT UPDATE",
+    "ruleset_seasons": "SELECT INSERT",
+    "board_games": "SELECT INSERT",
+    "board_entries": "SELECT INSERT UPDATE DELETE",
+    "board_hidden_players": "SELECT INSERT DELETE",
+    "player_ratings": "SELECT INSERT UPDATE",
+    "rated_games": "SELECT INSERT",
+    "rating_changes": "SELECT INSERT UPDATE",
     "slot_games": "SELECT INSERT UPDATE DELETE",
     "save_logs": "SELECT INSERT",  # and UPDATE of how far they are
     "save_log_events": "SELECT INSERT",
