@@ -99,6 +99,10 @@ MERGE_DECISIONS: Final[dict[str, tuple[MergeDecision, str]]] = {
         MergeDecision.STAY,
         "computed from the logs, which name the player",
     ),
+    "public.match_ticket_players.player_id": (
+        MergeDecision.STAY,
+        "a search ends when its player stays away",
+    ),
     "public.players.account_id": (MergeDecision.STAY, "kept by a trigger"),
     "public.save_slots.account_id": (
         MergeDecision.MOVE,

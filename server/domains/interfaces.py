@@ -148,6 +148,37 @@ class GameChat(Protocol):
         """Say whether somebody may speak at a game."""
 
 
+class MatchPlan(NamedTuple):
+    """What is to be played: how many seats, and the complete configuration."""
+
+    seats: int
+    config: dict[str, Any]
+
+
+class MatchLobbies(Protocol):
+    """Lobbies of matches that were found. Provided by lobbies."""
+
+    def plan_match(self, ruleset: str, seats: int | None, config: dict[str, Any]) -> MatchPlan:
+        """Complete what somebody wishes to play; raise `UnknownRuleset` or `InvalidField`."""
+
+    async def read_party(self, lobby_id: LobbyId, host: PlayerId) -> Sequence[PlayerId]:
+        """List the people of an open lobby, whose host asks; raise `NotTheHost` or `NotReady`."""
+
+    async def open_match(
+        self,
+        lobby_id: LobbyId,
+        ruleset: str,
+        config: dict[str, Any],
+        seats: Sequence[PlayerId | None],
+        *,
+        region: str | None,
+    ) -> GameId:
+        """Open a lobby with all its players and start its game; a repeat gives the same game.
+
+        Seats of None are for bots.
+        """
+
+
 class PeerAdmissions(Protocol):
     """Whom members-only signaling lets in. Provided by lobbies."""
 

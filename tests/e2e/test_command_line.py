@@ -56,7 +56,16 @@ READERS: list[tuple[str, ...]] = [
     ("verify", "--since", "2026-01-01"),
 ]
 # Commands that make a database, or need none.
-OTHERS = {("restore",), "serve", "play", "spec", "loadtest", ("keys", "new"), ("keys", "forget")}
+OTHERS = {
+    ("restore",),
+    "matchmaking",
+    "serve",
+    "play",
+    "spec",
+    "loadtest",
+    ("keys", "new"),
+    ("keys", "forget"),
+}
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Boards on a real database: counted once, ranked, paged, by period, without those who are hidden."""
+"""Boards on a real database: counted once, ranked, paged, by period, without the hidden."""
 
 import asyncio
 

@@ -15,7 +15,7 @@ class BoardsSettings(Settings):
 
     model_config = SettingsConfigDict(env_prefix="PLAYHALL_BOARDS_")
 
-    days_kept_s: Annotated[float, Field(ge=KEPT_S_MIN, le=3_153_600_000)] = Field(
-        default=7_776_000.0,
+    days_kept_s: Annotated[int, Field(ge=KEPT_S_MIN, le=3_153_600_000)] = Field(
+        default=7_776_000,
         description="How long the boards of a day or a week are kept after it ended.",
     )
