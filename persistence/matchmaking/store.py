@@ -219,6 +219,12 @@ class MatchStore:
             found.append(StoredSearch(**fields))
         return found
 
+    async def list_party_members(self) -> list[PlayerId]:
+        """List those who queued with others."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["party_members"], COUNTED_MAX)
+        return [row["player_id"] for row in rows]
+
     async def count_waiting_people(self) -> dict[str, int]:
         """Count who waits, by ruleset."""
         async with self._database.acquire() as connection:

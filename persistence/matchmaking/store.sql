@@ -154,6 +154,11 @@ LEFT JOIN LATERAL (
     FROM match_tickets u JOIN match_ticket_players o ON o.ticket_id = u.ticket_id WHERE u.match_id = f.match_id) AS n ON true
 WHERE p.player_id = ANY ($1::uuid[]);
 
+-- name: party_members
+-- List those who queued with others, up to a bound.
+SELECT p.player_id FROM match_ticket_players p WHERE EXISTS (
+    SELECT FROM match_ticket_players o WHERE o.ticket_id = p.ticket_id AND o.player_id <> p.player_id) LIMIT $1;
+
 -- name: waiting_people
 -- Count who waits, by ruleset, up to a bound of tickets.
 SELECT w.ruleset, count(*) AS people FROM (

@@ -10,6 +10,7 @@ from tests.e2e.test_what_counts import Server
 from tests.faults.client_line import Guest, Json, Line, lines, new_guests
 from tests.fixtures.node import Node
 from tests.fixtures.postgres import TEMPLATE, Databases
+from tests.fixtures.shell import playhall
 
 SETTINGS = {"match_bots_after_s": 2, "match_grace_s": 0}
 
@@ -135,9 +136,15 @@ async def test_conditions_and_configurations_keep_people_apart(server: Server) -
         assert refused["code"] == "unknown_ruleset"
 
 
-async def test_party_of_a_lobby_plays_together(server: Server) -> None:
-    async with server.table(3) as (guests, table):
-        host, member, other = table
+async def test_party_of_a_lobby_plays_together_also_from_two_nodes(
+    server: Server, other: Node
+) -> None:
+    guests = await new_guests(server.node, 3)
+    async with (
+        lines(server.node, guests[::2]) as (host, stranger),
+        lines(other, guests[1:2]) as (member,),
+    ):
+        table = host, member, stranger
         made = await host.ok("lobby.create", ruleset="el_dorado", seats=4)
         lobby_id = made["lobby"]["lobby_id"]
         await member.ok("lobby.join", lobby_id=lobby_id)
@@ -147,7 +154,8 @@ async def test_party_of_a_lobby_plays_together(server: Server) -> None:
         await member.ok("lobby.ready", lobby_id=lobby_id)
         await host.ok("match.queue", **asked)
         assert (await member.call("match.queue", ruleset="reversi"))["code"] == "already_queued"
-        await other.ok("match.queue", ruleset="el_dorado", seats=3)
+        await update(member, "match.update", state="waiting")
+        await stranger.ok("match.queue", ruleset="el_dorado", seats=3)
         found = [await update(line, "match.found") for line in table]
         assert set(found[0]["seats"]) == {guest.player_id for guest in guests}
 
@@ -198,3 +206,75 @@ async def test_match_whose_node_died_while_starting_it_is_started_once(server: S
         game,
     )
     assert games == (1,)
+
+
+async def test_killed_node_rates_and_counts_again_without_changing_anything(
+    server: Server,
+) -> None:
+    """The events come again after the node's death, and the logs say the same as the tables."""
+    before = rankings(server)
+    assert before[0] > 0
+    await asyncio.to_thread(server.node.kill)
+    due = (
+        "UPDATE event_outbox SET done_at = NULL, delivered_to = '{}', next_attempt_at = now()"
+        " WHERE name = 'game.completed' RETURNING 1"
+    )
+    assert server.row(due)
+    await asyncio.to_thread(server.node.start)
+    async with asyncio.timeout(30):
+        while server.row("SELECT 1 FROM event_outbox WHERE done_at IS NULL"):
+            await asyncio.sleep(0.05)
+    assert rankings(server) == before
+    server.assert_books_agree()
+    assert " 0 differ from the logs." in server.audit("ratings", "rebuild", "--verify")
+
+
+async def test_what_was_spoiled_or_never_counted_comes_back_from_the_logs(server: Server) -> None:
+    before = rankings(server)
+    for spoil in (
+        "UPDATE player_ratings SET rating = 9 RETURNING 1",
+        "UPDATE rating_changes SET place = 9 RETURNING 1",
+        "UPDATE board_entries SET value = 9, rank_value = 9 WHERE period = 'all' RETURNING 1",
+        "DELETE FROM board_entries WHERE starts_with(period, 'day:') RETURNING 1",
+    ):
+        assert server.row(spoil)
+    for command in ("ratings", "stats"):
+        said = await asyncio.to_thread(broken, server, command, "rebuild", "--verify")
+        assert "differ from the logs" in said or "by the logs" in said
+        await asyncio.to_thread(server.audit, command, "rebuild")
+        await asyncio.to_thread(server.audit, command, "rebuild", "--verify")
+    assert rankings(server) == before
+
+    assert server.row("DELETE FROM board_games RETURNING 1")
+    assert server.row("DELETE FROM board_entries RETURNING 1")
+    assert server.row("DELETE FROM rated_games RETURNING 1")
+    assert server.row("DELETE FROM player_ratings RETURNING 1")
+    for command in ("ratings", "stats"):
+        said = await asyncio.to_thread(broken, server, command, "rebuild", "--verify")
+        assert "run this without --verify" in said
+        await asyncio.to_thread(server.audit, command, "rebuild")
+    assert rankings(server) == before
+
+
+def rankings(server: Server) -> tuple[int, object, object]:
+    """Read how many games are rated, and what ratings and boards have."""
+    count = server.row("SELECT count(*) FROM rated_games")[0]
+    ratings = server.row(
+        "SELECT jsonb_agg(to_jsonb(r) ORDER BY player_id, ruleset) FROM player_ratings r"
+    )
+    boards = server.row(
+        "SELECT jsonb_agg(to_jsonb(e) ORDER BY player_id, ruleset, statistic, period)"
+        " FROM board_entries e"
+    )
+    return count, ratings, boards
+
+
+def broken(server: Server, *command: str) -> str:
+    """Run a command that must find something wrong; gives what it says."""
+    settings = {
+        "PLAYHALL_DATABASE_URL": server._serving_dsn,
+        "PLAYHALL_DATA_DIR": str(server.node.folder),
+    }
+    done = playhall(*command, environment=settings)
+    assert done.status == 1, done.said
+    return done.out

@@ -118,7 +118,13 @@ class MatchmakingService:
     # ------------------------------------------------------------------ sweeps
 
     async def note_seen(self) -> None:
-        """Note that those whose search goes on are connected."""
+        """Note that those whose search goes on are connected.
+
+        Somebody of a party may be connected to another node than the host, who queued.
+        """
+        for player_id in await self._store.list_party_members():
+            if player_id not in self._sent and self._sessions.is_here(player_id):
+                self._sent[player_id] = _Sent()
         here = [player for player, sent in self._sent.items() if sent.what is not None]
         for first in range(0, len(here), READ_AT_ONCE):
             await self._store.note_seen(here[first : first + READ_AT_ONCE])
