@@ -122,7 +122,7 @@ PERSONAL: Final[dict[str, Kept]] = {
         "leaderboards",
         _T,
         _DELETED,
-        Period("days and weeks: 90 days after they ended", "BOARDS_DAYS_KEPT_S"),
+        Period("days and weeks: 90 days after they ended", "PLAYHALL_BOARDS_DAYS_KEPT_S"),
     ),
     "public.board_hidden_players": Kept("player_id", "who is on no leaderboard", _T, _DELETED),
     "public.match_ticket_players": Kept(
@@ -131,6 +131,13 @@ PERSONAL: Final[dict[str, Kept]] = {
         _T,
         _DELETED,
         Period("until the match starts, or the player leaves"),
+    ),
+    "public.series": Kept(
+        "seats agreed wins winner_id",
+        "rematches",
+        _NO,
+        _STAYS,
+        Period("7 days after its last change"),
     ),
     "public.player_ratings": Kept("player_id", "ratings", _T, _DELETED),
     "public.rating_changes": Kept("player_id", "how ratings changed", _T, _DELETED),

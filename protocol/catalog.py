@@ -24,6 +24,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
     reactions,
     reports,
     saves,
+    series,
     session,
     signaling,
 )
@@ -37,6 +38,7 @@ _DOMAINS = (
     games,
     chat,
     matchmaking,
+    series,
     epochs,
     saves,
     companions,

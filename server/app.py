@@ -37,6 +37,7 @@ from server.domains.play.games.domain import build as games
 from server.domains.play.history.domain import build as history
 from server.domains.play.lobbies.domain import build as lobbies
 from server.domains.play.matchmaking.domain import build as matchmaking
+from server.domains.play.series.domain import build as series
 from server.domains.play.signaling.domain import build as signaling
 from server.domains.progression.command_saves.domain import build as command_saves
 from server.domains.progression.inventory.domain import build as inventory
@@ -108,6 +109,7 @@ DOMAINS: Final[Sequence[Build]] = (
     leaderboards,
     ratings,
     matchmaking,
+    series,
 )
 
 

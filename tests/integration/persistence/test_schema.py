@@ -432,6 +432,7 @@ RIGHTS = {
     "board_entries": "SELECT INSERT UPDATE DELETE",
     "board_hidden_players": "SELECT INSERT DELETE",
     "match_queues": "SELECT INSERT UPDATE",
+    "series": "SELECT INSERT UPDATE DELETE",
     "found_matches": "SELECT INSERT UPDATE DELETE",
     "match_tickets": "SELECT INSERT UPDATE DELETE",
     "match_ticket_players": "SELECT INSERT UPDATE DELETE",
