@@ -141,8 +141,11 @@ class MatchStore:
 
     async def add(
         self, ticket: NewTicket, players: Sequence[PlayerId], *, tickets_max: int
-    ) -> tuple[str, datetime] | None:
-        """Add a ticket; None where too many wait; raise `AlreadyQueued`."""
+    ) -> tuple[str, datetime, float] | None:
+        """Add a ticket; None where too many wait; raise `AlreadyQueued`.
+
+        Give its id, when it was added, and how long people waited lately.
+        """
         async with self._database.transaction() as connection:
             await connection.execute(SQL["ensure_queue"], ticket.ruleset)
             locked = await connection.fetch(SQL["lock_party"], list(players))
@@ -167,7 +170,7 @@ class MatchStore:
             )
             assert row is not None
             await connection.execute(SQL["add_ticket_players"], row["ticket_id"], list(players))
-        return row["ticket_id"], row["queued_at"]
+        return row["ticket_id"], row["queued_at"], row["usual_s"]
 
     async def leave(self, player_id: PlayerId) -> None:
         """Delete a person's ticket, or decline; raise `NotQueued` or `MatchStarting`."""
@@ -277,6 +280,9 @@ class MatchStore:
 
     async def break_up_overdue(self, limit: int) -> int:
         """Break up offers that were not accepted in time; who accepted waits on."""
+        async with self._database.acquire() as connection:
+            if not await connection.fetchval(SQL["has_overdue"]):
+                return 0
         async with self._database.transaction() as connection:
             rows = await connection.fetch(SQL["overdue_offers"], limit)
             for row in rows:

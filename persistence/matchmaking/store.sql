@@ -20,9 +20,10 @@ SELECT EXISTS (SELECT FROM match_ticket_players WHERE player_id = ANY ($1::uuid[
 SELECT count(*) FROM (SELECT FROM match_tickets WHERE ruleset = $1 AND match_id IS NULL LIMIT $2) AS waiting;
 
 -- name: add_ticket
--- Add a ticket.
+-- Add a ticket; says how long people waited lately.
 INSERT INTO match_tickets (ruleset, seats, config, region, rating, properties, conditions, with_bots)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING ticket_id, queued_at;
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+RETURNING ticket_id, queued_at, (SELECT q.waited_s FROM match_queues q WHERE q.ruleset = $1) AS usual_s;
 
 -- name: add_ticket_players
 -- Add the people of a ticket.
@@ -96,6 +97,10 @@ UPDATE match_ticket_players SET has_accepted = true WHERE player_id = $1;
 UPDATE found_matches f SET state = 'starting' WHERE f.match_id = $1 AND f.state = 'offered' AND NOT EXISTS (
     SELECT FROM match_tickets t JOIN match_ticket_players p ON p.ticket_id = t.ticket_id
     WHERE t.match_id = f.match_id AND NOT p.has_accepted);
+
+-- name: has_overdue
+-- Say whether an offer was not accepted in time.
+SELECT EXISTS (SELECT FROM found_matches WHERE state = 'offered' AND accept_by <= clock_timestamp());
 
 -- name: overdue_offers
 -- Hold some offers that were not accepted in time.

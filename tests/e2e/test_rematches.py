@@ -1,4 +1,4 @@
-"""Rematches and series over real sockets: everybody agrees, seats rotate, the score is kept."""
+"""Agreeing over real sockets: to a match, a rematch, a series; seats rotate, the score is kept."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.fixtures.postgres import TEMPLATE, Databases
 def server(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     dsn = databases.create(template=TEMPLATE)
     serving_dsn = databases.serving_dsn(dsn)
-    with Node(tmp_path_factory.mktemp("node"), serving_dsn) as node:
+    with Node(tmp_path_factory.mktemp("node"), serving_dsn, match_accept_s=60) as node:
         yield Server(node, dsn, serving_dsn)
     databases.drop(dsn)
 
@@ -132,3 +132,29 @@ async def test_nothing_starts_that_somebody_declined_and_strangers_are_refused(
         again = await table[1].ok("lobby.rematch", game_id=running)
         assert again["series"]["state"] == "finished"
         assert guests
+
+
+async def test_match_is_offered_and_starts_once_everybody_has_accepted(server: Server) -> None:
+    async with server.table(3) as (guests, table):
+        one, two, three = table
+        for line in (one, two):
+            await line.ok("match.queue", ruleset="reversi", bots=False)
+        offered = [await update(line, "match.update", state="offered") for line in (one, two)]
+        assert [each["players"] for each in offered] == [2, 2]
+        match_id = offered[0]["match_id"]
+        assert offered[0]["accept_by"] is not None
+        await one.ok("match.accept", match_id=match_id)
+        await update(two, "match.update", state="offered", accepted=1)
+        refused = await three.call("match.accept", match_id=match_id)
+        assert refused["code"] == "not_queued"
+        await two.ok("match.decline", match_id=match_id)
+        await update(one, "match.update", state="waiting")
+
+        await three.ok("match.queue", ruleset="reversi", bots=False)
+        await update(one, "match.update", state="offered")
+        match_id = (await update(three, "match.update", state="offered"))["match_id"]
+        for line in (one, three):
+            await line.ok("match.accept", match_id=match_id)
+        found = [await update(line, "match.found") for line in (one, three)]
+        assert found[0] == found[1]
+        assert set(found[0]["seats"]) == {guests[0].player_id, guests[2].player_id}

@@ -85,12 +85,12 @@ class MatchmakingService:
         for each in party:
             if self._sessions.is_here(each):
                 self._sent[each] = _Sent()
-        ticket_id, queued_at = added
+        ticket_id, queued_at, usual_s = added
         return {
             "ticket_id": ticket_id,
             "queued_at": wire_time(queued_at),
             "rating": round(rating, 1),
-            "estimate_s": None,
+            "estimate_s": round(max(usual_s, 1.0), 1) if usual_s else None,
         }
 
     async def leave(self, player_id: PlayerId) -> None:
