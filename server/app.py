@@ -23,6 +23,8 @@ from server.core.settings import split_names, unread_variables, variable_names
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
 from server.domains.compete.epochs.domain import build as epochs
+from server.domains.compete.leaderboards.domain import build as leaderboards
+from server.domains.compete.ratings.domain import build as ratings
 from server.domains.content.blueprints.domain import build as blueprints
 from server.domains.content.files.domain import build as files
 from server.domains.content.images.domain import build as images
@@ -36,6 +38,8 @@ from server.domains.play.chat.domain import build as chat
 from server.domains.play.games.domain import build as games
 from server.domains.play.history.domain import build as history
 from server.domains.play.lobbies.domain import build as lobbies
+from server.domains.play.matchmaking.domain import build as matchmaking
+from server.domains.play.series.domain import build as series
 from server.domains.play.signaling.domain import build as signaling
 from server.domains.progression.command_saves.domain import build as command_saves
 from server.domains.progression.inventory.domain import build as inventory
@@ -112,6 +116,10 @@ DOMAINS: Final[Sequence[Build]] = (
     reports,
     subscriptions,
     maintenance,
+    leaderboards,
+    ratings,
+    matchmaking,
+    series,
 )
 
 

@@ -518,6 +518,12 @@ def _add_rulesets() -> None:
     add_commands(app, _SHELL)
 
 
+def _add_matchmaking() -> None:
+    from server.ops.matchmaking_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_load_tester() -> None:
     from loadtest.cli import app as loadtest
 
@@ -535,6 +541,8 @@ _ADDED: Final = {
     "verify": _add_audit,
     "replay": _add_audit,
     "stats": _add_audit,
+    "ratings": _add_audit,
+    "matchmaking": _add_matchmaking,
     "accounts": _add_accounts,
     "keys": _add_accounts,
     "epoch": _add_epochs,

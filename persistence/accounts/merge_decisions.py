@@ -86,6 +86,23 @@ MERGE_DECISIONS: Final[dict[str, tuple[MergeDecision, str]]] = {
         MergeDecision.STAY,
         "computed from the logs, which name the player",
     ),
+    "public.board_entries.player_id": (
+        MergeDecision.STAY,
+        "computed from the logs, which name the player",
+    ),
+    "public.board_hidden_players.player_id": (MergeDecision.STAY, "that player's own choice"),
+    "public.player_ratings.player_id": (
+        MergeDecision.STAY,
+        "computed from the logs, which name the player",
+    ),
+    "public.rating_changes.player_id": (
+        MergeDecision.STAY,
+        "computed from the logs, which name the player",
+    ),
+    "public.match_ticket_players.player_id": (
+        MergeDecision.STAY,
+        "a search ends when its player stays away",
+    ),
     "public.players.account_id": (MergeDecision.STAY, "kept by a trigger"),
     "public.stored_objects.account_id": (MergeDecision.MOVE, "one that both have stays"),
     "public.save_slots.account_id": (

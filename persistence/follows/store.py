@@ -12,7 +12,7 @@ from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
 from protocol.errors import InvalidField
 from protocol.follows import FOLLOWS_MAX, PersonNotFound, TooManyTies
-from protocol.ids import UserId
+from protocol.ids import PlayerId, UserId
 
 SQL = load_queries("follows/store")
 _CHANGES: Final = {
@@ -114,6 +114,12 @@ class FollowStore:
             if not await connection.fetchval(SQL["may_see"], person):
                 raise PersonNotFound
             return list(await connection.fetch(_LISTS[which], person, *after, limit))
+
+    async def list_followed_players(self, who: Requester, *, limit: int) -> list[PlayerId]:
+        """List the players whom somebody follows, the newest first."""
+        async with self._rls.as_user(who) as connection:
+            rows = await connection.fetch(SQL["followed_players"], who.user_id, limit)
+        return [row["id"] for row in rows]
 
     async def list_own(
         self, who: Requester, which: Literal["blocks", "mutes"], *, after: TiePlace, limit: int

@@ -77,3 +77,8 @@ ORDER BY created_at DESC, blocked_id DESC LIMIT $4;
 SELECT muted_id AS user_id, created_at AS since FROM mutes
 WHERE muter_id = $1 AND (created_at, muted_id) < ($2, $3)
 ORDER BY created_at DESC, muted_id DESC LIMIT $4;
+
+-- name: followed_players
+-- List the players of the people whom somebody follows, newest first.
+SELECT l.id FROM follows f JOIN players l ON l.user_id = f.following_id::text
+WHERE f.follower_id = $1 ORDER BY f.created_at DESC, f.following_id DESC LIMIT $2;

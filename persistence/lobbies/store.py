@@ -173,6 +173,11 @@ class LobbyTransaction:
         count = await self._connection.fetchval(SQL["count_open_lobbies"], player_id)
         return JoiningPlayer(player_id, name, count)
 
+    async def read_names(self, player_ids: Collection[PlayerId]) -> dict[PlayerId, str]:
+        """Read the names of players; who was erased is left out."""
+        records = await self._connection.fetch(SQL["player_names"], list(player_ids))
+        return {record["id"]: record["display_name"] for record in records}
+
     async def lock_lobby(self, lobby_id: LobbyId) -> Lobby | None:
         """Lock a lobby and read it."""
         await self._connection.execute(SQL["lock_lobby"], lobby_id)

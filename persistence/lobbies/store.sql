@@ -244,3 +244,7 @@ DELETE FROM lobbies WHERE id IN (
     ORDER BY l.closed_at LIMIT $2
     FOR UPDATE OF l SKIP LOCKED)
 RETURNING id;
+
+-- name: player_names
+-- Read the names of players who were not erased.
+SELECT id, display_name FROM players WHERE id = ANY ($1::uuid[]) AND erased_at IS NULL;

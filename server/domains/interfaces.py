@@ -186,6 +186,37 @@ class GameChat(Protocol):
         """Say whether somebody may speak at a game."""
 
 
+class MatchPlan(NamedTuple):
+    """What is to be played: how many seats, and the complete configuration."""
+
+    seats: int
+    config: dict[str, Any]
+
+
+class MatchLobbies(Protocol):
+    """Lobbies of matches that were found. Provided by lobbies."""
+
+    def plan_match(self, ruleset: str, seats: int | None, config: dict[str, Any]) -> MatchPlan:
+        """Complete what somebody wishes to play; raise `UnknownRuleset` or `InvalidField`."""
+
+    async def read_party(self, lobby_id: LobbyId, host: PlayerId) -> Sequence[PlayerId]:
+        """List the people of an open lobby, whose host asks; raise `NotTheHost` or `NotReady`."""
+
+    async def open_match(
+        self,
+        lobby_id: LobbyId,
+        ruleset: str,
+        config: dict[str, Any],
+        seats: Sequence[PlayerId | None],
+        *,
+        region: str | None,
+    ) -> GameId:
+        """Open a lobby with all its players and start its game; a repeat gives the same game.
+
+        Seats of None are for bots.
+        """
+
+
 class PeerAdmissions(Protocol):
     """Whom members-only signaling lets in. Provided by lobbies."""
 
@@ -403,6 +434,30 @@ class EconomyReview(Protocol):
         `mode` says what is done about it; None: as the node is set. Where it is enforced, raise
         `GainRefused`.
         """
+
+
+class FollowedPlayers(Protocol):
+    """Whom people follow, as players. Provided by follows."""
+
+    async def list_followed_players(self, who: Requester, *, limit: int) -> Sequence[PlayerId]:
+        """List the players whom somebody follows, the newest first."""
+
+
+class PlayerRating(NamedTuple):
+    """How strong a player is at a ruleset; `deviation` says how uncertain that is."""
+
+    rating: float
+    deviation: float
+    games: int
+
+
+class PlayerRatings(Protocol):
+    """How strong players are. Provided by ratings."""
+
+    async def read_ratings(
+        self, ruleset: str, players: Collection[PlayerId]
+    ) -> Mapping[PlayerId, PlayerRating]:
+        """Read ratings; a player without rated games has that of a beginner."""
 
 
 class ChainProgress(Protocol):

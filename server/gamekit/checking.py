@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from protocol.limits import EPHEMERAL_BYTES_MAX, NAME_CHARS_MAX, SEATS_MAX
-from server.gamekit.contract import Ruleset, RulesetConfig
+from server.gamekit.contract import COMBINATIONS, Ruleset, RulesetConfig, Statistic
 from server.gamekit.realtime import TICK_HZ_MAX, RealtimeRuleset
 
 NAME: Final = re.compile(r"[a-z0-9_]{1,64}")
+STATISTICS_MAX: Final = 32
 VERSION_MAX: Final = 2**31 - 1  # what the database's column holds
 METHODS: Final = tuple(name for name, member in vars(Ruleset).items() if isfunction(member))
 
@@ -109,12 +110,20 @@ def _is_flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
-def _are_names(value: object) -> bool:
-    return (
-        isinstance(value, Sequence)
-        and not isinstance(value, str)
-        and all(isinstance(name, str) and NAME.fullmatch(name) for name in value)
-    )
+def _are_statistics(value: object) -> bool:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return False
+    declared = [Statistic(each) if isinstance(each, str) else each for each in value]
+    if not all(isinstance(each, Statistic) and _is_statistic(each) for each in declared):
+        return False
+    names = [each.name for each in declared]
+    return len(set(names)) == len(names) <= STATISTICS_MAX
+
+
+def _is_statistic(value: Statistic) -> bool:
+    name: object = value.name
+    is_named = isinstance(name, str) and NAME.fullmatch(name) is not None
+    return is_named and value.combine in COMBINATIONS and _is_flag(value.board)
 
 
 def _are_earlier(value: object) -> bool:
@@ -146,7 +155,12 @@ _ATTRIBUTES: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     ),
     "leavers_rank_last": (_is_flag, "it must be True or False"),
     "scores_declared": (_is_flag, "it must be True or False"),
-    "statistics": (_are_names, "it must be a tuple of names, each 1 to 64 of a-z, 0-9 and _"),
+    "statistics": (
+        _are_statistics,
+        f"it must be a tuple of up to {STATISTICS_MAX} names, each 1 to 64 of a-z, 0-9 and _, or "
+        "Statistic(name, combine, board)",
+    ),
+    "rated": (_is_flag, "it must be True or False"),
     "verbatim_moves": (_is_flag, "it must be True or False"),
     "reads_time": (_is_flag, "it must be True or False"),
     "ephemeral_bytes_max": (

@@ -9,7 +9,7 @@ the same state.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -95,6 +95,29 @@ class Setup:
     seed: str
 
 
+# How a statistic of several games becomes one number; `last` is that of the newest game.
+Combination: TypeAlias = Literal["sum", "max", "min", "last"]
+COMBINATIONS: Final[tuple[Combination, ...]] = ("sum", "max", "min", "last")
+
+# Statistics that every game has, so that a ruleset can keep boards of them: the score of a seat,
+# and 1 for a win or 0.
+SCORE: Final = "score"
+WINS: Final = "wins"
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A statistic as a ruleset declares it.
+
+    `combine` says how a player's games make one number of it. With `board` there are
+    leaderboards of it; the lowest number leads where `min` combines, else the highest.
+    """
+
+    name: str
+    combine: Combination = "sum"
+    board: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One seat's result and its aggregates, for the summary and lifetime statistics.
@@ -165,8 +188,11 @@ class Ruleset(ABC, Generic[State, Move]):
     # cursor, an emote. 0 for games in which it would help to cheat, or nobody needs it.
     ephemeral_bytes_max: ClassVar[int] = 0
     # What it counts of a seat beside the score: the names that `Standing.statistics` may have.
-    # `tricks_won` and `highest_bid` have columns of their own in summaries and statistics.
-    statistics: ClassVar[Sequence[str]] = ()
+    # `tricks_won` and `highest_bid` have columns of their own in summaries and statistics. A name
+    # alone is a statistic that is added up and has no board.
+    statistics: ClassVar[Sequence[str | Statistic]] = ()
+    # Whether the results change the ratings of players; see docs/guides/ratings.md.
+    rated: ClassVar[bool] = False
     # The rules of earlier versions. Games that began with one of them go on with it, and
     # their logs are checked by it. New games always begin with this version.
     earlier: ClassVar[Sequence["Ruleset[Any, Any]"]] = ()
@@ -177,6 +203,18 @@ class Ruleset(ABC, Generic[State, Move]):
             if rules.version == version:
                 return rules
         return None
+
+    def declared_statistics(self) -> dict[str, Statistic]:
+        """Give the statistics by name, those that are a name alone as what they mean."""
+        declared = [Statistic(each) if isinstance(each, str) else each for each in self.statistics]
+        return {each.name: each for each in declared}
+
+    def team_of(self, seat: int, seats: int) -> int:
+        """Say which team a seat is in, of a game with so many seats; each has its own.
+
+        Ratings and matchmaking read it: the places of a team's seats are the team's.
+        """
+        return seat
 
     @abstractmethod
     def initial(self, setup: Setup) -> State:

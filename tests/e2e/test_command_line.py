@@ -28,6 +28,7 @@ READERS: list[tuple[str, ...]] = [
     ("content", "check"),
     ("content", "root"),
     ("content", "rotate-key", "timestamp"),
+    ("ratings", "rebuild"),
     ("epoch", "advance"),
     ("epoch", "bots", "1"),
     ("epoch", "clock"),
@@ -60,6 +61,7 @@ READERS: list[tuple[str, ...]] = [
 # Commands that make a database, or need none.
 OTHERS = {
     ("restore",),
+    "matchmaking",
     "serve",
     "play",
     "new-ruleset",

@@ -61,6 +61,8 @@ TAGS: Final = {
     "lobbies": "Where players gather.",
     "games": "Rulesets, and games that are running.",
     "records": "Match history, statistics, leaderboards.",
+    "leaderboards": "Boards of the statistics that rulesets declare, and seasons.",
+    "ratings": "How strong players are.",
     "saves": "Save slots, their revisions and conflicts, and saves that are logs.",
     "inventory": "Items, currencies, recipes, and the ledger.",
     "quests": "Quests, timed events and seasons.",

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,15 +15,21 @@ from rich.console import Console
 from persistence.audit.store import AuditStore
 from persistence.database import Database
 from persistence.games.store import GameStore
+from persistence.leaderboards.store import BoardStore
+from persistence.ratings.store import RatingStore
 from protocol.codec import validate
 from protocol.errors import InvalidField
 from protocol.history import GamePath, PlayerPath
 from protocol.ids import GameId
 from server.config import Config
+from server.core.clock import Clock
 from server.gamekit.fold import AnyRuleset
+from server.ops.audit.boards import BoardRebuild
 from server.ops.audit.evidence import GameEvidence, gather_evidence, gather_log
 from server.ops.audit.findings import CheckFailed, CheckNotPossible, Report
+from server.ops.audit.folding import GameFolder
 from server.ops.audit.log_files import UnreadableLogFile, read_file
+from server.ops.audit.ratings import RatingRebuild
 from server.ops.audit.rebuild import PlayerRecount, StatisticsRebuild
 from server.ops.audit.render import format_recount, replay_text, report_line, report_text
 from server.ops.audit.replay import Replay, ReplayView
@@ -54,12 +60,16 @@ def add_commands(app: typer.Typer, shell: Shell) -> None:
     stats = typer.Typer(no_args_is_help=True, help="Lifetime statistics.")
     stats.command()(commands.rebuild)
     app.add_typer(stats, name="stats")
+    ratings = typer.Typer(no_args_is_help=True, help="Ratings.")
+    ratings.command(name="rebuild")(commands.rebuild_ratings)
+    app.add_typer(ratings, name="ratings")
 
 
 class GameAuditor:
     """An audit of one database. One game at a time is in memory."""
 
     def __init__(self, database: Database, rulesets: Mapping[str, AnyRuleset]) -> None:
+        self._database = database
         self._store = AuditStore(database)
         self._games = GameStore(database, node="")
         self._rulesets = rulesets
@@ -84,9 +94,20 @@ class GameAuditor:
 
     def rebuild(self, *, repair: bool) -> StatisticsRebuild:
         """Count players' statistics again."""
-        return StatisticsRebuild(
-            store=self._store, games=self._games, rulesets=self._rulesets, repair=repair
+        return StatisticsRebuild(store=self._store, folder=self._folder(), repair=repair)
+
+    def rebuild_boards(self, *, repair: bool) -> BoardRebuild:
+        """Count the boards of declared statistics again."""
+        return BoardRebuild(
+            BoardStore(self._database), self._folder(), now=Clock().now(), repair=repair
         )
+
+    def rebuild_ratings(self, *, repair: bool) -> RatingRebuild:
+        """Compute ratings again."""
+        return RatingRebuild(RatingStore(self._database), self._folder(), repair=repair)
+
+    def _folder(self) -> GameFolder:
+        return GameFolder(self._games, self._rulesets)
 
 
 class _Commands:
@@ -163,11 +184,26 @@ class _Commands:
         player: Annotated[str | None, typer.Option(help="Only this player's, by id.")] = None,
         data_dir: DataDir = None,
     ) -> None:
-        """Count lifetime statistics again from the logs, and put right what differs."""
+        """Count statistics and leaderboards again from the logs, and put right what differs."""
         config = self._shell.read_config(data_dir=data_dir)
         with self._plainly():
             holds = self._in_context(
                 config, lambda context: self._recount(context, player, repair=not verify)
+            )
+        _end(holds)
+
+    def rebuild_ratings(
+        self,
+        verify: Annotated[
+            bool, typer.Option("--verify", help="Only compare; change nothing.")
+        ] = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """Compute ratings again from the logs, in their order, and put right what differs."""
+        config = self._shell.read_config(data_dir=data_dir)
+        with self._plainly():
+            holds = self._in_context(
+                config, lambda context: self._recount_ratings(context, repair=not verify)
             )
         _end(holds)
 
@@ -186,13 +222,49 @@ class _Commands:
         rebuild = context.rebuild(repair=repair)
         if player is not None:
             player_id = validate(PlayerPath, {"player_id": player}).player_id
-            return self._print_account(await rebuild.recount_player(player_id))
+            holds = self._print_account(await rebuild.recount_player(player_id))
+            boards = context.rebuild_boards(repair=repair)
+            return self._print_account(await boards.recount_player(player_id)) and holds
         players = wrong = 0
         async for account in rebuild.recount_all_players():
             players += 1
             wrong += not self._print_account(account)
         self._out.print(f"{players} players checked, {wrong} differ from the logs.")
-        return not wrong
+        return await self._recount_boards(context, repair=repair) and not wrong
+
+    async def _recount_boards(self, context: GameAuditor, *, repair: bool) -> bool:
+        rebuild = context.rebuild_boards(repair=repair)
+        missing, problems = await rebuild.count_missing()
+        self._print_missing(missing, problems, "on the boards", repair=repair)
+        players = wrong = 0
+        async for account in rebuild.recount_all_players():
+            players += 1
+            wrong += not self._print_account(account)
+        self._out.print(f"Boards: {players} players checked, {wrong} differ from the logs.")
+        return not wrong and not problems and (repair or not missing)
+
+    async def _recount_ratings(self, context: GameAuditor, *, repair: bool) -> bool:
+        rebuild = context.rebuild_ratings(repair=repair)
+        missing, problems = await rebuild.rate_missing()
+        self._print_missing(missing, problems, "rated", repair=repair)
+        holds = not problems and (repair or not missing)
+        async for each in rebuild.recount_all():
+            for line in (*each.shown, *([each.problem] if each.problem else ())):
+                self._out.print(f"{each.ruleset}: {line}")
+            said = "put right" if each.repaired else "differ from the logs"
+            self._out.print(f"{each.ruleset}: {each.games} games, {each.differences} {said}.")
+            holds = holds and each.problem is None and (each.repaired or not each.differences)
+        return holds
+
+    def _print_missing(
+        self, missing: int, problems: Sequence[str], what: str, *, repair: bool
+    ) -> None:
+        for problem in problems:
+            self._out.print(problem)
+        if missing:
+            done = "were not" if repair else "are not"
+            end = "; they are now." if repair else ": run this without --verify."
+            self._out.print(f"{missing} finished games {done} {what}{end}")
 
     def _walk(self, replay: Replay, gaze: ReplayView) -> None:
         """Go on or back by one event a key."""

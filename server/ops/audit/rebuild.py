@@ -13,11 +13,8 @@ from typing import Final, NamedTuple
 
 from persistence.audit.store import AuditReader, AuditStore, LifetimeStats, StoredXp
 from persistence.eventlog.completion import SeatResult
-from persistence.games.store import GameStore
 from protocol.ids import GameId, PlayerId
-from server.domains.play.games.recovery import CorruptLog, recover_game
-from server.domains.play.games.results import build_completion
-from server.gamekit.fold import AnyRuleset
+from server.ops.audit.folding import GameFolder, Uncountable
 
 
 class ColumnDifference(NamedTuple):
@@ -138,10 +135,6 @@ class PlayerRecount:
     problem: str | None = None
 
 
-class Uncountable(Exception):
-    """A game's log does not say how it ended; the sentence says why."""
-
-
 class StatisticsRebuild:
     """Counts again; with `repair` what differs is put right, a transaction a player."""
 
@@ -149,13 +142,11 @@ class StatisticsRebuild:
         self,
         *,
         store: AuditStore,
-        games: GameStore,
-        rulesets: Mapping[str, AnyRuleset],
+        folder: GameFolder,
         repair: bool,
     ) -> None:
         self._store = store
-        self._games = games
-        self._rulesets = rulesets
+        self._folder = folder
         self._repair = repair
         self._results: dict[GameId, RecountedGame] = {}
 
@@ -216,17 +207,7 @@ class StatisticsRebuild:
         return result
 
     async def _fold(self, game_id: GameId) -> RecountedGame:
-        game = await self._games.find(game_id)
-        assert game is not None  # the history refers to it
-        rows = await self._games.read_log(game_id)
-        try:
-            fold = recover_game(game, rows, self._rulesets.get(game.ruleset)).fold
-        except CorruptLog as corrupt:
-            raise Uncountable(f"game {game_id} cannot be counted: {corrupt}") from corrupt
-        outcome = fold.outcome()
-        if outcome is None:
-            raise Uncountable(f"game {game_id} is in the history, but its log has no end")
-        completion = build_completion(fold, outcome, rows[-1].at)
+        completion = (await self._folder.fold(game_id)).completion
         return RecountedGame(completion.at, {seat.player_id: seat for seat in completion.results})
 
 

@@ -18,6 +18,7 @@ from pydantic import Field
 from protocol.ids import PlayerId
 from server.gamekit.chance import Chance, derive_seed
 from server.gamekit.contract import (
+    WINS,
     Bot,
     Event,
     IllegalMove,
@@ -26,6 +27,7 @@ from server.gamekit.contract import (
     RulesetConfig,
     Setup,
     Standing,
+    Statistic,
     Viewer,
 )
 from server.gamekit.realtime import PlayerInput, RealtimeRuleset
@@ -126,7 +128,7 @@ class Arena(RealtimeRuleset[State, Payload]):
     tick_hz = HZ
     patch_hz = 10
     ephemeral_bytes_max = 256
-    statistics = ("gems_gathered",)
+    statistics = (Statistic("gems_gathered", "max", board=True), Statistic(WINS, "sum", board=True))
 
     def initial(self, setup: Setup) -> State:
         """Place the players around the middle."""

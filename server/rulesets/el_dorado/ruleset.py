@@ -3,12 +3,15 @@
 from typing import ClassVar
 
 from server.gamekit.contract import (
+    SCORE,
+    WINS,
     Event,
     Outcome,
     Payload,
     Ruleset,
     SeatMove,
     Setup,
+    Statistic,
     Turn,
     Viewer,
 )
@@ -70,7 +73,13 @@ class ElDorado1(Ruleset[State, Move]):
     seats: ClassVar[range] = range(2, 11)
     config = Config
     bots = BOTS
-    statistics = ("tricks_won", "highest_bid")
+    statistics = (
+        Statistic("tricks_won", "sum", board=True),
+        Statistic("highest_bid", "max"),
+        Statistic(SCORE, "max", board=True),
+        Statistic(WINS, "sum", board=True),
+    )
+    rated = True
 
     def initial(self, setup: Setup) -> State:
         """Make the state before the first deal."""

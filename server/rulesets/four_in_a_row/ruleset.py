@@ -14,6 +14,7 @@ from pydantic import Field
 from protocol.ids import PlayerId
 from server.gamekit.chance import Chance
 from server.gamekit.contract import (
+    WINS,
     Bot,
     Event,
     IllegalMove,
@@ -24,6 +25,7 @@ from server.gamekit.contract import (
     SeatMove,
     Setup,
     Standing,
+    Statistic,
     Turn,
     Viewer,
 )
@@ -125,6 +127,8 @@ class FourInARow(Ruleset[State, int]):
     name = "four_in_a_row"
     title = "Four in a row"
     seats: ClassVar[range] = range(2, 3)
+    statistics = (Statistic(WINS, "sum", board=True),)
+    rated = True
     config = Config
     bots = BOTS
 

@@ -17,6 +17,7 @@ from protocol.ids import PlayerId
 from server.gamekit.chance import Chance
 from server.gamekit.clocks import GameClock, TimeControl
 from server.gamekit.contract import (
+    WINS,
     Bot,
     Event,
     IllegalMove,
@@ -27,6 +28,7 @@ from server.gamekit.contract import (
     SeatMove,
     Setup,
     Standing,
+    Statistic,
     Timer,
     Turn,
     Viewer,
@@ -109,6 +111,8 @@ class Reversi(Ruleset[State, int]):
     name = "reversi"
     title = "Reversi"
     seats: ClassVar[range] = range(2, 3)
+    statistics = (Statistic(WINS, "sum", board=True),)
+    rated = True
     config = Config
     bots = BOTS
     reads_time = True

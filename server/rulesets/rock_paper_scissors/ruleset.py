@@ -16,6 +16,7 @@ from pydantic import Field
 from protocol.ids import PlayerId
 from server.gamekit.chance import Chance
 from server.gamekit.contract import (
+    WINS,
     Bot,
     Event,
     IllegalMove,
@@ -26,6 +27,7 @@ from server.gamekit.contract import (
     SeatMove,
     Setup,
     Standing,
+    Statistic,
     Turn,
     Viewer,
 )
@@ -96,6 +98,8 @@ class RockPaperScissors(Ruleset[State, str]):
     name = "rock_paper_scissors"
     title = "Rock, paper, scissors"
     seats: ClassVar[range] = range(2, 3)
+    statistics = (Statistic(WINS, "sum", board=True),)
+    rated = True
     config = Config
     bots = BOTS
 

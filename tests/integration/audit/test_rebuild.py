@@ -19,7 +19,7 @@ def test_what_was_counted_live_is_what_the_logs_give(playhall: Playhall) -> None
     for arguments in ([], ["--verify"]):
         counted = playhall("stats", "rebuild", *arguments)
         assert counted.exit_code == 0
-        assert counted.stdout == "3 players checked, 0 differ from the logs.\n"
+        assert counted.stdout.startswith("3 players checked, 0 differ from the logs.\n")
 
 
 @pytest.mark.parametrize(

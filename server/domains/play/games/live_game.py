@@ -114,7 +114,7 @@ from server.domains.play.games.ruleset_failures import (
 )
 from server.domains.play.games.subscribers import GameFollower, Subscribers, ViewEncoder
 from server.domains.play.games.views import build_snapshot
-from server.gamekit.contract import Event, IllegalMove, Payload, Viewer
+from server.gamekit.contract import SCORE, WINS, Event, IllegalMove, Payload, Viewer
 from server.gamekit.fold import GameFold
 from server.gamekit.realtime import tick_event
 from server.gamekit.table import (
@@ -739,7 +739,7 @@ class LiveGame:
         require_storable(
             outcome,
             seats=len(self.fold.table.seats),
-            statistics=self.fold.ruleset.statistics,
+            statistics=self.fold.ruleset.declared_statistics().keys() - {SCORE, WINS},
         )
         last = game_completed_event(self.fold.table, outcome, self.fold.origin.seed)
         completion = build_completion(self.fold, outcome, moment.at)

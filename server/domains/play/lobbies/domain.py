@@ -16,6 +16,7 @@ from server.domains.interfaces import (
     Games,
     LobbyAccess,
     LobbyChat,
+    MatchLobbies,
     MembersKey,
     PeerAdmissions,
     TokenScopes,
@@ -89,6 +90,7 @@ def build(services: Services) -> Domain:
             provide(LobbyAccess, lobbies),
             provide(LobbyChat, lobbies),
             provide(PeerAdmissions, peers),
+            provide(MatchLobbies, lobbies.matches),
         ),
         jobs=[Job("lobbies", lobbies.maintenance.run)],
         retention=[

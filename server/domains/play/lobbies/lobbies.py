@@ -14,6 +14,7 @@ from server.domains.play.lobbies.catalog import RulesetCatalog
 from server.domains.play.lobbies.changes import LobbyChanges, LobbyGameStarter, StartGame
 from server.domains.play.lobbies.followers import ConnectionLookup, Follower
 from server.domains.play.lobbies.jobs import GamesHere, LobbyMaintenance
+from server.domains.play.lobbies.matches import MatchedLobbies
 from server.domains.play.lobbies.peers import PeerLobbyService
 from server.domains.play.lobbies.quick_play import QuickPlay
 from server.domains.play.lobbies.rules import may_watch_game
@@ -60,6 +61,9 @@ class Lobbies:
             clock=clock,
             tasks=tasks,
             wait_s=quick_play_wait_s,
+        )
+        self.matches = MatchedLobbies(
+            store=store, changes=changes, starter=starter, catalog=catalog, clock=clock
         )
         self.peers = PeerLobbyService(store, changes, starter=starter, catalog=catalog, clock=clock)
         self.members = LobbyService(

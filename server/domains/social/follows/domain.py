@@ -1,7 +1,8 @@
 """Follows: everything that the domain offers."""
 
 from persistence.follows.store import FollowStore
-from server.domains.contract import Domain
+from server.domains.contract import Domain, provide
+from server.domains.interfaces import FollowedPlayers
 from server.domains.services import Services
 from server.domains.social.follows.http import FollowRoutes
 from server.domains.social.follows.settings import FollowsSettings
@@ -10,5 +11,10 @@ from server.domains.social.follows.settings import FollowsSettings
 def build(services: Services) -> Domain:
     """Put the domain together."""
     settings = services.settings(FollowsSettings)
-    routes = FollowRoutes(FollowStore(services.rls), settings, services.clock)
-    return Domain(name="follows", settings=FollowsSettings, endpoints=routes.endpoints())
+    store = FollowStore(services.rls)
+    return Domain(
+        name="follows",
+        settings=FollowsSettings,
+        endpoints=FollowRoutes(store, settings, services.clock).endpoints(),
+        provides=[provide(FollowedPlayers, store)],
+    )

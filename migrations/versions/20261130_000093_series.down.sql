@@ -1,0 +1,3 @@
+-- Series end; their games stay.
+
+DROP TABLE series;

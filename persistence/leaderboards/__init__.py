@@ -1,0 +1,1 @@
+"""Leaderboards of the statistics that rulesets declare, in PostgreSQL."""

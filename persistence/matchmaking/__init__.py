@@ -1,0 +1,1 @@
+"""Who waits for a match, and the matches that were found, in PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Ratings of players, and the games that changed them, in PostgreSQL."""

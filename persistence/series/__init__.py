@@ -1,0 +1,1 @@
+"""Rematches and series, in PostgreSQL."""

@@ -1,0 +1,1 @@
+INSERT INTO series (after_game, ruleset, config, seats, best_of) SELECT id, 'relay', '{}', '[null]', 3 FROM games LIMIT 1;
