@@ -18,6 +18,7 @@ from server.domains.interfaces import (
     LobbyChat,
     MembersKey,
     PeerAdmissions,
+    SeatedGames,
     TokenScopes,
 )
 from server.domains.play.lobbies.commands import LobbyCommands
@@ -89,6 +90,7 @@ def build(services: Services) -> Domain:
             provide(LobbyAccess, lobbies),
             provide(LobbyChat, lobbies),
             provide(PeerAdmissions, peers),
+            provide(SeatedGames, lobbies.seated_games),
         ),
         jobs=[Job("lobbies", lobbies.maintenance.run)],
         retention=[
