@@ -23,6 +23,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
     saves,
     session,
     signaling,
+    tournaments,
 )
 from protocol.envelope import Command, Update, type_of
 from protocol.errors import PlayhallError
@@ -38,6 +39,7 @@ _DOMAINS = (
     companions,
     notifications,
     feed,
+    tournaments,
 )
 
 COMMANDS: dict[str, type[Command]] = {

@@ -23,6 +23,7 @@ from server.core.settings import split_names, unread_variables, variable_names
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
 from server.domains.compete.epochs.domain import build as epochs
+from server.domains.compete.tournaments.domain import build as tournaments
 from server.domains.content.blueprints.domain import build as blueprints
 from server.domains.content.files.domain import build as files
 from server.domains.contract import Build, Domain
@@ -87,6 +88,7 @@ DOMAINS: Final[Sequence[Build]] = (
     profiles,
     blockchain,
     epochs,
+    tournaments,
     webhooks,
     saves,
     inventory,
