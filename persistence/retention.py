@@ -218,6 +218,8 @@ PERSONAL: Final[dict[str, Kept]] = {
     "public.quest_availability": Kept("slot_id", "telling of a quest once", _T, _DELETED),
     "public.stored_objects": Kept("account_id value", "what games keep for a player", _T, _DELETED),
     "public.slot_games": Kept("account_id", "games that count for a save", _T, _DELETED),
+    "public.tournaments": Kept("created_by", "who organised a tournament", _T, _UNLINKED),
+    "public.tournament_entrants": Kept("player_id", "who took part in a tournament", _T, _STAYS),
     "public.reward_claims": Kept("account_id", "giving a reward once", _T, _DELETED),
     "public.luminor_conversations": Kept(
         "user_id title context", "talking to companions", _T, _DELETED
@@ -353,6 +355,7 @@ NOTHING_PERSONAL: Final = frozenset(
         "public.telemetry_schemas",
         "public.telemetry_targets",
         "public.telemetry_types",
+        "public.tournament_pairings",
         "public.timed_events",
         "public.webhook_endpoints",
     }

@@ -29,6 +29,7 @@ from protocol import (  # noqa: F401 - some only for their error classes
     session,
     signaling,
     storage,
+    tournaments,
 )
 from protocol.envelope import Command, Update, type_of
 from protocol.errors import PlayhallError
@@ -47,6 +48,7 @@ _DOMAINS = (
     notifications,
     collaborations,
     feed,
+    tournaments,
 )
 
 COMMANDS: dict[str, type[Command]] = {

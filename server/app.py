@@ -25,6 +25,7 @@ from server.domains.compete.bots.domain import build as bots
 from server.domains.compete.epochs.domain import build as epochs
 from server.domains.compete.leaderboards.domain import build as leaderboards
 from server.domains.compete.ratings.domain import build as ratings
+from server.domains.compete.tournaments.domain import build as tournaments
 from server.domains.content.blueprints.domain import build as blueprints
 from server.domains.content.files.domain import build as files
 from server.domains.content.images.domain import build as images
@@ -98,6 +99,7 @@ DOMAINS: Final[Sequence[Build]] = (
     profiles,
     blockchain,
     epochs,
+    tournaments,
     webhooks,
     saves,
     inventory,

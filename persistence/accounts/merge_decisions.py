@@ -157,6 +157,11 @@ MERGE_DECISIONS: Final[dict[str, tuple[MergeDecision, str]]] = {
     "public.notification_digests.user_id": (MergeDecision.MOVE, "who wants a daily email"),
     "public.announcements.created_by": (MergeDecision.STAY, "who announced it; history"),
     "public.creation_views.viewer_id": (MergeDecision.STAY, "of one day, and counted already"),
+    "public.tournaments.created_by": (MergeDecision.MOVE, "who organised it"),
+    "public.tournament_entrants.player_id": (
+        MergeDecision.STAY,
+        "the player who plays its games; history",
+    ),
     "public.reports.reporter_id": (MergeDecision.MOVE, "who reported it"),
     "public.reports.profile_id": (
         MergeDecision.MOVE,

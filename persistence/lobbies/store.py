@@ -199,6 +199,10 @@ class LobbyTransaction:
         await self._add_members(lobby.lobby_id, lobby.members)
         return True
 
+    async def add_bots(self, bots: Sequence[tuple[PlayerId, str]]) -> None:
+        """Make the players that bots sit as, with their names, where they are new."""
+        await self._connection.execute(SQL["add_bots"], *zip(*bots, strict=True))
+
     async def save(self, before: Lobby, after: Lobby) -> Lobby:
         """Write the difference and return the lobby with its new version.
 
@@ -259,7 +263,7 @@ class LobbyTransaction:
         if not members:
             return
         if bots := [(m.player_id, m.display_name) for m in members if m.bot is not None]:
-            await self._connection.execute(SQL["add_bots"], *zip(*bots, strict=True))
+            await self.add_bots(bots)
         ids, _, roles, seats, readies, names = zip(*members, strict=True)
         columns = (ids, roles, seats, readies, names)
         await self._connection.execute(SQL["add_members"], lobby_id, *columns)

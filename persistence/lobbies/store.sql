@@ -33,12 +33,12 @@ SELECT count(*) FROM lobby_members m JOIN lobbies l ON l.id = m.lobby_id
 WHERE m.player_id = $1 AND l.status = 'OPEN';
 
 -- name: add_lobby
--- Insert a lobby; returns nothing if its join code is taken.
+-- Insert a lobby; returns nothing if its join code, or its id, is taken.
 INSERT INTO lobbies (id, name, mode, ruleset, config, seats, spectators_max, is_public, join_code,
                      password_hash, quick_play, fill_at, created_at, host_player_id, region, host_user_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
         (SELECT f.id FROM players p JOIN profiles f ON f.id::text = p.user_id WHERE p.id = $14))
-ON CONFLICT (join_code) WHERE status <> 'CLOSED' DO NOTHING
+ON CONFLICT DO NOTHING
 RETURNING id;
 
 -- name: save_lobby

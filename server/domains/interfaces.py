@@ -164,6 +164,44 @@ class LobbyAccess(Protocol):
         """Count the lobbies that somebody follows on this node."""
 
 
+class SeatedPlayer(NamedTuple):
+    """Who takes a seat; `bot` names the ruleset's bot, if it is one."""
+
+    player_id: PlayerId
+    display_name: str
+    bot: str | None = None
+
+
+class SeatedGame(NamedTuple):
+    """A game whose players are known; the lobby's id is chosen before there is a lobby."""
+
+    lobby_id: LobbyId
+    name: str
+    ruleset: str
+    config: dict[str, Any]
+    players: Sequence[SeatedPlayer]
+
+
+class SeatedGames(Protocol):
+    """Starts games for players who need not gather. Provided by lobbies."""
+
+    def complete_config(self, ruleset: str, config: dict[str, Any]) -> dict[str, Any]:
+        """Complete a configuration; raise `UnknownRuleset` or `InvalidField`."""
+
+    async def add_bots(self, ruleset: str, bot: str, count: int) -> Sequence[SeatedPlayer]:
+        """Make the players that so many bots sit as; the same ones each time.
+
+        Raises `UnknownRuleset` or `UnknownBot`.
+        """
+
+    async def start_game(self, game: SeatedGame, /) -> GameId | None:
+        """Start a game, seat `n` for the player `n`, in a public lobby without a host.
+
+        A lobby has one game, however often and on however many nodes this is called: every call
+        gives the same. None if the lobby is closed without a game; another id is needed then.
+        """
+
+
 class LobbyChat(Protocol):
     """Who talks in lobbies, and who hears it. Provided by lobbies."""
 

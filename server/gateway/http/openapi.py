@@ -69,6 +69,7 @@ TAGS: Final = {
     "companions": "Companions to talk to, conversations, memories and bonds.",
     "telemetry": "What games report, and what is made of it.",
     "content": "Packages of content, what to fetch, and signed metadata.",
+    "tournaments": "Competitions of many games: registration, pairings, standings.",
     "notifications": "What people are told, and announcements.",
     "blueprints": "What players create.",
     "creations": "What people make, publish and remix.",

@@ -442,6 +442,9 @@ RIGHTS = {
     "rating_changes": "SELECT INSERT UPDATE",
     "slot_games": "SELECT INSERT UPDATE DELETE",
     "stored_objects": "SELECT INSERT UPDATE DELETE",
+    "tournaments": "SELECT INSERT UPDATE",
+    "tournament_entrants": "SELECT INSERT UPDATE DELETE",
+    "tournament_pairings": "SELECT INSERT UPDATE",
     "save_logs": "SELECT INSERT",  # and UPDATE of how far they are
     "save_log_events": "SELECT INSERT",
     "save_log_mutations": "SELECT INSERT",

@@ -19,6 +19,7 @@ from server.domains.interfaces import (
     MatchLobbies,
     MembersKey,
     PeerAdmissions,
+    SeatedGames,
     TokenScopes,
 )
 from server.domains.play.lobbies.commands import LobbyCommands
@@ -91,6 +92,7 @@ def build(services: Services) -> Domain:
             provide(LobbyChat, lobbies),
             provide(PeerAdmissions, peers),
             provide(MatchLobbies, lobbies.matches),
+            provide(SeatedGames, lobbies.seated_games),
         ),
         jobs=[Job("lobbies", lobbies.maintenance.run)],
         retention=[

@@ -18,6 +18,7 @@ from server.domains.play.lobbies.matches import MatchedLobbies
 from server.domains.play.lobbies.peers import PeerLobbyService
 from server.domains.play.lobbies.quick_play import QuickPlay
 from server.domains.play.lobbies.rules import may_watch_game
+from server.domains.play.lobbies.seated_games import LobbySeatedGames
 from server.domains.play.lobbies.service import LobbyPasswords, LobbyReader, LobbyService
 from server.domains.play.lobbies.subscribers import LobbySubscribers
 from server.gamekit.fold import AnyRuleset
@@ -63,6 +64,9 @@ class Lobbies:
             wait_s=quick_play_wait_s,
         )
         self.matches = MatchedLobbies(
+            store=store, changes=changes, starter=starter, catalog=catalog, clock=clock
+        )
+        self.seated_games = LobbySeatedGames(
             store=store, changes=changes, starter=starter, catalog=catalog, clock=clock
         )
         self.peers = PeerLobbyService(store, changes, starter=starter, catalog=catalog, clock=clock)

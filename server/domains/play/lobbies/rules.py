@@ -111,6 +111,12 @@ def close_lobby(lobby: Lobby, host: PlayerId) -> Lobby:
     return _closed(lobby)
 
 
+def close_unstarted(lobby: Lobby) -> Lobby:
+    """Close an open lobby that has no host, and whose game could not start."""
+    require_open(lobby)
+    return _closed(lobby)
+
+
 def close_if_silent(lobby: Lobby, silent_s: float) -> Lobby:
     """Close a lobby, open or between peers, without life for so long; leave any other be."""
     # What is played on a server has its own end.
@@ -303,9 +309,13 @@ def _next_bot(lobby: Lobby, bot: str) -> Member:
     number = 1
     while lobby.find_member(bot_player_id(lobby.ruleset, bot, number)) is not None:
         number += 1
-    display_name = f"{bot.replace('_', ' ').title()} {number}"
-    player_id = bot_player_id(lobby.ruleset, bot, number)
+    player_id, display_name = bot_player_id(lobby.ruleset, bot, number), bot_name(bot, number)
     return Member(player_id, display_name, "player", _free_seat(lobby), ready=True, bot=bot)
+
+
+def bot_name(bot: str, number: int) -> str:
+    """Name a bot as people see it."""
+    return f"{bot.replace('_', ' ').title()} {number}"
 
 
 def bot_player_id(ruleset: str, bot: str, number: int) -> PlayerId:
