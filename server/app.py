@@ -36,6 +36,7 @@ from server.domains.play.games.domain import build as games
 from server.domains.play.history.domain import build as history
 from server.domains.play.lobbies.domain import build as lobbies
 from server.domains.play.signaling.domain import build as signaling
+from server.domains.progression.achievements.domain import build as achievements
 from server.domains.progression.command_saves.domain import build as command_saves
 from server.domains.progression.inventory.domain import build as inventory
 from server.domains.progression.packages.domain import build as packages
@@ -94,6 +95,7 @@ DOMAINS: Final[Sequence[Build]] = (
     inventory,
     quests,
     slot_games,
+    achievements,
     command_saves,
     packages,
     telemetry,

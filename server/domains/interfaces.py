@@ -16,6 +16,7 @@ from protocol.inventory import Bundle, Mode
 from protocol.signaling import PeerAdmission
 from server.core.mailer import Mail
 from server.core.subscriptions import TopicKind
+from server.gamekit.contract import CompletedGame
 from server.gateway.session.identity import Identity
 
 
@@ -101,6 +102,13 @@ class Games(Protocol):
 
     async def create(self, new: NewGame, /) -> GameId:
         """Make a game and its first events, and start its lobby with it, all or nothing."""
+
+
+class CompletedGames(Protocol):
+    """Finished games, read from their logs. Provided by games."""
+
+    async def read_completed(self, game_id: GameId) -> CompletedGame | None:
+        """Read a game; None where it has not ended, or its log does not hold."""
 
 
 class GameTotals(Protocol):

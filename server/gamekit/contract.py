@@ -120,6 +120,29 @@ class Outcome:
     rounds: list[Payload] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class CompletedGame:
+    """A game that is over. Seat `n` is `players[n]`'s; `bots` are the seats of bots."""
+
+    players: Sequence[PlayerId]
+    bots: frozenset[int]
+    events: Sequence[Event]
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Achievement:
+    """What players are given for; see `server.gamekit.achievements`. The key must never change."""
+
+    key: str
+    title: str
+    description: str
+    count: Callable[[CompletedGame, int], int]
+    points: int = 10
+    steps: int = 1
+    hidden: bool = False  # until it is granted
+
+
 # A bot sees what a person in its seat sees, draws from seeded chance, answers with a raw move. In a
 # real-time game, where its view also has its `seat`, it may answer with None.
 Bot: TypeAlias = Callable[[Payload, Chance], Payload | None]
@@ -167,6 +190,8 @@ class Ruleset(ABC, Generic[State, Move]):
     # What it counts of a seat beside the score: the names that `Standing.statistics` may have.
     # `tricks_won` and `highest_bid` have columns of their own in summaries and statistics.
     statistics: ClassVar[Sequence[str]] = ()
+    # What players are given for; see `server.gamekit.achievements`.
+    achievements: ClassVar[Sequence[Achievement]] = ()
     # The rules of earlier versions. Games that began with one of them go on with it, and
     # their logs are checked by it. New games always begin with this version.
     earlier: ClassVar[Sequence["Ruleset[Any, Any]"]] = ()

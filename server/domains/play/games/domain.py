@@ -15,9 +15,10 @@ from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.events import MemberKicked, PlayerDisconnected, WatcherExcluded
 from server.core.subscriptions import TopicKind
 from server.domains.contract import Domain, Job, provide
-from server.domains.interfaces import GameChat, Games, GameTotals, LobbyAccess
+from server.domains.interfaces import CompletedGames, GameChat, Games, GameTotals, LobbyAccess
 from server.domains.play.games.access import GameAccess
 from server.domains.play.games.commands import GameCommands
+from server.domains.play.games.completed_games import CompletedGameReader
 from server.domains.play.games.directory import DirectoryMaintenance, DirectoryRoutes
 from server.domains.play.games.http import GameRoutes
 from server.domains.play.games.metrics import game_metrics
@@ -121,6 +122,7 @@ def build(services: Services) -> Domain:
         provides=(
             provide(Games, games),
             provide(GameTotals, totals),
+            provide(CompletedGames, CompletedGameReader(store, services.rulesets)),
             provide(GameChat, _Chat(commands, access)),
         ),
         start=[start],
