@@ -220,6 +220,8 @@ PERSONAL: Final[dict[str, Kept]] = {
     "public.slot_games": Kept("account_id", "games that count for a save", _T, _DELETED),
     "public.tournaments": Kept("created_by", "who organised a tournament", _T, _UNLINKED),
     "public.tournament_entrants": Kept("player_id", "who took part in a tournament", _T, _STAYS),
+    "public.player_achievements": Kept("player_id", "what a player achieved", _T, _STAYS),
+    "public.achievement_games": Kept("player_id", "counting each game once", _T, _STAYS),
     "public.reward_claims": Kept("account_id", "giving a reward once", _T, _DELETED),
     "public.luminor_conversations": Kept(
         "user_id title context", "talking to companions", _T, _DELETED

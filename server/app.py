@@ -42,6 +42,7 @@ from server.domains.play.lobbies.domain import build as lobbies
 from server.domains.play.matchmaking.domain import build as matchmaking
 from server.domains.play.series.domain import build as series
 from server.domains.play.signaling.domain import build as signaling
+from server.domains.progression.achievements.domain import build as achievements
 from server.domains.progression.command_saves.domain import build as command_saves
 from server.domains.progression.inventory.domain import build as inventory
 from server.domains.progression.packages.domain import build as packages
@@ -105,6 +106,7 @@ DOMAINS: Final[Sequence[Build]] = (
     inventory,
     quests,
     slot_games,
+    achievements,
     command_saves,
     packages,
     telemetry,

@@ -482,6 +482,12 @@ def _add_economy() -> None:
     add_commands(app, _SHELL)
 
 
+def _add_achievements() -> None:
+    from server.ops.achievements_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_social() -> None:
     from server.ops.social_cli import add_commands
 
@@ -548,6 +554,7 @@ _ADDED: Final = {
     "epoch": _add_epochs,
     "economy": _add_economy,
     "saves": _add_saves,
+    "achievements": _add_achievements,
     "social": _add_social,
     "content": _add_content,
     "telemetry": _add_telemetry,

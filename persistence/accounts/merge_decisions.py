@@ -157,6 +157,14 @@ MERGE_DECISIONS: Final[dict[str, tuple[MergeDecision, str]]] = {
     "public.notification_digests.user_id": (MergeDecision.MOVE, "who wants a daily email"),
     "public.announcements.created_by": (MergeDecision.STAY, "who announced it; history"),
     "public.creation_views.viewer_id": (MergeDecision.STAY, "of one day, and counted already"),
+    "public.player_achievements.player_id": (
+        MergeDecision.STAY,
+        "computed from the logs, which name the player",
+    ),
+    "public.achievement_games.player_id": (
+        MergeDecision.STAY,
+        "computed from the logs, which name the player",
+    ),
     "public.tournaments.created_by": (MergeDecision.MOVE, "who organised it"),
     "public.tournament_entrants.player_id": (
         MergeDecision.STAY,

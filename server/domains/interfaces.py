@@ -17,6 +17,7 @@ from protocol.inventory import Bundle, Mode
 from protocol.signaling import PeerAdmission
 from server.core.mailer import Mail
 from server.core.subscriptions import TopicKind
+from server.gamekit.contract import CompletedGame
 from server.gateway.session.identity import Identity
 
 
@@ -139,6 +140,13 @@ class ServerObjects(Protocol):
         write_by: str,
     ) -> StoredObjectRow:
         """Write an object, whoever else may."""
+
+
+class CompletedGames(Protocol):
+    """Finished games, read from their logs. Provided by games."""
+
+    async def read_completed(self, game_id: GameId) -> CompletedGame | None:
+        """Read a game; None where it has not ended, or its log does not hold."""
 
 
 class GameTotals(Protocol):

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from protocol.limits import EPHEMERAL_BYTES_MAX, NAME_CHARS_MAX, SEATS_MAX
-from server.gamekit.contract import COMBINATIONS, Ruleset, RulesetConfig, Statistic
+from server.gamekit.contract import COMBINATIONS, Achievement, Ruleset, RulesetConfig, Statistic
 from server.gamekit.realtime import TICK_HZ_MAX, RealtimeRuleset
 
 NAME: Final = re.compile(r"[a-z0-9_]{1,64}")
 STATISTICS_MAX: Final = 32
+ACHIEVEMENTS_MAX: Final = 100
 VERSION_MAX: Final = 2**31 - 1  # what the database's column holds
 METHODS: Final = tuple(name for name, member in vars(Ruleset).items() if isfunction(member))
 
@@ -130,6 +131,19 @@ def _are_earlier(value: object) -> bool:
     return isinstance(value, Sequence) and all(isinstance(rules, Ruleset) for rules in value)
 
 
+def _are_achievements(value: object) -> bool:
+    if not isinstance(value, Sequence) or not all(isinstance(one, Achievement) for one in value):
+        return False
+    keys = [one.key for one in value]
+    return (
+        len(keys) == len(set(keys)) <= ACHIEVEMENTS_MAX
+        and all(NAME.fullmatch(key) for key in keys)
+        and all(_is_text(one.title) and _is_text(one.description) for one in value)
+        and all(_is_count(one.steps, 1, VERSION_MAX) for one in value)
+        and all(_is_count(one.points, 0, VERSION_MAX) for one in value)
+    )
+
+
 def _are_bots(value: object) -> bool:
     return isinstance(value, Mapping) and all(
         _is_text(name) and callable(bot) for name, bot in value.items()
@@ -166,6 +180,10 @@ _ATTRIBUTES: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     "ephemeral_bytes_max": (
         lambda value: _is_count(value, 0, EPHEMERAL_BYTES_MAX),
         f"it must be an integer from 0 to {EPHEMERAL_BYTES_MAX}",
+    ),
+    "achievements": (
+        _are_achievements,
+        "it must be a tuple of Achievement, with keys of a-z, 0-9 and _, and steps from 1",
     ),
     "earlier": (_are_earlier, "it must be a tuple of rulesets, such as (Nim1(),)"),
 }

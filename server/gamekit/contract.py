@@ -143,6 +143,29 @@ class Outcome:
     rounds: list[Payload] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class CompletedGame:
+    """A game that is over. Seat `n` is `players[n]`'s; `bots` are the seats of bots."""
+
+    players: Sequence[PlayerId]
+    bots: frozenset[int]
+    events: Sequence[Event]
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Achievement:
+    """What players are given for; see `server.gamekit.achievements`. The key must never change."""
+
+    key: str
+    title: str
+    description: str
+    count: Callable[[CompletedGame, int], int]
+    points: int = 10
+    steps: int = 1
+    hidden: bool = False  # until it is granted
+
+
 # A bot sees what a person in its seat sees, draws from seeded chance, answers with a raw move. In a
 # real-time game, where its view also has its `seat`, it may answer with None.
 Bot: TypeAlias = Callable[[Payload, Chance], Payload | None]
@@ -193,6 +216,8 @@ class Ruleset(ABC, Generic[State, Move]):
     statistics: ClassVar[Sequence[str | Statistic]] = ()
     # Whether the results change the ratings of players; see docs/guides/ratings.md.
     rated: ClassVar[bool] = False
+    # What players are given for; see `server.gamekit.achievements`.
+    achievements: ClassVar[Sequence[Achievement]] = ()
     # The rules of earlier versions. Games that began with one of them go on with it, and
     # their logs are checked by it. New games always begin with this version.
     earlier: ClassVar[Sequence["Ruleset[Any, Any]"]] = ()

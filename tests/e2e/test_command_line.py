@@ -24,6 +24,7 @@ READERS: list[tuple[str, ...]] = [
     ("accounts", "revoke", "ann", "admin"),
     ("accounts", "unban", "ann"),
     ("backup", "database.dump"),
+    ("achievements", "rebuild", "--verify"),
     ("economy", "verify"),
     ("content", "check"),
     ("content", "root"),

@@ -1,10 +1,13 @@
 """El Dorado as the contract has it: which module answers which question."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from server.gamekit.achievements import won
 from server.gamekit.contract import (
     SCORE,
     WINS,
+    Achievement,
+    CompletedGame,
     Event,
     Outcome,
     Payload,
@@ -127,9 +130,32 @@ class ElDorado1(Ruleset[State, Move]):
         return scoring.outcome(state) if state.phase == "over" else None
 
 
+def bids_made(game: CompletedGame, seat: int) -> int:
+    """Count the rounds in which the bid was made exactly."""
+    results = [each["players"].get(game.players[seat]) for each in game.outcome.rounds]
+    return sum(each is not None and each["delta"] > 0 for each in results)
+
+
+def made_all_bids(game: CompletedGame, seat: int) -> int:
+    """Count a game of which every bid was made."""
+    rounds = len(game.outcome.rounds)
+    return int(rounds == ROUNDS_OF_A_GAME and bids_made(game, seat) == rounds)
+
+
+ROUNDS_OF_A_GAME: Final = 10
+ACHIEVEMENTS: Final = (
+    Achievement("first_win", "Gold", "Win a game.", won),
+    Achievement("bids_made", "A true word", "Make 100 bids.", bids_made, points=30, steps=100),
+    Achievement(
+        "all_bids", "Clairvoyant", "Make every bid of ten rounds.", made_all_bids, 100, hidden=True
+    ),
+)
+
+
 class ElDorado(ElDorado1):
     """Version 2: players who left are ranked behind those who stayed, and earn nothing."""
 
     version = 2
     leavers_rank_last = True
     earlier = (ElDorado1(),)
+    achievements = ACHIEVEMENTS

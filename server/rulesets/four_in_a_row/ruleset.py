@@ -12,10 +12,13 @@ from typing import Annotated, ClassVar, Final, TypeAlias
 from pydantic import Field
 
 from protocol.ids import PlayerId
+from server.gamekit.achievements import won
 from server.gamekit.chance import Chance
 from server.gamekit.contract import (
     WINS,
+    Achievement,
     Bot,
+    CompletedGame,
     Event,
     IllegalMove,
     Outcome,
@@ -121,6 +124,29 @@ class State:
     line: list[Cell] = field(default_factory=list)
 
 
+QUICK_DISCS: Final = 6
+
+
+def won_quickly(game: CompletedGame, seat: int) -> int:
+    """Count a win with few discs of one's own."""
+    discs = [
+        event
+        for event in game.events
+        if event.type == "disc_dropped" and event.payload["player_id"] == game.players[seat]
+    ]
+    is_full = any(event.type == "four_connected" for event in game.events)
+    return int(bool(won(game, seat)) and is_full and len(discs) <= QUICK_DISCS)
+
+
+ACHIEVEMENTS: Final = (
+    Achievement("first_win", "Four!", "Win a game.", won),
+    Achievement("ten_wins", "Regular", "Win ten games.", won, points=30, steps=10),
+    Achievement(
+        "quick_win", "In a hurry", "Win with six discs or fewer.", won_quickly, 20, hidden=True
+    ),
+)
+
+
 class FourInARow(Ruleset[State, int]):
     """Drop discs in turn; a move is the number of a column."""
 
@@ -131,6 +157,7 @@ class FourInARow(Ruleset[State, int]):
     rated = True
     config = Config
     bots = BOTS
+    achievements = ACHIEVEMENTS
 
     def initial(self, setup: Setup) -> State:
         """Make the empty board."""

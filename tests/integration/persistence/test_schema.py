@@ -445,6 +445,8 @@ RIGHTS = {
     "tournaments": "SELECT INSERT UPDATE",
     "tournament_entrants": "SELECT INSERT UPDATE DELETE",
     "tournament_pairings": "SELECT INSERT UPDATE",
+    "player_achievements": "SELECT INSERT UPDATE DELETE",
+    "achievement_games": "SELECT INSERT DELETE",
     "save_logs": "SELECT INSERT",  # and UPDATE of how far they are
     "save_log_events": "SELECT INSERT",
     "save_log_mutations": "SELECT INSERT",

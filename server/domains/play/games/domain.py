@@ -16,9 +16,17 @@ from server.core.events import MemberKicked, PlayerDisconnected, WatcherExcluded
 from server.core.rules_watch import RulesWatch
 from server.core.subscriptions import TopicKind
 from server.domains.contract import Domain, Job, provide
-from server.domains.interfaces import GameChat, Games, GameSeats, GameTotals, LobbyAccess
+from server.domains.interfaces import (
+    CompletedGames,
+    GameChat,
+    Games,
+    GameSeats,
+    GameTotals,
+    LobbyAccess,
+)
 from server.domains.play.games.access import GameAccess
 from server.domains.play.games.commands import GameCommands
+from server.domains.play.games.completed_games import CompletedGameReader
 from server.domains.play.games.directory import DirectoryMaintenance, DirectoryRoutes
 from server.domains.play.games.http import GameRoutes
 from server.domains.play.games.metrics import game_metrics
@@ -129,6 +137,7 @@ def build(services: Services) -> Domain:
             provide(Games, games),
             provide(GameSeats, access),
             provide(GameTotals, totals),
+            provide(CompletedGames, CompletedGameReader(store, services.rulesets)),
             provide(GameChat, _Chat(commands, access)),
         ),
         start=[start],

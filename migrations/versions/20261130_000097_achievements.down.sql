@@ -1,0 +1,3 @@
+-- Achievements go; they can be counted again from the logs.
+
+DROP TABLE player_achievements, achievement_games;
