@@ -3,7 +3,7 @@
 from migrations.script import run_beside
 
 revision = "20261130_000090"
-down_revision = "20261129_000073"
+down_revision = "20261130_000083"
 
 
 def upgrade() -> None:

@@ -3,7 +3,7 @@
 from migrations.script import run_beside
 
 revision = "20261130_000095"
-down_revision = "20261130_000083"
+down_revision = "20261130_000093"
 
 
 def upgrade() -> None:
