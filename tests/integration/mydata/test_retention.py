@@ -72,6 +72,8 @@ SWEPT: Final = {
     "telemetry_dead_letters": Aged("received_at"),
     "telemetry_forwards": Aged("queued_at"),
     "creation_views": Aged("day", also=", is_counted = true"),
+    "board_entries": Aged("ends_at"),
+    "series": Aged("changed_at"),
     "lobbies": Aged(
         "closed_at",
         also=", status = 'CLOSED'",
