@@ -74,6 +74,8 @@ SWEPT: Final = {
     "stripe_events": Aged("received_at"),
     "view_salts": Aged("day"),
     "creation_views": Aged("day", also=", is_counted = true"),
+    "board_entries": Aged("ends_at"),
+    "series": Aged("changed_at"),
     "lobbies": Aged(
         "closed_at",
         also=", status = 'CLOSED'",
