@@ -26,7 +26,7 @@ def test_scratch_ruleset_is_served_load_tested_and_verified(
         assert re.search(rf"games in all +│ +{GAMES} ", done.out), done.out
         unknown = playhall("loadtest", "matches", "--url", node.url, "--ruleset", "chess")
     assert unknown.status == 1
-    assert "has no chess; it has arena, el_dorado, four_in_a_row, lamplighter, nim, " in unknown.said
+    assert "has no chess; it has arena, el_dorado, four_in_a_row, lamplighter" in unknown.said
     settings = {"PLAYHALL_DATABASE_URL": serving_dsn, "PLAYHALL_RULESETS_PATH": str(games)}
     verified = playhall("verify", "--since", "2000-01-01", environment=settings)
     assert verified.status == 0, verified.said
