@@ -105,13 +105,13 @@ def _serve(
 ) -> None:
     import uvloop
 
-    from server.rulesets import find_rulesets, parse_folder_list
+    from server.rulesets import find_rulesets
     from server.serving import serve as serve_until_stopped
 
     work = serve_until_stopped(
         config,
         database.serving,
-        rulesets=find_rulesets(*parse_folder_list(config.rulesets_path)),
+        rulesets=find_rulesets(*config.ruleset_directories()),
         settings=settings,
         titles=[title.build for title in titles],
         ready=_welcome,
@@ -135,9 +135,9 @@ def _usable_extensions(config: Config, settings: SettingsReader) -> Sequence[Any
     """
     if not (config.rulesets_path or config.titles_path):
         return ()
-    from server.rulesets import find_rulesets, parse_folder_list
+    from server.rulesets import find_rulesets
 
-    rulesets = find_rulesets(*parse_folder_list(config.rulesets_path))
+    rulesets = find_rulesets(*config.ruleset_directories())
     titles = _titles(config)
     if titles:
         from server.ops.title_check import check_titles

@@ -3,6 +3,7 @@
 What a domain can be set to is in its own `settings.py`; see `server.core.settings`.
 """
 
+import os
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -135,3 +136,10 @@ class Config(Settings):
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    def ruleset_directories(self) -> list[Path]:
+        """List where rulesets besides our own are: as configured, and in title packages."""
+        listed = [Path(path) for path in self.rulesets_path.split(os.pathsep) if path]
+        for path in filter(None, self.titles_path.split(os.pathsep)):
+            listed += sorted(each for each in Path(path).glob("*/rulesets") if each.is_dir())
+        return listed

@@ -31,7 +31,6 @@ from server.domains.services import Services, build_broker
 from server.gamekit.fold import AnyRuleset
 from server.gateway.transport.http_connection import http_runner
 from server.ops.reload_rulesets import RulesetReloader
-from server.rulesets import parse_folder_list
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +149,7 @@ async def _serve(
             )
             app = App(base)
             if config.reload_rulesets:
-                reloader = RulesetReloader(rulesets, parse_folder_list(config.rulesets_path))
+                reloader = RulesetReloader(rulesets, config.ruleset_directories())
                 tasks.start_loop(reloader.run(), name="reloading of rulesets")
             async with _listening(app, config) as url:
                 ready(url)

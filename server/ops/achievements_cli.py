@@ -20,7 +20,7 @@ from server.domains.play.games.completed_games import CompletedGameReader
 from server.domains.progression.achievements.rules import list_gains, list_players
 from server.gamekit.fold import AnyRuleset
 from server.ops.shell import DataDir, Shell
-from server.rulesets import find_rulesets, parse_folder_list
+from server.rulesets import find_rulesets
 
 
 def add_commands(app: typer.Typer, shell: Shell) -> None:
@@ -137,7 +137,7 @@ def _differing(stored: Counted, counted: Counted) -> list[tuple[str, str]]:
 
 @asynccontextmanager
 async def _context(config: Config, dsn: str) -> AsyncIterator[_Opened]:
-    rulesets = find_rulesets(*parse_folder_list(config.rulesets_path))
+    rulesets = find_rulesets(*config.ruleset_directories())
     with_any = {name: rules for name, rules in rulesets.items() if rules.achievements}
     database = await Database.open(dsn)
     try:

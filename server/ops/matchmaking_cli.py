@@ -15,7 +15,7 @@ from server.domains.play.matchmaking.rules import SearchRules
 from server.domains.play.matchmaking.settings import MatchmakingSettings
 from server.ops.match_simulation import MatchSimulation, SimulationPlan
 from server.ops.shell import Shell
-from server.rulesets import find_rulesets, parse_folder_list
+from server.rulesets import find_rulesets
 
 MATCHES_MAX: Final = 1_000_000
 
@@ -57,7 +57,7 @@ class _Commands:
         """Simulate matchmaking with a virtual clock and PLAYHALL_MATCH_*, without a server."""
         with self._shell.said_plainly():
             config = self._shell.read_config()
-            rules = find_rulesets(*parse_folder_list(config.rulesets_path)).get(ruleset)
+            rules = find_rulesets(*config.ruleset_directories()).get(ruleset)
             if rules is None:
                 raise UnknownRuleset
             count = min(rules.seats) if seats is None else seats

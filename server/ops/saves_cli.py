@@ -27,7 +27,7 @@ from server.gamekit.fold import AnyRuleset
 from server.ops.audit.findings import CheckFailed
 from server.ops.audit.replay_check import ReplayCheck
 from server.ops.shell import DataDir, Shell
-from server.rulesets import find_rulesets, parse_folder_list
+from server.rulesets import find_rulesets
 
 
 def add_commands(app: typer.Typer, shell: Shell) -> None:
@@ -140,4 +140,7 @@ def _recorded(stored: StoredSaveLogEvent) -> RecordedEvent:
 @asynccontextmanager
 async def _context(config: Config, dsn: str) -> AsyncIterator[VerifyContext]:
     async with await Database.open(dsn) as database:
-        yield VerifyContext(database, find_rulesets(*parse_folder_list(config.rulesets_path)))
+        yield VerifyContext(
+            database,
+            find_rulesets(*config.ruleset_directories()),
+        )

@@ -27,6 +27,11 @@ def titles(tmp_path: Path) -> Path:
         r"```(?:python|sql)\n((?:#|--) (\w[\w./]+)\n.*?)```", PAGE.read_text(), re.DOTALL
     ):
         (folder / name).write_text(text)
+    game = folder / "rulesets" / "nim"
+    game.mkdir(parents=True)
+    game_page = PAGE.with_name("rulesets.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", game_page, re.DOTALL)[0]
+    (game / "__init__.py").write_text(code)
     return folder.parent
 
 
@@ -64,6 +69,8 @@ async def test_scratch_domain_is_served_with_all_that_it_declares(
                         await ann.call("guestbook.sign", line=line)
                 async with http.get("/v1/guestbook") as answer:
                     assert await answer.json() == {"lines": list(reversed(LINES))}
+                async with http.get("/v1/rulesets") as answer:
+                    assert "nim" in {each["name"] for each in (await answer.json())["rulesets"]}
                 await is_described(http)
                 await is_exported_and_erased(http, token)
             await is_measured(http)

@@ -35,7 +35,7 @@ from server.ops.audit.render import format_recount, replay_text, report_line, re
 from server.ops.audit.replay import Replay, ReplayView
 from server.ops.audit.verify import verify_game
 from server.ops.shell import DataDir, Shell
-from server.rulesets import find_rulesets, parse_folder_list
+from server.rulesets import find_rulesets
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -322,7 +322,7 @@ async def _context(config: Config, dsn: str) -> AsyncIterator[GameAuditor]:
 
 
 def _rulesets(config: Config) -> dict[str, AnyRuleset]:
-    return find_rulesets(*parse_folder_list(config.rulesets_path))
+    return find_rulesets(*config.ruleset_directories())
 
 
 def _game_id(game: str) -> GameId:

@@ -46,7 +46,7 @@ from server.domains.progression.telemetry.schemas import TelemetrySchemaRegistry
 from server.domains.progression.telemetry.service import TelemetryService
 from server.domains.progression.telemetry.settings import TelemetrySettings
 from server.domains.services import Services
-from server.rulesets import find_rulesets, parse_folder_list
+from server.rulesets import find_rulesets
 
 # What the log that is begun in this task gets as its seed.
 log_seed: ContextVar[str] = ContextVar("log_seed")
@@ -84,7 +84,7 @@ async def open_context(config: Config, dsn: str) -> AsyncIterator[SeedContext]:
         Tasks() as tasks,
     ):
         rls = JoinedRls(anonymous)
-        rulesets = find_rulesets(*parse_folder_list(config.rulesets_path))
+        rulesets = find_rulesets(*config.ruleset_directories())
         services = Services(config, database, rls, "console", Clock(), tasks, rulesets)
         App(services)
         services.objects.open()
