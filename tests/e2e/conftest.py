@@ -28,6 +28,9 @@ KEPT = (
     "player_lifetime_stats",
 )
 
+# What changes by itself, or is sealed anew.
+PASSING = ("updated_at", "sealed", "platform_links", "last_seen")
+
 
 @dataclass
 class World:
@@ -84,8 +87,8 @@ class World:
         """Read everything of people, but when it changed and how it is sealed."""
         found = [
             await self.owner.fetchval(
-                f"SELECT jsonb_agg(to_jsonb(t) - 'updated_at' - 'sealed' - 'platform_links'"
-                f" ORDER BY t::text)::text FROM {table} t"
+                f"SELECT jsonb_agg(to_jsonb(t) - $1::text[] ORDER BY t::text)::text FROM {table} t",
+                [*PASSING],
             )
             for table in KEPT
         ]
