@@ -542,12 +542,13 @@ def _hidden_stays_hidden(trial: Trial) -> None:
     before: dict[Viewer, Counter[str]] = {viewer: Counter() for viewer in playout.viewers}
 
     def watch(event: Event) -> None:
+        # The names of an event's fields are known to all; what is in them may be a secret.
+        in_payload = _texts_in(list(event.payload.values()))
         for viewer in playout.viewers:
             shown, own = ruleset.redact(event, viewer), hidden[viewer]
             view = ruleset.view(playout.fold.state, viewer)
             in_event, in_view = _texts_in(shown), _texts_in(view)
-            # The names of an event's fields are known to all; what is in them may be a secret.
-            for text in _texts_in(list(event.payload.values())):
+            for text in in_payload:
                 own.setdefault(text, (before[viewer][text], event.type))
             for text in in_event:
                 own.pop(text, None)
@@ -573,16 +574,21 @@ def name_viewer(viewer: Viewer) -> str:
 
 def _texts_in(value: object) -> Counter[str]:
     """Count the texts in a value, keys included."""
-    counts: Counter[str] = Counter()
+    found: list[str] = []
+    _collect_texts(value, found)
+    return Counter(found)
+
+
+def _collect_texts(value: object, found: list[str]) -> None:
     if isinstance(value, str):
-        counts[value] += 1
-    children: Iterable[Any] = value if isinstance(value, list | tuple) else ()
-    if isinstance(value, dict):
-        counts.update(value.keys())
-        children = value.values()
-    for child in children:
-        counts.update(_texts_in(child))
-    return counts
+        found.append(value)
+    elif isinstance(value, dict):
+        found.extend(value)
+        for child in value.values():
+            _collect_texts(child, found)
+    elif isinstance(value, list | tuple):
+        for child in value:
+            _collect_texts(child, found)
 
 
 def _find_text(value: Any, text: str, at: str = "view") -> str:
