@@ -52,7 +52,9 @@ async def test_days_of_creations_are_counted_for_their_owner(platform: Platform)
     assert await platform.wrong_counters() == []
 
 
-async def similar(platform: Platform, who: Person | None, creation: str, more: str = "") -> list:
+async def similar(
+    platform: Platform, who: Person | None, creation: str, more: str = ""
+) -> list[str]:
     status, answer = await platform.ask(who, "GET", f"/creations/{creation}/similar{more}")
     assert status == 200, answer
     return [each["creation_id"] for each in answer["creations"]]
