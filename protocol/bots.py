@@ -13,7 +13,7 @@ from protocol.errors import PlayhallError
 from protocol.history import Cursor, Limit
 from protocol.ids import UUID_PATTERN, BotId, WirePlayerId
 from protocol.limits import CURSOR_CHARS_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX
-from protocol.lobbies import pattern_with_message
+from protocol.lobbies import URI_CHARACTERS, WEB_SERVER, pattern_with_message
 from protocol.reserved_names import NOT_RESERVED
 from protocol.text import ONE_LINE, TEXT
 
@@ -98,13 +98,11 @@ Slug = Annotated[
         "Use 3 to 48 of a to z, digits, underscores and dashes, a letter or digit first",
     ),
 ]
-# From RFC 3986, what an https or ipfs URI is written with; nobody's password is in one.
 Uri = Annotated[
     str,
     StringConstraints(max_length=URI_CHARS_MAX),
     pattern_with_message(
-        r"(?:ipfs://[A-Za-z0-9]|https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?=[/?#]|$))"
-        r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*",
+        rf"(?:ipfs://[A-Za-z0-9]|{WEB_SERVER}){URI_CHARACTERS}",
         "Send an ipfs:// or https:// address",
     ),
 ]

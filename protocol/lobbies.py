@@ -20,6 +20,10 @@ from protocol.text import NAME, ONE_LINE, PASSWORD
 JOIN_CODE_PATTERN: Final = r"^[2-9A-HJ-NP-Z]{6}$"
 CODE_TYPED_CHARS_MAX: Final = 24  # with the spaces and dashes that people put in
 
+# From RFC 3986, what an https URI is written with: a host, without anybody's name or password.
+WEB_SERVER: Final = r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?=[/?#]|$)"
+URI_CHARACTERS: Final = r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*"
+
 
 def pattern_with_message(pattern: str, problem: str) -> AfterValidator:
     """Refuse text of another shape, and say in words what is wrong with it."""

@@ -10,7 +10,7 @@ from protocol.accounts import DisplayName, Tier
 from protocol.envelope import WireModel
 from protocol.history import Cursor, Limit
 from protocol.ids import UUID_PATTERN, UserId, WirePlayerId
-from protocol.lobbies import pattern_with_message
+from protocol.lobbies import URI_CHARACTERS, WEB_SERVER, pattern_with_message
 from protocol.reserved_names import NOT_RESERVED
 from protocol.schemas import JsonObject
 from protocol.text import ONE_LINE, SOME_LINES
@@ -62,7 +62,7 @@ AvatarUrl = Annotated[
     str,
     StringConstraints(max_length=AVATAR_URL_CHARS_MAX),
     pattern_with_message(
-        r"(?:https://|/files/avatars/)[!-~]+|",
+        rf"(?:{WEB_SERVER}|/files/avatars/){URI_CHARACTERS}|",
         "Use a file of yours in the bucket avatars (/files/avatars/…), or an https:// address",
     ),
 ]

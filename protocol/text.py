@@ -30,6 +30,10 @@ _UNASSIGNED: Final = re.compile(
     + "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(1, 17))
     + "]"
 )
+# Accents and vowel signs on one letter. Writing needs up to about five (Hebrew with its points and
+# accents); dozens are drawn over the lines above and below.
+MARKS_MAX: Final = 8
+_MARKS: Final = frozenset(["Mn", "Me"])
 _INVISIBLE: Final = frozenset(["Cf", "Zl", "Zp"])
 # The flags of England, Scotland and Wales are a black flag with letters that are not shown.
 _FLAG: Final = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f")
@@ -37,6 +41,12 @@ _FLAG: Final = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a
 
 def _visible(allowed: str, *, blank: bool = True) -> AfterValidator:
     def check(text: str) -> str:
+        if _has_stacked_marks(text):
+            raise PydanticCustomError(
+                "stacked_marks",
+                "Use at most {marks_max} accents on one letter",
+                {"marks_max": MARKS_MAX},
+            )
         for char in _FLAG.sub("", text) if not text.isascii() else text:
             if category(char) == "Cc" and char not in allowed:
                 raise PydanticCustomError("control_character", "Remove control characters")
@@ -62,6 +72,15 @@ def is_invisible(char: str) -> bool:
     )
 
 
+def _has_stacked_marks(text: str) -> bool:
+    marks = 0
+    for char in text if not text.isascii() else "":
+        marks = marks + 1 if category(char) in _MARKS else 0
+        if marks > MARKS_MAX:
+            return True
+    return False
+
+
 def is_visible(text: str) -> bool:
     """Say whether a text has a letter, digit, sign or symbol, and not only blanks and marks."""
     return any(category(char)[0] not in "ZM" and not _shows_nothing(char) for char in text)
@@ -74,6 +93,8 @@ def _shows_nothing(char: str) -> bool:
 def sanitise_name(text: str, *, chars_max: int) -> str:
     """Leave out of a name from elsewhere what names may not have here; may come out empty."""
     kept = "".join(c for c in text if category(c) != "Cc" and not is_invisible(c))
+    if _has_stacked_marks(kept):
+        kept = "".join(c for c in kept if category(c) not in _MARKS)
     name = kept.strip()[:chars_max].strip()
     return name if is_visible(name) else ""
 

@@ -31,6 +31,8 @@ class MayBePresent(NamedTuple):
     user_id: UserId
     username: str | None
     role: Literal["owner", "editor", "viewer"]
+    hidden: frozenset[UserId] = frozenset()
+    """Collaborators whom they block, or who block them."""
 
 
 class CollaborationStore:
@@ -107,11 +109,11 @@ class CollaborationStore:
     async def list_present(
         self, pairs: Collection[tuple[CreationId, UserId]]
     ) -> list[MayBePresent]:
-        """Say which of these people may be in these creations, and as what."""
+        """Say which of these people may be in these creations, as what, and unseen by whom."""
         creations, people = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["list_present"], creations, people)
-        return [MayBePresent(*row) for row in rows]
+        return [MayBePresent(**{**row, "hidden": frozenset(row["hidden"])}) for row in rows]
 
 
 async def _require_owner(connection: Connection, who: Requester, creation_id: CreationId) -> None:

@@ -39,9 +39,13 @@ LEFT JOIN creations c ON c.id = k.creation_id
 WHERE k.user_id = $1 ORDER BY k.created_at DESC, k.creation_id DESC LIMIT 500;
 
 -- name: list_present
--- Say which of these people may be in these creations, by pairs, and as what.
+-- Say which of these people may be in these creations, by pairs, as what, and whom blocks hide from them there.
 SELECT x.creation_id::text, x.user_id::text, p.username,
-       CASE WHEN c.user_id = x.user_id THEN 'owner' ELSE k.role END AS role
+       CASE WHEN c.user_id = x.user_id THEN 'owner' ELSE k.role END AS role,
+       ARRAY(
+           SELECT o.user_id::text FROM creation_collaborators o
+           WHERE o.creation_id = x.creation_id AND is_blocked_between(o.user_id, x.user_id)
+       ) AS hidden
 FROM unnest($1::uuid[], $2::uuid[]) AS x (creation_id, user_id)
 JOIN creations c ON c.id = x.creation_id
 JOIN profiles p ON p.id = x.user_id AND p.is_active

@@ -35,9 +35,11 @@ WHERE c.user_id = $1 AND ($2::text IS NULL OR c.status = $2) AND (c.created_at, 
 ORDER BY c.created_at DESC, c.id DESC LIMIT $5;
 
 -- name: lock_own
--- Lock somebody's own creation, and read what decides about it.
+-- Lock somebody's own creation, and read what decides about it; a file that was deleted since is none.
 SELECT title, description, type, ai_tool, prompt, model, generation_params, seed, metadata, is_public, is_nsfw,
-       license, allow_remix, allow_commercial, tags, categories, remix_of, status, file_url,
+       license, allow_remix, allow_commercial, tags, categories, remix_of, status,
+       CASE WHEN file_url NOT LIKE '/files/creations/%' OR EXISTS (
+           SELECT FROM files f WHERE f.bucket = 'creations' AND f.path = substr(file_url, 18)) THEN file_url END,
        published_at
 FROM creations WHERE id = $1 AND user_id = $2 FOR NO KEY UPDATE;
 

@@ -105,23 +105,32 @@ class ReportStore:
             return list(await connection.fetch(SQL["list_filed"], who.user_id, *after, limit))
 
     async def list_queue(
-        self, status: str, *, after: ReportPlace, limit: int
+        self, status: str, *, after: ReportPlace, limit: int, without: UserId | None
     ) -> list[asyncpg.Record]:
-        """List reports of a status, oldest first."""
+        """List reports of a status, oldest first, without those of what is somebody's."""
         async with self._database.acquire() as connection:
-            return list(await connection.fetch(SQL["list_queue"], status, *after, limit))
+            return list(await connection.fetch(SQL["list_queue"], status, *after, limit, without))
 
     async def decide(
-        self, report_id: ReportId, decision: str, note: str, *, actor: UserId
+        self,
+        report_id: ReportId,
+        decision: str,
+        note: str,
+        *,
+        actor: UserId,
+        without: UserId | None,
     ) -> asyncpg.Record:
         """Decide a report and all open ones of the same thing, on record.
 
-        Raises `ReportNotFound`, `ReportDecided`, or `Forbidden` for a deactivation of staff.
+        Raises `ReportNotFound`, also for what is `without`'s, `ReportDecided`, or `Forbidden` for a
+        deactivation of staff.
         """
         async with self._database.transaction() as connection:
             report = await _read(connection, report_id)
             target = ReportTarget(*(report[name] for name in ReportTarget._fields))
             owner: UserId | None = report["owner_id"]
+            if owner is not None and owner == without:
+                raise ReportNotFound
             _check_decision(target, decision)
             await _lock(connection, target, owner)
             status = "dismissed" if decision == "none" else "upheld"

@@ -22,7 +22,7 @@ FROM reports WHERE reporter_id = $1 AND (created_at, id) < ($2, $3)
 ORDER BY created_at DESC, id DESC LIMIT $4;
 
 -- name: list_queue
--- List reports of a status, oldest first, with what was reported.
+-- List reports of a status, oldest first, with what was reported; none of what is $5's.
 SELECT r.id AS report_id, r.creation_id, r.comment_id, r.profile_id AS user_id, r.message_id, r.reason, r.details,
        r.status, r.created_at, r.decided_at, r.reporter_id, coalesce(c.user_id, k.user_id, r.profile_id) AS owner_id,
        left(coalesce(c.title, k.content, p.display_name, p.username, m.content), 200) AS excerpt,
@@ -33,6 +33,7 @@ LEFT JOIN comments k ON k.id = r.comment_id
 LEFT JOIN profiles p ON p.id = r.profile_id
 LEFT JOIN luminor_messages m ON m.id = r.message_id
 WHERE r.status = $1 AND (r.created_at, r.id) > ($2, $3)
+    AND ($5::uuid IS NULL OR coalesce(c.user_id, k.user_id, r.profile_id) IS DISTINCT FROM $5)
 ORDER BY r.created_at, r.id LIMIT $4;
 
 -- name: read_report

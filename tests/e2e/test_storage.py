@@ -113,6 +113,24 @@ async def test_others_read_what_is_public_and_write_nothing(people: list[Person]
         assert (await ben.ask(method, "card/shown", body, of=of_ann))[0] == 403
 
 
+async def test_public_objects_are_hidden_from_blocked_people_and_with_their_owner(
+    people: list[Person],
+) -> None:
+    ann, ben, cem = people
+    await ann.ask("PUT", "card/shown", {"value": {"a": 1}, "read_by": "public"})
+    of_ann, web = f"players/{ann.player_id}", ann.web
+    async with web.put(f"/v1/people/{ben.user_id}/block", headers=bearer(ann.token)) as answer:
+        assert answer.status == 200
+    assert (await ben.ask("GET", "card/shown", of=of_ann))[0] == 404
+    assert (await ben.ask("GET", "card", of=of_ann))[1]["objects"] == []
+    assert (await cem.ask("GET", "card/shown", of=of_ann))[0] == 200
+    async with web.post("/v1/me/deactivate", headers=bearer(ann.token)) as answer:
+        assert answer.status == 200
+    assert (await cem.ask("GET", "card/shown", of=of_ann))[0] == 404
+    async with web.get(f"/v1/{of_ann}/storage/card") as answer:
+        assert (await answer.json())["objects"] == []
+
+
 async def test_objects_of_the_server_are_not_written_by_their_owner(
     people: list[Person], place: tuple[Node, str]
 ) -> None:

@@ -103,6 +103,36 @@ async def test_removing_leaving_and_blocking_end_it(platform: Platform) -> None:
     assert await sue.refused("GET", path) == (404, "creation_not_found")
 
 
+async def test_collaborators_who_block_each_other_do_not_see_each_other(platform: Platform) -> None:
+    ann, bob, eve, sue = await platform.people(4)
+    creation = await ann.draft()
+    for each in (bob, eve, sue):
+        await join(ann, each, creation)
+    await bob.ok("PUT", f"/people/{eve.id}/block")
+    await sue.ok("POST", "/me/deactivate")
+
+    async def listed(person: Person) -> set[str]:
+        answer = await person.ok("GET", f"/creations/{creation}/collaborators")
+        return {each["user_id"] for each in answer["collaborators"]}
+
+    assert await listed(bob) == {bob.id}
+    assert await listed(eve) == {eve.id}
+    assert await listed(ann) == {bob.id, eve.id, sue.id}, "the owner must be able to remove them"
+    url = platform.node.websocket_url
+    async with Line(url) as anns, Line(url) as bobs, Line(url) as eves:
+        for line, person in ((anns, ann), (bobs, bob), (eves, eve)):
+            await line.greet(person.guest)
+            await line.ok("creation.join", creation_id=creation)
+        await read_until(anns, [(ann.id, None), (bob.id, None), (eve.id, None)])
+        await read_until(bobs, [(ann.id, None), (bob.id, None)])
+        await read_until(eves, [(ann.id, None), (eve.id, None)])
+        await eves.ok("creation.focus", creation_id=creation, focus="title")
+        await anns.ok("creation.focus", creation_id=creation, focus="tags")
+        await read_until(bobs, [(ann.id, "tags"), (bob.id, None)])
+        seen = [each for each in bobs.updates if each["type"] == "creation.presence"]
+        assert eve.id not in {person["user_id"] for each in seen for person in each["people"]}
+
+
 def present(line: Line) -> list[tuple[str, str | None]]:
     """Say whom a connection saw last, and what they have in hand."""
     shown: list[dict[str, Any]] = [

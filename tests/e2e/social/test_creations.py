@@ -72,6 +72,19 @@ async def test_file_is_read_by_those_who_may_see_its_creation(platform: Platform
     assert await status(ann) == 404
 
 
+async def test_creation_whose_file_was_deleted_is_published_with_a_new_one(
+    platform: Platform,
+) -> None:
+    (ann,) = await platform.people(1)
+    creation = await ann.draft(type="image")
+    url = await ann.upload(creation)
+    await ann.ok("DELETE", url)
+    refused = await ann.refused("POST", f"/creations/{creation}/publish")
+    assert refused == (409, "creation_incomplete")
+    await ann.upload(creation)
+    assert (await ann.ok("POST", f"/creations/{creation}/publish"))["status"] == "published"
+
+
 async def test_file_that_lies_about_its_type_is_refused(platform: Platform) -> None:
     (ann,) = await platform.people(1)
     creation = await ann.draft(type="image")

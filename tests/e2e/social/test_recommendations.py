@@ -44,12 +44,17 @@ async def test_days_of_creations_are_counted_for_their_owner(platform: Platform)
     for bad in (
         *("first=2026-01-01&last=2027-06-01", "first=2026-02-01&last=2026-01-01"),
         *("first=x", "last=2026-02-30", "last=0001-01-01&first=0001-01-02"),
+        *("last=9999-12-31", "last=0001-01-30", "first=0001-01-01&last=0001-01-02"),
     ):
         assert (await ann.refused("GET", f"/me/analytics?{bad}"))[0] == 422
+    far = (await ann.ok("GET", "/me/analytics?last=9998-12-31"))["days"]
+    assert [each["views"] for each in far] == [0] * 30
     assert await platform.wrong_counters() == []
 
 
-async def similar(platform: Platform, who: Person | None, creation: str, more: str = "") -> list:
+async def similar(
+    platform: Platform, who: Person | None, creation: str, more: str = ""
+) -> list[str]:
     status, answer = await platform.ask(who, "GET", f"/creations/{creation}/similar{more}")
     assert status == 200, answer
     return [each["creation_id"] for each in answer["creations"]]

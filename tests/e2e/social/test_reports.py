@@ -71,6 +71,28 @@ async def test_only_moderators_see_the_queue_and_decide(
     assert refused == (404, "report_not_found")
 
 
+async def test_moderators_learn_and_decide_nothing_about_themselves(
+    platform: Platform, moderators: list[Person]
+) -> None:
+    mod, other = moderators
+    (bob,) = await platform.people(1)
+    creation = await mod.published()
+    comment = await mod.comment(creation)
+    targets = ({"user_id": mod.id}, {"creation_id": creation}, {"comment_id": comment})
+    reports = {await reported(bob, **target) for target in targets}
+
+    async def queued(person: Person) -> set[str]:
+        page = await person.ok("GET", "/admin/reports?limit=100")
+        return {each["report_id"] for each in page["reports"]}
+
+    assert reports <= await queued(other)
+    assert not reports & await queued(mod)
+    for report in reports:
+        path = f"/admin/reports/{report}/decision"
+        assert await mod.refused("POST", path, {"decision": "none"}) == (404, "report_not_found")
+        assert (await other.ok("POST", path, {"decision": "none"}))["status"] == "dismissed"
+
+
 async def test_removed_creation_is_gone_for_all_but_its_owner(
     platform: Platform, moderators: list[Person]
 ) -> None:

@@ -29,10 +29,19 @@ class Rights:
 
     def __init__(self) -> None:
         self.roles = {ANN: "owner", BOB: "editor"}
+        self.blocks: set[frozenset[UserId]] = set()
 
     async def list_present(self, pairs: Collection[tuple[CreationId, UserId]]) -> list[Any]:
         return [
-            MayBePresent(creation, person, f"name {person[:4]}", cast("Any", self.roles[person]))
+            MayBePresent(
+                creation,
+                person,
+                f"name {person[:4]}",
+                cast("Any", self.roles[person]),
+                frozenset(
+                    other for pair in self.blocks if person in pair for other in pair - {person}
+                ),
+            )
             for creation, person in pairs
             if person in self.roles
         ]
@@ -45,11 +54,13 @@ class Line:
         self.who = SimpleNamespace(user_id=user_id)
         self.socket = SimpleNamespace(send=self._send)
         self.shown: list[tuple[UserId, str | None]] | None = None
+        self.history: list[list[tuple[UserId, str | None]]] = []
         self._stops: dict[object, Callable[[], None]] = {}
 
     def _send(self, frame: bytes) -> None:
         update = orjson.loads(frame[frame.index(b"{") :])
         self.shown = [(each["user_id"], each["focus"]) for each in update["people"]]
+        self.history.append(self.shown)
 
     def reply(self, command_id: int) -> None: ...
 
@@ -165,6 +176,30 @@ async def test_who_may_not_be_there_is_there_no_longer(nodes: list[Node], rights
     assert len(two.presence) == 0
     with pytest.raises(CreationNotFound):
         await two.join(Line(EVE))
+
+
+async def test_blocked_people_do_not_see_each_other_on_any_node(
+    nodes: list[Node], rights: Rights
+) -> None:
+    one, two = nodes
+    rights.roles[EVE] = "editor"
+    rights.blocks.add(frozenset({BOB, EVE}))
+    anns, bobs, eves = Line(ANN), Line(BOB), Line(EVE)
+    await one.join(anns)
+    await one.join(bobs)
+    await two.join(eves)
+    await until(anns, [(ANN, None), (BOB, None), (EVE, None)])
+    two.focus(eves, "title")
+    one.focus(anns, "tags")
+    await until(bobs, [(ANN, "tags"), (BOB, None)])
+    await until(eves, [(ANN, "tags"), (EVE, "title")])
+    assert not [shown for shown in bobs.history if any(user == EVE for user, _ in shown)]
+    assert not [shown for shown in eves.history if any(user == BOB for user, _ in shown)]
+    rights.blocks.clear()
+    await until(bobs, [(ANN, "tags"), (BOB, None), (EVE, "title")])
+    rights.blocks.add(frozenset({BOB, EVE}))
+    await until(bobs, [(ANN, "tags"), (BOB, None)])
+    await until(eves, [(ANN, "tags"), (EVE, "title")])
 
 
 async def test_creations_of_one_connection_are_bounded(nodes: list[Node]) -> None:

@@ -72,6 +72,7 @@ def test_any_other_name_is_kept_as_it_is_written(
         ("\u3164 Ann\u202e\n", "Ann"),
         ("\u200d\u0301", ""),
         ("x" * 70, "x" * 64),
+        ("Z" + "\u0301" * 40 + "oe", "Zoe"),
         ("Zoë 👩\u200d🚀", "Zoë 👩\u200d🚀"),
     ],
 )

@@ -48,12 +48,25 @@ def test_hiding_character_is_refused_by_its_name(
         "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
         "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
         "שלום",
+        "בְּרֵאשִׁ֖ית",
+        "Ệ ấ e" + "\u0302\u0301" + "e" + "\u0301" * 8,
     ],
-    ids=["letters", "emoji", "persian", "england", "hebrew"],
+    ids=["letters", "emoji", "persian", "england", "hebrew", "points", "accents"],
 )
 def test_every_script_and_emoji_is_written_as_it_is(text: str) -> None:
     assert validate(Say, {**SAY, "text": text}).text == text
     assert validate(MeChange, {"display_name": text}).display_name == text
+
+
+@pytest.mark.parametrize(
+    ("model", "rest", "field"), [(Say, SAY, "text"), (MeChange, {}, "display_name")]
+)
+def test_accents_that_are_drawn_over_other_lines_are_refused(
+    model: type[Say], rest: Mapping[str, object], field: str
+) -> None:
+    with pytest.raises(InvalidField) as refused:
+        validate(model, {**rest, field: "a" + "\u0301\u20dd\u0316" * 3})
+    assert refused.value.message == f"{field}: Use at most 8 accents on one letter."
 
 
 def test_line_breaks_are_for_chat_alone() -> None:

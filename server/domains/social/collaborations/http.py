@@ -135,7 +135,9 @@ class CollaborationRoutes:
 
     async def _accept(self, request: HttpRequest) -> wire.Collaborator:
         path = request.parse_path(CreationPath)
-        return _view(await self._store.accept(request.who.requester, path.creation_id))
+        row = await self._store.accept(request.who.requester, path.creation_id)
+        self._presence.announce_change(path.creation_id)  # whom blocks hide may be different now
+        return _view(row)
 
 
 def _view(record: Any) -> wire.Collaborator:

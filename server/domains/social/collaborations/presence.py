@@ -8,7 +8,7 @@ node that died leaves nobody behind. Nothing of this is stored.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
@@ -43,8 +43,9 @@ ASKED_AT_ONCE: Final = 1000  # pairs of a creation and a person
 class _Present(NamedTuple):
     user_id: UserId
     username: str | None
-    role: str
+    role: Literal["owner", "editor", "viewer"]
     focus: str | None
+    hidden: frozenset[UserId]  # collaborators whom they do not see, because of a block
 
 
 class _Elsewhere(NamedTuple):
@@ -68,7 +69,7 @@ class LivePresence:
         self._now = now
         self._here: dict[CreationId, dict[Session, _Present]] = {}
         self._elsewhere: dict[CreationId, dict[str, _Elsewhere]] = {}
-        self._sent: dict[CreationId, bytes] = {}
+        self._sent: dict[CreationId, dict[Session, bytes]] = {}
         self._to_check: set[CreationId] = set()
         self._woken = asyncio.Event()
         self._subscriptions = subscriptions
@@ -147,13 +148,13 @@ class LivePresence:
         [may] = found
         session.unfollow(key)
         try:
-            stop = self._topics.subscribe(creation_id, session, session.socket.send)
+            # Each is a view of their own, since blocks hide people from some and not from others.
+            stop = self._topics.subscribe(creation_id, session, session.socket.send, view=session)
         except TooManySubscribers:
             raise Overloaded from None
         people = self._here.setdefault(creation_id, {})
-        people[session] = _Present(user_id, may.username, may.role, command.focus)
+        people[session] = _Present(user_id, may.username, may.role, command.focus, may.hidden)
         session.follow(key, lambda: self._gone(creation_id, session, stop))
-        self._sent.pop(creation_id, None)  # whoever is new has not seen it
         self._show(creation_id)
         self._notify(creation_id, ask=True)
         return Ok(re=command.id)
@@ -177,6 +178,7 @@ class LivePresence:
         stop()
         people = self._here.get(creation_id, {})
         people.pop(session, None)
+        self._sent.get(creation_id, {}).pop(session, None)
         if people:
             self._changed(creation_id)
             return
@@ -192,25 +194,38 @@ class LivePresence:
     def _people_here(self, creation_id: CreationId) -> dict[UserId, PersonPresent]:
         """List who is here, once each: as their last connection says."""
         return {
-            each.user_id: PersonPresent.model_validate(each._asdict())
+            each.user_id: PersonPresent(
+                user_id=each.user_id, username=each.username, role=each.role, focus=each.focus
+            )
             for each in self._here.get(creation_id, {}).values()
         }
 
     def _show(self, creation_id: CreationId) -> None:
-        """Show who is there to those who are here, if that is news."""
+        """Show each of those who are here who is there, if that is news to them."""
         topic = self._topics.get(creation_id)
-        if topic is None:
+        here = self._here.get(creation_id)
+        if topic is None or not here:
             return
         people = {
             each.user_id: each
             for other in self._elsewhere.get(creation_id, {}).values()
             for each in other.people
         } | self._people_here(creation_id)
-        shown = [people[user_id] for user_id in sorted(people)][:PEOPLE_MAX]
-        frame = update_frame(CreationPresence(creation_id=creation_id, people=shown))
-        if self._sent.get(creation_id) != frame:
-            self._sent[creation_id] = frame
-            topic.send(frame)
+        shown = [people[user_id] for user_id in sorted(people)]
+        encoded: dict[frozenset[UserId], bytes] = {}  # by who is hidden; mostly nobody
+        sent = self._sent.setdefault(creation_id, {})
+        news = {}
+        for session, present in here.items():
+            hidden = present.hidden.intersection(people)
+            if hidden not in encoded:
+                seen = [each for each in shown if each.user_id not in hidden][:PEOPLE_MAX]
+                encoded[hidden] = update_frame(
+                    CreationPresence(creation_id=creation_id, people=seen)
+                )
+            if sent.get(session) != encoded[hidden]:
+                news[session] = sent[session] = encoded[hidden]
+        if news:
+            topic.send_views(news)
 
     def _notify(self, creation_id: CreationId, *, ask: bool = False, check: bool = False) -> None:
         if not self._subscriptions.has_peers:
@@ -238,7 +253,7 @@ class LivePresence:
                 self._show(creation_id)
 
     async def _check(self, creations: Sequence[CreationId]) -> None:
-        """End the presence of those who may not be there any more; note other roles."""
+        """End the presence of those who may not be there any more; note other roles and blocks."""
         pairs = list(
             {
                 (creation_id, present.user_id)
@@ -264,6 +279,6 @@ class LivePresence:
                 session.unfollow(("creation", creation_id))
                 nobody = CreationPresence(creation_id=creation_id, people=[])
                 session.socket.send(update_frame(nobody))
-            elif present.role != may.role:
-                people[session] = present._replace(role=may.role)
+            elif (present.role, present.hidden) != (may.role, may.hidden):
+                people[session] = present._replace(role=may.role, hidden=may.hidden)
                 self._changed(creation_id)

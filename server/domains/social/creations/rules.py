@@ -1,5 +1,6 @@
 """What a creation must be, beyond the shape of its fields. Pure."""
 
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -26,6 +27,10 @@ _CONTENT: Final = {
     "text": ("application/pdf",),
     "multimodal": ("image/", "audio/", "video/", "application/pdf"),
 }
+# Days that can be asked for. Further ones have no counts, and the driver turns the very first and
+# last that Python has into infinity, from which the database would count on for ever.
+COUNTED_FROM: Final = date(1970, 1, 1)
+COUNTED_TO: Final = date(9998, 12, 31)
 _CLEARABLE: Final = frozenset(["description", "ai_tool", "prompt", "model", "seed"])
 
 
@@ -104,10 +109,7 @@ def require_publishable(state: CreationState) -> None:
 def analytics_range(query: AnalyticsQuery, today: date) -> tuple[date, date]:
     """Say which days to count; raise `InvalidField`."""
     last = _day("last", query.last) or today
-    try:
-        first = _day("first", query.first) or last - timedelta(days=29)
-    except OverflowError:
-        first = last
+    first = _day("first", query.first) or last - timedelta(days=29)
     if not timedelta(0) <= last - first < timedelta(days=ANALYTICS_DAYS_MAX):
         problem = f"first: choose 1 to {ANALYTICS_DAYS_MAX} days, up to the last."
         raise InvalidField(problem, field="first")
@@ -115,10 +117,13 @@ def analytics_range(query: AnalyticsQuery, today: date) -> tuple[date, date]:
 
 
 def _day(name: str, text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise InvalidField(f"{name}: there is no such day.", field=name) from None
+    if text is None:
+        return None
+    with suppress(ValueError):
+        day = date.fromisoformat(text)
+        if COUNTED_FROM <= day <= COUNTED_TO:
+            return day
+    raise InvalidField(f"{name}: there is no such day.", field=name)
 
 
 def _check_license(license_: str, *, allow_remix: bool) -> None:

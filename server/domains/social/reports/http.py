@@ -127,7 +127,9 @@ class ReportRoutes:
     async def _list_queue(self, request: HttpRequest) -> wire.ReportQueue:
         query: wire.ReportQueueQuery = request.query
         after = OLDEST if query.cursor is None else _QUEUE.read(query.cursor)
-        rows = await self._store.list_queue(query.status, after=after, limit=query.limit)
+        rows = await self._store.list_queue(
+            query.status, after=after, limit=query.limit, without=_not_theirs(request)
+        )
         reports = [wire.QueuedReport(**_fields(row)) for row in rows]
         return wire.ReportQueue(reports=reports, next=_QUEUE.after_page(rows, query.limit, _place))
 
@@ -135,7 +137,9 @@ class ReportRoutes:
         asked: wire.ReportDecisionRequest = request.body
         report_id = request.parse_path(wire.ReportPath).report_id
         actor = request.who.user_id
-        decided = await self._store.decide(report_id, asked.decision, asked.note, actor=actor)
+        decided = await self._store.decide(
+            report_id, asked.decision, asked.note, actor=actor, without=_not_theirs(request)
+        )
         self.decided_total += 1
         if asked.decision not in ("none", "warned"):
             self._announce(decided["creation_id"], decided["owner_id"])
@@ -154,6 +158,14 @@ class ReportRoutes:
 
     def _announce(self, creation_id: CreationId | None, owner: UserId | None) -> None:
         self._publish_event(CreationListed(creation_id, owner, is_new=False))
+
+
+def _not_theirs(request: HttpRequest) -> UserId | None:
+    """Say whose reports this member of staff must not see: their own, except for admins.
+
+    A moderator would learn who reported them, and could dismiss it.
+    """
+    return None if "admin" in request.who.roles else request.who.user_id
 
 
 def _place(row: Any) -> ReportPlace:

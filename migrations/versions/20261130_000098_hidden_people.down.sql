@@ -1,0 +1,2 @@
+DROP POLICY visible_people ON stored_objects;
+DROP POLICY visible_people ON creation_collaborators;
