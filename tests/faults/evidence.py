@@ -1,6 +1,7 @@
 """Reads what the database has, for the checker."""
 
 from collections import Counter
+from copy import deepcopy
 
 import orjson
 
@@ -77,8 +78,9 @@ async def _log(connection: Connection, game_id: GameId) -> list[StoredEvent]:
 
 async def assert_kept(dsn: str, players: list[Player], figures: Figures | None = None) -> Evidence:
     """Check every promise against what these players wrote down, and count it for the table."""
+    # As of now: what is heard while the evidence is read may have been committed after it.
+    witnesses = [deepcopy(player.witness) for player in players]
     evidence = await read_evidence(dsn)
-    witnesses = [player.witness for player in players]
     if figures is not None:
         cost = toll(evidence, witnesses)
         figures.count("commands acknowledged", cost.acknowledged)
