@@ -91,10 +91,9 @@ def upgrade(dsn: str, to: str = HEAD) -> None:
 
 
 def choose_memory_search(dsn: str) -> str:
-    """Have memories compared by pgvector where it is available by now.
+    """Have memories compared by pgvector where it is installed by now.
 
-    Returns `pgvector`, `plain`, or `refused` where the login may not add the extension. For a
-    database at the newest revision.
+    Returns `pgvector` or `plain`. For a database at the newest revision.
     """
     with _said_plainly(dsn), _connection(dsn) as connection:
         chosen: str = connection.exec_driver_sql(_queries["choose_memory_search"]).scalar_one()

@@ -222,20 +222,11 @@ def migrate(
             _remove_title(dsn, titles, remove, yes=yes)
         elif goes_up and not stands.pending:
             _upgrade_titles(dsn, titles)
-            _choose_memory_search(dsn)
+            runner.choose_memory_search(dsn)  # pgvector may have been installed since
         pending = [*stands.pending, *_pending_of_titles(dsn, titles)]
     out.print(f"The database is at revision {stands.current or 'base'}.")
     if pending:
         out.print(f"Pending: {', '.join(pending)}. Run: playhall migrate")
-
-
-def _choose_memory_search(dsn: str) -> None:
-    """Use pgvector if it was installed since the last time."""
-    if runner.choose_memory_search(dsn) == "refused":
-        out.print(
-            "pgvector is there, but this login may not add it; memories are compared without it. "
-            "Have a superuser run: CREATE EXTENSION vector"
-        )
 
 
 def _pending_of_titles(dsn: str, titles: Sequence[Any]) -> list[str]:

@@ -34,5 +34,5 @@ WHERE n.nspname IN ('public', 'playhall_auth', 'auth') AND c.relkind IN ('r', 'p
     AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped;
 
 -- name: choose_memory_search
--- Have memories compared by pgvector where it is available.
+-- Have memories compared by pgvector where it is installed.
 SELECT playhall_auth.choose_memory_search();

@@ -20,30 +20,16 @@ CREATE TRIGGER luminor_memories_changed BEFORE UPDATE OF content ON luminor_memo
     FOR EACH ROW WHEN (NEW.content IS DISTINCT FROM OLD.content) EXECUTE FUNCTION memory_changed();
 
 -- Made in one of two ways. Similarities are rounded, so that both give the same order: pgvector calculates with
--- less precision. The extension may be installed later: `playhall migrate` calls this again.
+-- less precision. An operator decides about the extension, as only superusers can add it: a backup with it could
+-- not be restored into most databases. It may be installed later: `playhall migrate` calls this again.
 CREATE FUNCTION playhall_auth.choose_memory_search(use_pgvector boolean DEFAULT true) RETURNS text LANGUAGE plpgsql
 SET search_path = '' AS $$
 DECLARE
     place text;
-    was_refused boolean := false;
     similarity text := '(SELECT sum(pair.own::float8 * pair.asked::float8)
         FROM unnest(m.embedding, p_embedding) AS pair (own, asked))';
 BEGIN
-    IF use_pgvector AND EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = 'vector') THEN
-        IF NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'vector') THEN
-            BEGIN
-                IF pg_catalog.to_regnamespace('extensions') IS NULL THEN
-                    CREATE SCHEMA extensions;
-                    COMMENT ON SCHEMA extensions IS 'Playhall: extensions of PostgreSQL';
-                    GRANT USAGE ON SCHEMA extensions TO playhall_server, anon, authenticated, service_role;
-                END IF;
-                CREATE EXTENSION vector SCHEMA extensions;
-                COMMENT ON EXTENSION vector IS 'Playhall: recall of memories';
-            EXCEPTION WHEN OTHERS THEN
-                RAISE NOTICE 'memories are compared without the extension vector: %', SQLERRM;
-                was_refused := true;
-            END;
-        END IF;
+    IF use_pgvector THEN
         SELECT n.nspname INTO place FROM pg_catalog.pg_extension e
         JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector';
     END IF;
@@ -62,10 +48,10 @@ BEGIN
                 AND m.embedding_model = p_model AND cardinality(m.embedding) = cardinality(p_embedding)
         $body$
     $sql$, similarity);
-    RETURN CASE WHEN place IS NOT NULL THEN 'pgvector' WHEN was_refused THEN 'refused' ELSE 'plain' END;
+    RETURN CASE WHEN place IS NULL THEN 'plain' ELSE 'pgvector' END;
 END
 $$;
-COMMENT ON FUNCTION playhall_auth.choose_memory_search(boolean) IS 'has memories compared by pgvector where it is available: pgvector, plain, or refused to this login';
+COMMENT ON FUNCTION playhall_auth.choose_memory_search(boolean) IS 'has memories compared by pgvector where it is installed: pgvector, plain, or refused to this login';
 REVOKE ALL ON FUNCTION playhall_auth.choose_memory_search(boolean) FROM PUBLIC;
 SELECT playhall_auth.choose_memory_search();
 COMMENT ON FUNCTION memory_similarities(uuid, real[], text) IS 'how similar the memories of whoever asks are to an embedding of length 1, by the cosine';

@@ -205,7 +205,7 @@ def test_folder_of_an_older_version_gets_the_login_and_loses_what_it_must_not_ha
             " ARRAY(SELECT roleid::regrole::text FROM pg_auth_members WHERE member = r.oid)"
             " FROM pg_roles r WHERE rolname = session_user"
         )
-        assert found.fetchone() == (False, False, False, ["playhall_server"])
+        assert found.fetchone() == (False, False, False, ["playhall_server", "pg_maintain"])
 
 
 @contextmanager

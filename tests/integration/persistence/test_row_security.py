@@ -435,6 +435,19 @@ async def test_people_reach_nothing_beyond_their_rows(
     assert reached == []
 
 
+async def test_restrictive_policies_leave_the_owner_of_the_tables_alone(
+    hardened: asyncpg.Connection,
+) -> None:
+    """The owner may take the roles of people; a backup that it makes must have every row."""
+    policies = await hardened.fetch(
+        "SELECT polrelid::regclass::text AS name, pg_get_expr(polqual, polrelid) AS expression"
+        " FROM pg_policy WHERE NOT polpermissive"
+    )
+    assert policies
+    for policy in policies:
+        assert policy["expression"].startswith("((CURRENT_USER <> ALL"), policy["name"]
+
+
 async def test_people_lock_only_tables_whose_rows_they_may_delete(
     hardened: asyncpg.Connection,
 ) -> None:
