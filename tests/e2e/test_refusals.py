@@ -235,6 +235,14 @@ async def test_every_metric_and_code_that_the_operations_page_names_is_there(nod
 # Roles and a schema of the database, and a folder; and what has no sample before it happens.
 NO_METRICS = {
     "playhall_ruleset_failures_total",  # by ruleset and method, from the first failure on
+    # By job, from its first run on.
+    "playhall_maintenance_duration_seconds",
+    "playhall_maintenance_failed",
+    "playhall_maintenance_last_run_timestamp_seconds",
+    "playhall_maintenance_rows",
+    # By statement, from its first slow call on.
+    "playhall_statement_calls",
+    "playhall_statement_seconds",
     "playhall_auth",
     "playhall_node",
     "playhall_owner",
