@@ -240,9 +240,11 @@ NO_METRICS = {
     "playhall_maintenance_failed",
     "playhall_maintenance_last_run_timestamp_seconds",
     "playhall_maintenance_rows",
-    # By statement, from its first slow call on.
+    # By statement, from its first call on.
     "playhall_statement_calls",
     "playhall_statement_seconds",
+    "playhall_slow_queries_total",
+    "playhall_table_bytes",  # from the first reading on
     "playhall_auth",
     "playhall_node",
     "playhall_owner",
