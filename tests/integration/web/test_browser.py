@@ -18,8 +18,20 @@ TIMEOUT_S = 60.0
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
 
-async def _draw(client: aiohttp.ClientSession, path: str, profile: Path) -> str:
-    """Open a page and return its markup once it has settled."""
+async def _draw(client: aiohttp.ClientSession, path: str, folder: Path) -> str:
+    """Open a page and return its markup once it has settled.
+
+    A browser that ends without a word, as on a machine that is short of something, starts again.
+    """
+    said = b""
+    for attempt in range(3):
+        markup, said = await _dump(client, path, folder / f"profile {attempt}")
+        if markup:
+            return markup.decode()
+    raise AssertionError(f"the browser printed nothing but {said.decode()[-1000:]}")
+
+
+async def _dump(client: aiohttp.ClientSession, path: str, profile: Path) -> tuple[bytes, bytes]:
     assert CHROMIUM is not None
     browser = await asyncio.create_subprocess_exec(
         CHROMIUM,
@@ -32,15 +44,14 @@ async def _draw(client: aiohttp.ClientSession, path: str, profile: Path) -> str:
         "--dump-dom",
         str(client._build_url(path)),
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            markup, _ = await browser.communicate()
+            return await browser.communicate()
     finally:
         if browser.returncode is None:
             browser.kill()
-    return markup.decode()
 
 
 async def test_start_page_shows_counts_and_games(
