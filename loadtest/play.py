@@ -60,7 +60,7 @@ def play(
     auto: Annotated[bool, typer.Option("--auto", help="Let the program play for you.")] = False,
     resume: Annotated[str | None, typer.Option(help="Id of a game to return to.")] = None,
     with_people: Annotated[
-        bool, typer.Option("--with-people", help="Play with whoever else waits.")
+        bool, typer.Option("--with-people", help="Play with other people who are waiting.")
     ] = False,
     invite: Annotated[
         int | None, typer.Option(min=2, max=64, help="Open a table with so many seats for friends.")

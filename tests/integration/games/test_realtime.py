@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from persistence.eventlog.writer import EventRow
+from playhall.game import apply_merge_patch
 from protocol.errors import CmdNoGap, InvalidField, MoveRefused, Overloaded, PlayhallError
 from server.domains.play.games import live_game
 from server.domains.play.games.inputs import INPUTS_PER_TICK_MAX, INPUTS_QUEUED_MAX
@@ -38,21 +39,8 @@ def follow(snapshot: dict[str, Any], frames: list[dict[str, Any]]) -> tuple[int,
     for patch in frames:
         if patch["type"] == "game.patch" and patch["tick"] > tick:
             assert patch["since"] <= tick
-            view, tick = merged(view, patch["changes"]), patch["tick"]
+            view, tick = apply_merge_patch(view, patch["changes"]), patch["tick"]
     return tick, view
-
-
-def merged(old: Any, patch: Any) -> Any:
-    """Apply a merge patch as RFC 7396 writes it."""
-    if not isinstance(patch, dict):
-        return patch
-    out = dict(old) if isinstance(old, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            out.pop(key, None)
-        else:
-            out[key] = merged(out.get(key), value)
-    return out
 
 
 async def test_input_is_answered_with_the_event_of_its_tick(room: Room) -> None:

@@ -18,7 +18,6 @@ from server.core.containment import RAISED_BY_RULES
 from server.core.rules_watch import CALLING_RULES
 from server.domains.play.games.live_game import PLAYING, LiveGame
 from server.gamekit.chance import Chance, derive_seed
-from server.gamekit.contract import IllegalMove
 from server.gamekit.realtime import RealtimeRuleset
 
 log = logging.getLogger(__name__)
@@ -99,7 +98,8 @@ class TickLoop:
         if is_drawn:
             self._ask_bots()
         game.pass_tick()
-        if is_drawn and game.patches is not None:
+        if is_drawn:
+            assert game.patches is not None  # as every real-time game has them
             game.patches.publish()
 
     def _ask_bots(self) -> None:
@@ -118,7 +118,5 @@ class TickLoop:
                         self._rules.read_move(move)
                 if move is not None:
                     self._game.take_bot_input(seat, move, size=len(orjson.dumps(move)))
-            except (IllegalMove, orjson.JSONEncodeError) as error:
-                self._game.failures.count(self._rules.name, "bot", error)
             except RAISED_BY_RULES as error:
                 self._game.failures.count(self._rules.name, "bot", error)
