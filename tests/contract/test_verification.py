@@ -1,0 +1,38 @@
+"""The verification in the browser agrees with the server, wherever JavaScript runs."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from server.web import pages
+from tests.fixtures.verification import CHECKS, FILE, written
+
+NODE = shutil.which("node")
+VERIFY = Path(pages.__file__).parent / "static" / "verify.js"
+SCRIPT = """
+import { readFileSync } from "node:fs";
+const [checks, vectors, verify] = process.argv.slice(1);
+const check = (0, eval)(readFileSync(checks, "utf8"));
+const module = `data:text/javascript;base64,${readFileSync(verify).toString("base64")}`;
+const wrong = await check(await import(module), JSON.parse(readFileSync(vectors, "utf8")));
+console.log(wrong.slice(0, 20).join("\\n"));
+"""
+
+
+def test_vectors_are_those_of_the_code() -> None:
+    assert FILE.read_bytes() == written(), "run: python -m tests.fixtures.verification"
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+def test_vectors_hold_in_node() -> None:
+    assert NODE is not None
+    done = subprocess.run(
+        [NODE, "--input-type=module", "--eval", SCRIPT, "--", CHECKS, FILE, VERIFY],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stdout + done.stderr
