@@ -11,6 +11,7 @@
 export class JsonNumber {
   constructor(text) { this.text = text; }
   valueOf() { return Number(this.text); }
+  toString() { return this.text; }
 }
 
 const TOKEN = /[ \t\n\r]*(?:([{}[\],:])|("[^"\\]*(?:\\.[^"\\]*)*")|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(true|false|null))/y;
