@@ -96,7 +96,11 @@ def build(services: Services) -> Domain:
         clock=clock,
     )
     endpoints = GameRoutes(
-        access=access, store=store, rulesets=services.rulesets, faults=games.faults
+        access=access,
+        store=store,
+        rulesets=services.rulesets,
+        faults=games.faults,
+        now=clock.monotonic,
     )
 
     watch = RulesWatch(
