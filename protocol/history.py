@@ -144,7 +144,7 @@ class Events(WireModel):
 
 
 class ViewsQuery(WireModel):
-    """Which part of a finished game to look at."""
+    """Which part of a game to look at."""
 
     after: Annotated[int, Field(ge=-1, le=EVENT_INDEX_MAX)] = -1
     limit: Annotated[int, Field(ge=1, le=VIEWS_PAGE_MAX)] = 50
@@ -162,15 +162,16 @@ class DrawnEvent(WireModel):
         description="What changed of a spectator's view; in the first item of a page all of it."
     )
     seats: list[dict[str, Any]] = Field(
-        description="What the view of each seat has beside or instead of a spectator's."
+        description="What the view of each seat has beside or instead of a spectator's; empty "
+        "while the game runs."
     )
 
 
 class Views(WireModel):
-    """A part of a finished game, event by event, as spectators and each seat saw it."""
+    """A part of a game, event by event, as spectators and each seat saw it."""
 
     game_id: WireGameId
-    head: int = Field(description="Index of the last event.")
+    head: int = Field(description="Index of the last event that you may see.")
     views: list[DrawnEvent]
 
 

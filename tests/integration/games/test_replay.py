@@ -1,5 +1,6 @@
 """Replays: what is drawn after each event is what could be seen then."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ async def test_every_page_shows_what_could_be_seen(
     reader = ReplayReader(room.store, RULESETS)
     look = await expected(room, finished)
     whole: list[DrawnEvent] = []
-    while page := await reader.read_views(finished, after=len(whole) - 1, limit=7):
+    while page := await reader.read_views(finished, after=len(whole) - 1, until=len(whole) + 6):
         assert merged(page) == look[len(whole) : len(whole) + len(page)]
         whole += page
     assert len(whole) == len(look) == finished.next_event_index
@@ -72,9 +73,25 @@ async def test_every_page_shows_what_could_be_seen(
         replay, "read_origin", lambda *game: folded.append(game) or read_origin(*game)
     )
     for after in (len(look) - 4, 2, 9, 9, -1):  # back, on, again, and from the start
-        page = await reader.read_views(finished, after=after, limit=3)
+        page = await reader.read_views(finished, after=after, until=after + 3)
         assert merged(page) == look[after + 1 : after + 4]
     assert len(folded) == 4  # going on from 6 to 10 needed no new start
+
+
+async def test_one_event_is_drawn_once_and_seats_only_when_the_game_is_over(
+    room: Room, finished: StoredGame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = ReplayReader(room.store, RULESETS)
+    running = replace(finished, status="in_progress")
+    look = await expected(room, finished)
+    [open_to_all] = await reader.read_views(running, after=4, until=5)
+    [revealed] = await reader.read_views(finished, after=4, until=5)
+    assert open_to_all.seats == []
+    assert merged([open_to_all]) == [(look[5][0], [])]
+    assert merged([revealed]) == [look[5]]
+    monkeypatch.setattr(replay, "read_origin", lambda *_: pytest.fail("drawn again"))
+    assert await reader.read_views(running, after=4, until=5) == [open_to_all]
+    assert await reader.read_views(running, after=5, until=4) == []
 
 
 async def test_longer_games_are_refused_with_the_way_to_their_log(
@@ -82,9 +99,9 @@ async def test_longer_games_are_refused_with_the_way_to_their_log(
 ) -> None:
     monkeypatch.setattr(replay, "REPLAY_EVENTS_MAX", 5)
     with pytest.raises(GameNotFound, match=f"/v1/games/{finished.id}/events"):
-        await ReplayReader(room.store, RULESETS).read_views(finished, after=-1, limit=5)
+        await ReplayReader(room.store, RULESETS).read_views(finished, after=-1, until=4)
 
 
 async def test_game_without_its_rules_is_refused(room: Room, finished: StoredGame) -> None:
     with pytest.raises(GameNotFound, match="cannot draw"):
-        await ReplayReader(room.store, {}).read_views(finished, after=-1, limit=5)
+        await ReplayReader(room.store, {}).read_views(finished, after=-1, until=4)

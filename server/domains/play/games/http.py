@@ -23,8 +23,9 @@ from server.gamekit.contract import Viewer
 from server.gamekit.fold import AnyRuleset
 from server.gateway.http.endpoints import Endpoint, HttpRequest
 
-# Each request folds part of a log, at worst all of it; a replay that plays asks every few seconds.
-REPLAYS: Final = Rate(120, 60)
+# Each request folds part of a log, at worst all of it. A replay asks every few seconds, and
+# a spectator with a delay once for each event.
+VIEWS: Final = Rate(120, 60)
 
 
 class _Path(WireModel):
@@ -51,7 +52,7 @@ class GameRoutes:
         self._access = access
         self._now = now
         self._replays = ReplayReader(store, rulesets)
-        self._limit = RateLimiter("replays", REPLAYS, "You are looking at replays too fast")
+        self._limit = RateLimiter("views", VIEWS, "You are asking for views too fast")
         self._faults = faults
         self._store = store
         self._rulesets = rulesets
@@ -81,11 +82,11 @@ class GameRoutes:
             Endpoint(
                 "GET",
                 "/v1/games/{game_id}/views",
-                "See a finished game as it was after each event, as everybody saw it",
+                "See a game as it was after each event: as spectators, once it is over as all seats",
                 self.views,
                 query=ViewsQuery,
                 answer=Views,
-                admit=self._admit_replay,
+                admit=self._admit_views,
                 errors=(GameNotFound, InvalidField, RateLimited),
                 tag="games",
             ),
@@ -132,16 +133,16 @@ class GameRoutes:
         )
 
     async def views(self, request: HttpRequest) -> Views:
-        """Draw a page of a finished game."""
+        """Draw a page of a game."""
         who = request.identity.player_id if request.identity is not None else None
         stored = await self._access.require_readable(game_id_of(request), who)
-        if stored.status != "completed":
-            raise GameNotFound("There is no finished game with this id that you may see.")
         query: ViewsQuery = request.query
-        views = await self._replays.read_views(stored, after=query.after, limit=query.limit)
-        return Views(game_id=stored.id, head=stored.next_event_index - 1, views=views)
+        head = await self._horizon(stored, who)
+        until = min(query.after + query.limit, head)
+        views = await self._replays.read_views(stored, after=query.after, until=until)
+        return Views(game_id=stored.id, head=head, views=views)
 
-    def _admit_replay(self, request: HttpRequest) -> None:
+    def _admit_views(self, request: HttpRequest) -> None:
         identity = request.identity
         key = client_network(request.remote) if identity is None else identity.user_id
         self._limit.require_allowed(key, self._now())

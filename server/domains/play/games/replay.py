@@ -1,14 +1,16 @@
-"""Finished games as they looked after each event, for whoever looks at a replay.
+"""Games as they looked after each event: for replays, and for spectators who see a game later.
 
 Any ruleset can be looked at, as what is shown are its own views. A page of them needs the state
 before it, so the last few games keep theirs: going on costs the events of one page, going back
 folds the log again. Rules run on the main thread; between slices of a log, other games go on.
+
+While a game runs, only the view of spectators is drawn, up to the event that the reader may see.
 """
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
@@ -28,55 +30,72 @@ from server.gamekit.fold import AnyRuleset, GameFold
 REPLAY_EVENTS_MAX: Final = 10_000
 FOLDS_KEPT: Final = 16
 SLICE_EVENTS: Final = 100
+# Spectators with the same delay ask for the same event one after the other.
+MOMENTS_KEPT: Final = 64
+
+
+class _Moment(NamedTuple):
+    """A game after an event, as everybody may see it, or every seat as well."""
+
+    game_id: GameId
+    event_index: int
+    with_seats: bool
 
 
 class ReplayReader:
-    """Draws finished games, one after the other."""
+    """Draws games, one after the other."""
 
     def __init__(self, store: GameStore, rulesets: Mapping[str, AnyRuleset]) -> None:
         self._store = store
         self._rulesets = rulesets
         self._folds: OrderedDict[GameId, GameFold] = OrderedDict()
+        self._moments: OrderedDict[_Moment, DrawnEvent] = OrderedDict()
         self._drawing = asyncio.Lock()
 
-    async def read_views(self, game: StoredGame, *, after: int, limit: int) -> list[DrawnEvent]:
-        """Draw a finished game after each event of a page of its log.
+    async def read_views(self, game: StoredGame, *, after: int, until: int) -> list[DrawnEvent]:
+        """Draw a game after each event with an index above `after`, up to `until`.
 
         Raises `GameNotFound` where there is nothing to draw it with.
         """
         if game.next_event_index > REPLAY_EVENTS_MAX:
             raise GameNotFound(
-                f"A replay shows games of at most {REPLAY_EVENTS_MAX} events. This game has "
+                f"Views are drawn of games of at most {REPLAY_EVENTS_MAX} events. This game has "
                 f"{game.next_event_index}: read its log at /v1/games/{game.id}/events."
             )
+        moment = _Moment(game.id, until, game.status == "completed")
         try:
             async with self._drawing:
-                return await self._draw(game, after=after, limit=limit)
+                if after == until - 1 and (kept := self._moments.get(moment)) is not None:
+                    return [kept]
+                drawn = await self._draw(game, moment, after=after)
         except (CorruptLog, *RAISED_BY_RULES) as error:
             raise GameNotFound(
                 "The rules of this server cannot draw this game; its log is still at "
                 f"/v1/games/{game.id}/events."
             ) from error
+        if after == until - 1 and drawn:
+            self._moments[moment] = drawn[0]
+            _drop_oldest(self._moments, MOMENTS_KEPT)
+        return drawn
 
-    async def _draw(self, game: StoredGame, *, after: int, limit: int) -> list[DrawnEvent]:
+    async def _draw(self, game: StoredGame, moment: "_Moment", *, after: int) -> list[DrawnEvent]:
         fold = self._folds.pop(game.id, None)  # back only if all of it went well
         if fold is not None and fold.next_index > after + 1:
             fold = None
         start = -1 if fold is None else fold.next_index - 1
         drawn: list[DrawnEvent] = []
         before: dict[str, Any] = {}
-        async for events in self._slices(game.id, after=start, until=after + limit):
+        async for events in self._slices(game.id, after=start, until=moment.event_index):
             with CALLING_RULES:
                 for event in events:
                     if fold is None:
                         fold = GameFold(read_origin(game, event, self._ruleset(game)))
                     fold.apply(event)
                     if fold.next_index > after + 1:
-                        drawn.append(_draw_event(fold, before))
+                        drawn.append(_draw_event(fold, before, with_seats=moment.with_seats))
         if fold is not None:
             self._folds[game.id] = fold
-        while len(self._folds) > FOLDS_KEPT:
-            self._folds.popitem(last=False)
+            _drop_oldest(self._folds, FOLDS_KEPT)
         return drawn
 
     async def _slices(
@@ -98,7 +117,7 @@ class ReplayReader:
         return ruleset
 
 
-def _draw_event(fold: GameFold, before: dict[str, Any]) -> DrawnEvent:
+def _draw_event(fold: GameFold, before: dict[str, Any], *, with_seats: bool) -> DrawnEvent:
     """Draw what an event changed; `before` is what was drawn last, and becomes what is drawn now.
 
     What all see is drawn as it changes. A seat sees little that others do not (its hand, its
@@ -112,11 +131,20 @@ def _draw_event(fold: GameFold, before: dict[str, Any]) -> DrawnEvent:
         view=_changes(before.get("view", {}), view),
         seats=[
             _changes(view, _copied(fold.ruleset.view(fold.state, seat)))
-            for seat in range(len(fold.table.seats))
+            for seat in range(len(fold.table.seats) if with_seats else 0)
         ],
     )
     before.update(view=view, table=table)
     return drawn
+
+
+Key = TypeVar("Key")
+Kept = TypeVar("Kept")
+
+
+def _drop_oldest(kept: OrderedDict[Key, Kept], most: int) -> None:
+    while len(kept) > most:
+        kept.popitem(last=False)
 
 
 def _copied(value: object) -> Any:
