@@ -82,7 +82,7 @@ class GameRoutes:
             Endpoint(
                 "GET",
                 "/v1/games/{game_id}/views",
-                "See a game as it was after each event: as spectators, once it is over as all seats",
+                "See a game after each event, as spectators do and, once it is over, as each seat did",
                 self.views,
                 query=ViewsQuery,
                 answer=Views,
