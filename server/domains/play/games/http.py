@@ -82,7 +82,7 @@ class GameRoutes:
             Endpoint(
                 "GET",
                 "/v1/games/{game_id}/views",
-                "See a game after each event, as spectators do and, once it is over, as each seat did",
+                "Draw a game after each event: for spectators and, once it is over, for each seat",
                 self.views,
                 query=ViewsQuery,
                 answer=Views,
