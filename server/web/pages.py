@@ -15,6 +15,13 @@ PAGES: Final = {
     "docs.html": "/docs",
     "account.html": "/account/confirm",
     "unsubscribe.html": "/notifications/unsubscribe",
+    "replay.html": "/replay/{game}",
+    "watch.html": "/watch/{game}",
+    "players.html": "/players/{player}",
+    "people.html": "/people/{person}",
+    "leaderboards.html": "/leaderboards",
+    "epochs.html": "/epochs",
+    "epoch.html": "/epochs/{day}",
 }
 
 CONTENT_TYPES: Final = {
