@@ -77,6 +77,7 @@ from server.gateway.transport.limits import TransportLimits, connections_per_add
 from server.gateway.transport.listener import Listener, WebSocketRoute
 from server.gateway.transport.proxies import Proxies, trust_proxies
 from server.ops.http import OperationRoutes
+from server.rulesets import find_views
 from server.web.pages import add_pages
 
 log = logging.getLogger(__name__)
@@ -216,7 +217,7 @@ class App:
         app = build_http(
             self.endpoints(), authenticate, self.services.error_counts.counting("http")
         )
-        add_pages(app)
+        add_pages(app, find_views(self.services.rulesets))
         for domain in self.domains:
             for mount in domain.mounts:
                 mount(app)
