@@ -59,6 +59,8 @@ class CachedPage(NamedTuple):
 
 
 SDK: Final = "/sdk/playhall.js"
+# The view of every other ruleset; the last one, as the first address that fits is served.
+ANY_VIEW: Final = "/rulesets/{ruleset}.js"
 
 
 def load_pages(views: Mapping[str, Path] | None = None) -> list[CachedPage]:
@@ -71,6 +73,7 @@ def load_pages(views: Mapping[str, Path] | None = None) -> list[CachedPage]:
     outside = {
         SDK: _sdk(),
         **{f"/rulesets/{name}.js": file for name, file in (views or {}).items()},
+        ANY_VIEW: Path(str(files(__package__) / "static" / "table.js")),
     }
     return [*pages, *(_page(at, file.name, file.read_bytes()) for at, file in outside.items())]
 

@@ -3,7 +3,7 @@
 import { client } from "/static/site.js";
 import { build, replace } from "/static/dom.js";
 import { has, t } from "/static/strings.js";
-import genericView, { humanise } from "/static/table.js";
+import { humanise } from "/static/table.js";
 
 const EVENTS_PAGE = 1000;
 const VIEWS_PAGE = 50;
@@ -76,7 +76,7 @@ export class Moments {
 
 /** The table of a game that is only looked at: what `/play` draws, at any moment. */
 export class ShownTable {
-  #make = genericView;
+  #make = null;
   #view = null;
   #fed = -1;
   #players = [];
@@ -86,10 +86,9 @@ export class ShownTable {
     Object.assign(this, { root, events, names });
   }
 
-  /** Take the drawing that a ruleset brings, or the one for all others. */
+  /** Take the drawing that a ruleset brings; those that bring none have a table. */
   async load(ruleset) {
-    const address = `/rulesets/${encodeURIComponent(ruleset)}.js`;
-    if ((await fetch(address, { method: "HEAD" })).ok) this.#make = (await import(address)).default;
+    this.#make = (await import(`/rulesets/${encodeURIComponent(ruleset)}.js`)).default;
   }
 
   playerName(player_id) {

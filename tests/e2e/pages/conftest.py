@@ -58,8 +58,8 @@ class Site:
         port = urlsplit(self.node.url).port
         name = f"p{who.player_id[:8]}" if who else "nobody"
         origin = f"http://{name}.localhost:{port}"
-        async with self.chromium.page(f"{origin}/static/favicon.svg") as page:
-            await page.until("location.pathname === '/static/favicon.svg'")
+        async with self.chromium.page(f"{origin}/notifications/unsubscribe") as page:
+            await page.until("location.host && document.readyState === 'complete'")
             if who is not None:
                 await page.run(f"localStorage.setItem('playhall.session', {session_text(who)})")
             await page.watch_console()

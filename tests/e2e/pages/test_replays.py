@@ -78,11 +78,12 @@ async def test_every_moment_of_a_game_is_shown_shared_and_verified(site: Site) -
         assert f"{last + 1} events" in shown
         assert log["events"][-1]["payload"]["session_seed"] in shown
 
+        await page.run("document.getElementById('kept').closest('details').open = true")
         for commitment, verdict in ((kept["commitment"], "this is the log"), ("0" * 32, "not the")):
             fill = f"Object.assign(document.getElementById('kept'), {{value: '{commitment}'}});"
             await page.run(f"{fill} document.getElementById('kept-head').value = {kept['head']}")
             await page.run("document.getElementById('kept').form.requestSubmit()")
-            await page.until(f"document.getElementById('kept-said').innerText.includes('{verdict}')")
+            await page.until(f"document.getElementById('kept-said').textContent.includes('{verdict}')")
 
         await page.run(FORGED)
         await page.click("#verify")
