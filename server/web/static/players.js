@@ -2,31 +2,29 @@
 
 import { RequestRefused } from "/sdk/playhall.js";
 import { lastOfPath } from "/static/moments.js";
+import { dateTime } from "/static/format.js";
 import { barPlot, figure, linePlot } from "/static/plots.js";
 import { action, client } from "/static/site.js";
 import { build, replace } from "/static/dom.js";
-import { dateTime } from "/static/format.js";
 import { number, t } from "/static/strings.js";
 import { humanise } from "/static/table.js";
 
 const MATCHES = 20;
 const PLOTTED = 100;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 const main = document.querySelector("main");
 const isMissing = (error) => error instanceof RequestRefused && (error.status === 404 || error.code === "invalid_field");
 
 // ------------------------------------------------------------------ who it is
 
-/** Find a player by any of their names: `{ player_id, stats, profile }`. */
+/** Find a player by any of their names: `{ player_id, stats, profile }`; a bot has no profile. */
 async function find(name) {
   const read = (player_id) => client.request("GET /v1/players/{player_id}/stats", { path: { player_id } });
   const person = () => client.request("GET /v1/profiles/{name}", { path: { name } });
-  if (!location.pathname.startsWith("/people/")) {
-    try {
-      return { player_id: name, stats: await read(name), profile: await person().catch(() => null) };
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-    }
+  if (UUID.test(name) && !location.pathname.startsWith("/people/")) {
+    const stats = await read(name);
+    return { player_id: name, stats, profile: stats.is_bot ? null : await person().catch(() => null) };
   }
   const profile = await person();
   return { player_id: profile.player_id, stats: await read(profile.player_id), profile };
@@ -81,7 +79,7 @@ async function drawRatings(player_id, titles) {
     const words = t("player.rating", { rating: Math.round(rating.rating), deviation: Math.round(rating.deviation), count: rating.games });
     return build("div", { class: "panel", "data-ruleset": rating.ruleset }, build("h3", {}, title),
       build("p", {}, build("strong", {}, words), rating.is_provisional && ` · ${t("player.provisional")}`),
-      points.length > 0 && figure(linePlot(points, t("player.rating_plot", { title, from: Math.round(points[0].value), to: Math.round(points.at(-1).value) })), t("player.rating_caption")));
+      points.length > 1 && figure(linePlot(points, t("player.rating_plot", { title, from: Math.round(points[0].value), to: Math.round(points.at(-1).value) })), t("player.rating_caption")));
   }));
 }
 
@@ -157,7 +155,7 @@ async function open() {
   replace(main, build("h1", {}, stats.display_name, stats.is_bot && ` ${t("boards.bot")}`),
     drawPerson(profile),
     build("section", {}, build("h2", {}, t("player.stats")), drawStats(stats)),
-    build("section", { id: "ratings" }, build("h2", {}, t("player.ratings")), ratings),
+    build("section", { id: "ratings" }, build("h2", {}, t("player.ratings")), build("div", { class: "stack" }, ratings)),
     build("section", { id: "achievements" }, build("h2", {}, t("player.achievements")), achievements),
     build("section", {}, build("h2", {}, t("player.matches")), matches.plot, matches.list, build("p", { class: "actions" }, matches.more)));
 }

@@ -43,9 +43,10 @@ export function linePlot(points, label) {
 /** Bars `{ value, title, isGood }` around zero. */
 export function barPlot(bars, label) {
   const [low, high] = [Math.min(0, ...bars.map((each) => each.value)), Math.max(0, ...bars.map((each) => each.value))];
-  const width = Math.min(40, (WIDTH - LEFT) / bars.length - 4);
-  return frame(low, high || 1, label, (y) => bars.map((each, n) => buildSvg("rect", {
-    class: each.isGood ? "bar good" : "bar", x: across(n, Math.max(bars.length, 2)) - width / 2 + (n ? -1 : 1) * 0, width,
+  const step = (WIDTH - LEFT) / bars.length;
+  const width = Math.min(40, step * 0.8);
+  return frame(low, Math.max(high, 1), label, (y) => bars.map((each, n) => buildSvg("rect", {
+    class: each.isGood ? "bar good" : "bar", x: LEFT + (n + 0.5) * step - width / 2, width,
     y: Math.min(y(each.value), y(0)), height: Math.max(1, Math.abs(y(each.value) - y(0))),
   }, buildSvg("title", {}, each.title))));
 }
