@@ -115,7 +115,7 @@ function timeNow() {
 let skew = 0; // of the epochs' clock, which an operator can move
 
 function drawSlots(held) {
-  replace(board, held.map((slot, n) => build("li", { class: "panel slot", "data-slot": n, "data-held": slot.bot_id !== null },
+  replace(board, held.map((slot, n) => build("li", { class: "panel slot", "data-slot": n, "data-held": String(slot.bot_id !== null) },
     build("p", {}, build("strong", {}, slot.label), " ", build("span", { class: "small" }, slot.type)),
     build("pre", {}, build("code", {}, slot.code ?? "·")),
     build("p", { class: "small" }, slot.bot_id ? t("epoch.held", { bot: botName(slot.bot_id), time: clockTime(slot.at) }) : t("epoch.free")))));

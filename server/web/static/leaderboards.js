@@ -87,7 +87,7 @@ async function read(cursor) {
 }
 
 function draw(rows, isMore) {
-  const drawn = rows.map((row) => build("tr", { "data-me": row.player_id === client.session?.player_id },
+  const drawn = rows.map((row) => build("tr", { "data-me": String(row.player_id === client.session?.player_id) },
     row.rank !== undefined && build("td", {}, number.format(row.rank)),
     build("th", { scope: "row" }, build("a", { href: `/players/${row.player_id}` }, row.display_name),
       row.is_bot && build("span", { class: "small" }, ` ${t("boards.bot")}`)),

@@ -87,7 +87,7 @@ async function drawAchievements(player_id, titles) {
   const { achievements, points } = await client.request("GET /v1/players/{player_id}/achievements", { path: { player_id } });
   const begun = achievements.filter((each) => each.progress > 0 || each.granted_at).sort((a, b) => Boolean(b.granted_at) - Boolean(a.granted_at));
   if (!begun.length) return build("p", { class: "empty" }, t("player.no_achievements"));
-  return [build("p", {}, t("player.points", { count: points })), build("ul", { class: "list" }, begun.map((each) => build("li", { "data-granted": Boolean(each.granted_at) },
+  return [build("p", {}, t("player.points", { count: points })), build("ul", { class: "list" }, begun.map((each) => build("li", { "data-granted": String(Boolean(each.granted_at)) },
     build("span", {}, build("strong", {}, each.title), " ", each.description, build("span", { class: "small" }, ` ${titles.get(each.ruleset) ?? each.ruleset}`)),
     each.granted_at
       ? build("span", { class: "small" }, dateTime(each.granted_at))

@@ -82,7 +82,7 @@ function take(event) {
 function showDelay(event) {
   const age = event ? Math.max(0, (client.connection.serverNow() - Date.parse(event.at)) / 1000) : null;
   const text = delay_s ? t("watch.delayed", { count: Math.round(delay_s) }) : t("watch.live");
-  replace(note, build("span", { class: "dot", "data-late": delay_s > 0 }), text,
+  replace(note, build("span", { class: "dot", "data-late": String(delay_s > 0) }), text,
     delay_s > 0 && age !== null && age < 2 * delay_s + 5 && build("span", { class: "small" }, t("watch.age", { count: Math.round(age) })));
   note.dataset.delay = delay_s;
 }
