@@ -29,6 +29,10 @@ PAGES: Final = {
     "leaderboards.html": "/leaderboards",
     "epochs.html": "/epochs",
     "epoch.html": "/epochs/{day}",
+    "creations.html": "/creations",
+    "creation.html": "/creations/{creation}",
+    "companions.html": "/companions",
+    "me.html": "/me",
 }
 
 CONTENT_TYPES: Final = {
