@@ -14,6 +14,8 @@ const main = document.querySelector("main");
 let luminor = null;
 let conversation = null;
 let answering = null; // the id of the answer that is being written
+let isBusy = false; // something is being said
+let opening = Promise.resolve(); // what is said waits for the conversation
 
 const said = build("ol", { class: "log chat-log", id: "messages", tabindex: 0, role: "log", "aria-label": t("companion.messages") });
 const aside = build("div", { class: "companion-side" });
@@ -98,7 +100,9 @@ function finish(message, foot) {
 
 async function say() {
   const words = text.value.trim();
-  if (!words || answering) return;
+  if (!words || answering || isBusy) return;
+  isBusy = true;
+  await opening.catch(() => {});
   const mine = line({ role: "user", content: words, message_id: "" });
   const answer = line({ role: "assistant", content: "", message_id: "" });
   said.append(mine.item, answer.item);
@@ -123,6 +127,7 @@ async function say() {
     }
     throw error;
   } finally {
+    isBusy = false;
     answering = null;
     stop.hidden = true;
     send.disabled = false;
@@ -154,7 +159,12 @@ async function resume(message, { body, foot }) {
   }
 }
 
-async function openConversation(chosen) {
+function openConversation(chosen) {
+  opening = readConversation(chosen);
+  return opening;
+}
+
+async function readConversation(chosen) {
   conversation = chosen;
   remember();
   const { messages } = await client.request("GET /v1/conversations/{conversation_id}/messages", { path: { conversation_id: chosen.conversation_id }, query: { limit: MESSAGES } });

@@ -510,7 +510,7 @@ const STRINGS = {
   "creations.find": "Find",
   "creations.none": "Nothing here yet.",
   "creations.sign_in": "Sign in to see these.",
-  "creations.counts": "{likes} likes · {comments} comments · {views} views",
+  "creations.counts": "Likes: {likes} · comments: {comments} · views: {views}",
   "creations.without": "Without {filter} ×",
   "creations.one_person": "one person's",
   "creations.status.draft": "draft",
