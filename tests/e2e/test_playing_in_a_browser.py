@@ -4,16 +4,14 @@ Each has a storage of their own, as different people have. One server and one br
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from tests.fixtures.browser import CHROMIUM, Browser, Page, browser
+from tests.fixtures.browser import CHROMIUM, Browser, Page
 from tests.fixtures.node import Node
-from tests.fixtures.ports import free_port
-from tests.fixtures.postgres import TEMPLATE, Databases
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
@@ -24,24 +22,6 @@ BID = ".el-bids:not([hidden]) button"
 CARD = ".el-hand button:not([aria-disabled])"
 DRAWN = "document.querySelectorAll('.four-column').length === 7"
 MOVES_MAX = 120  # more than any game here has
-
-
-@pytest.fixture(scope="module")
-def node(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    dsn = databases.create(template=TEMPLATE)
-    folder = tmp_path_factory.mktemp("node")
-    # The port stays, so that the pages find the server again after it was killed.
-    settings = {"port": free_port(), "quick_play_wait_s": 0.2, "lobby_grace_s": 30}
-    with Node(folder, databases.serving_dsn(dsn), **settings) as node:
-        yield node
-    assert "Traceback" not in "\n".join(node.output)
-    databases.drop(dsn)
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("profile")) as started:
-        yield started
 
 
 @asynccontextmanager
@@ -82,8 +62,8 @@ def moves_of(player_id: str, events: list[dict[str, Any]]) -> int:
     )
 
 
-async def test_newcomer_plays_four_in_a_row_with_the_mouse(node: Node, chromium: Browser) -> None:
-    async with person(chromium, node.url) as page:
+async def test_newcomer_plays_four_in_a_row_with_the_mouse(pages_node: Node, chromium: Browser) -> None:
+    async with person(chromium, pages_node.url) as page:
         await page.click("[data-play=four_in_a_row]")
         await page.until("location.pathname.startsWith('/play/')")
         drops = 0
@@ -99,8 +79,8 @@ async def test_newcomer_plays_four_in_a_row_with_the_mouse(node: Node, chromium:
         assert (heading == "You won!") is (events[-1]["payload"]["winners"] == [me])
 
 
-async def test_el_dorado_goes_on_after_the_server_was_killed(node: Node, chromium: Browser) -> None:
-    async with person(chromium, node.url) as page:
+async def test_el_dorado_goes_on_after_the_server_was_killed(pages_node: Node, chromium: Browser) -> None:
+    async with person(chromium, pages_node.url) as page:
         await page.click("[data-bots=el_dorado]")
         await page.until("location.pathname.startsWith('/play/')")
         moves = 0
@@ -109,11 +89,11 @@ async def test_el_dorado_goes_on_after_the_server_was_killed(node: Node, chromiu
             is_bid = await page.run(f"!!document.querySelector('{BID}')")
             await page.click(BID if is_bid else CARD)
             if moves == 3:
-                await asyncio.to_thread(node.kill)
+                await asyncio.to_thread(pages_node.kill)
                 await page.until("!document.querySelector('.connection').hidden")
                 said = await page.run("document.querySelector('.connection').textContent")
                 assert said.startswith("The connection is lost.")
-                await asyncio.to_thread(node.start)
+                await asyncio.to_thread(pages_node.start)
                 await page.until("document.querySelector('.connection').hidden")
             await moved(page, before)
             moves += 1
@@ -134,8 +114,8 @@ async def tab_to(page: Page, selector: str) -> None:
     raise AssertionError(f"Tab never reaches {selector}")
 
 
-async def test_everything_can_be_done_by_keyboard(node: Node, chromium: Browser) -> None:
-    async with person(chromium, node.url) as page:
+async def test_everything_can_be_done_by_keyboard(pages_node: Node, chromium: Browser) -> None:
+    async with person(chromium, pages_node.url) as page:
         await page.until("!!document.querySelector('[data-bots=four_in_a_row]')")
         await tab_to(page, "[data-bots=four_in_a_row]")
         await page.press("Enter")
@@ -157,7 +137,7 @@ async def test_everything_can_be_done_by_keyboard(node: Node, chromium: Browser)
         assert columns >= 4
 
         # A lobby of one's own: two rounds of El Dorado.
-        await page.go(f"{node.url}/lobbies?create=el_dorado")
+        await page.go(f"{pages_node.url}/lobbies?create=el_dorado")
         await page.until("!!document.querySelector('#config-rounds')")
         await tab_to(page, "#config-rounds")
         await page.run("document.activeElement.select()")
@@ -190,10 +170,10 @@ async def press_open_column(page: Page) -> None:
     await page.press(str(column))
 
 
-async def test_two_people_meet_in_a_lobby_and_play(node: Node, chromium: Browser) -> None:
+async def test_two_people_meet_in_a_lobby_and_play(pages_node: Node, chromium: Browser) -> None:
     async with (
-        person(chromium, f"{node.url}/lobbies?create=four_in_a_row") as ann,
-        person(chromium, f"{node.url}/lobbies") as bob,
+        person(chromium, f"{pages_node.url}/lobbies?create=four_in_a_row") as ann,
+        person(chromium, f"{pages_node.url}/lobbies") as bob,
     ):
         await ann.click("form .actions button")
         await ann.until("!!document.querySelector('#join-code')")
@@ -232,8 +212,8 @@ async def test_two_people_meet_in_a_lobby_and_play(node: Node, chromium: Browser
             await page.until(f"location.pathname !== {address!r} && {DRAWN}")
 
 
-async def test_second_tab_takes_over_only_when_asked(node: Node, chromium: Browser) -> None:
-    async with person(chromium, node.url) as page:
+async def test_second_tab_takes_over_only_when_asked(pages_node: Node, chromium: Browser) -> None:
+    async with person(chromium, pages_node.url) as page:
         await page.click("[data-bots=four_in_a_row]")
         await page.until("location.pathname.startsWith('/play/')")
         await my_turn(page)
@@ -253,8 +233,8 @@ async def test_second_tab_takes_over_only_when_asked(node: Node, chromium: Brows
         await moved(page, before)
 
 
-async def test_games_without_a_view_have_a_table(node: Node, chromium: Browser) -> None:
-    async with person(chromium, node.url) as page:
+async def test_games_without_a_view_have_a_table(pages_node: Node, chromium: Browser) -> None:
+    async with person(chromium, pages_node.url) as page:
         await page.click("[data-bots=rock_paper_scissors]")
         await page.until("location.pathname.startsWith('/play/')")
         rounds = 0
@@ -267,10 +247,10 @@ async def test_games_without_a_view_have_a_table(node: Node, chromium: Browser) 
         assert rounds >= 3
 
 
-async def test_strangers_see_what_may_be_seen(node: Node, chromium: Browser) -> None:
-    async with person(chromium, f"{node.url}/play/{'0' * 8}-0000-4000-8000-{'0' * 12}") as page:
+async def test_strangers_see_what_may_be_seen(pages_node: Node, chromium: Browser) -> None:
+    async with person(chromium, f"{pages_node.url}/play/{'0' * 8}-0000-4000-8000-{'0' * 12}") as page:
         await page.until("document.body.textContent.includes('There is no such game')")
-        await page.go(f"{node.url}/lobbies?join=AAAAAA")
+        await page.go(f"{pages_node.url}/lobbies?join=AAAAAA")
         await page.until("!!document.querySelector('[role=alert] .message')")
         await page.until("!!document.querySelector('#lobbies')")
 
