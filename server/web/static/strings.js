@@ -266,6 +266,13 @@ const STRINGS = {
 
   // ---- /watch, /replay
   "list.more": "Show more",
+  "try.title": "Try it",
+  "try.as": "Sent with your session, as {name}.",
+  "try.unsigned": "Sent without a token, since you are not signed in.",
+  "try.body": "Body, as JSON",
+  "try.send": "Send",
+  "try.delete": "Really send DELETE {path}? This is your own account and your own data.",
+  "try.bytes": "{count} bytes of {type}",
   "moment.seat": "Seat {seat}",
   "moment.no_cards": "no cards",
   "watch.title": "Watch a game",
