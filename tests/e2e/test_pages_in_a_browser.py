@@ -1,4 +1,4 @@
-"""All pages in a real browser: accessible in both schemes and at 360 px, and talking to their server.
+"""All pages in a real browser: accessible in both schemes and at 360 px, and at work.
 
 With PLAYHALL_SCREENSHOTS, a folder, the pages are drawn into it as they are visited:
 
@@ -38,6 +38,7 @@ PAGES = (
     ("/lobbies?create=el_dorado", "!!document.querySelector('#config-rounds')", "lobby-new"),
     ("/account", "!!document.querySelector('form')", "account"),
     ("/account/confirm#code", "!!document.querySelector('#form')", "confirm"),
+    ("/notifications/unsubscribe#x", "!!document.querySelector('.bar')", "unsubscribe"),
     ("/peers", "!!document.querySelector('#create')", "peers-start"),
 )
 
@@ -50,7 +51,9 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("npm")
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", AXE]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=INSTALL_TIMEOUT_S)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, timeout=INSTALL_TIMEOUT_S, check=False
+        )
     except subprocess.TimeoutExpired:
         pytest.skip("npm's registry does not answer")
     if done.returncode:
@@ -104,7 +107,9 @@ async def test_nothing_serious_on_any_page(pages_node: Node, chromium: Browser, 
         await page.until("!!document.querySelector('.el-bids button')")
         await check(page, "el-dorado-bid", axe)
         await page.click(".el-bids button")
-        await page.until(f"{TABLE} && !!document.querySelector('.el-hand button:not([aria-disabled])')")
+        await page.until(
+            f"{TABLE} && !!document.querySelector('.el-hand button:not([aria-disabled])')"
+        )
         await page.click(".el-hand button:not([aria-disabled])")
         await page.until(f"{TABLE} && document.querySelectorAll('.el-trick figure').length > 1")
         await check(page, "el-dorado", axe)
@@ -156,6 +161,7 @@ async def carried(*pages: Page, by: str) -> None:
 
 
 # ------------------------------------------------------------------ pages of other origins
+
 
 @asynccontextmanager
 async def developers_page(port: int) -> AsyncIterator[str]:
