@@ -17,7 +17,7 @@ let answering = null; // the id of the answer that is being written
 let isBusy = false; // something is being said
 let opening = Promise.resolve(); // what is said waits for the conversation
 
-const said = build("ol", { class: "log chat-log", id: "messages", tabindex: 0, role: "log", "aria-label": t("companion.messages") });
+const said = build("ol", { class: "log chat-log", id: "messages", tabindex: 0, "aria-live": "polite", "aria-label": t("companion.messages") });
 const aside = build("div", { class: "companion-side" });
 const text = build("textarea", { id: "say", rows: 2, maxlength: 4000, required: true });
 const send = build("button", { id: "send" }, t("companion.send"));

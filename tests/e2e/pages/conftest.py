@@ -8,12 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
-from tests.faults.client_line import Guest, Line, lines, new_guests, served, sit_down
+from tests.faults.client_line import Guest, lines, new_guests, served
 from tests.fixtures.browser import CHROMIUM, Browser, Page, browser
 from tests.fixtures.http import bearer
 from tests.fixtures.node import Node
@@ -51,20 +50,17 @@ class Site:
     async def page(
         self, path: str, who: Guest | None = None, *, allowed: Sequence[str] = (), **window: Any
     ) -> AsyncIterator[Page]:
-        """Open a page as somebody, each at an origin of their own, so that sessions stay apart.
+        """Open a page as somebody, with a storage of their own.
 
         Afterwards, nothing may be on the console but what contains one of the `allowed` texts.
         """
-        port = urlsplit(self.node.url).port
-        name = f"p{who.player_id[:8]}" if who else "nobody"
-        origin = f"http://{name}.localhost:{port}"
-        async with self.chromium.page(f"{origin}/notifications/unsubscribe") as page:
+        async with self.chromium.person(f"{self.node.url}/notifications/unsubscribe") as page:
             await page.until("location.host && document.readyState === 'complete'")
             if who is not None:
                 await page.run(f"localStorage.setItem('playhall.session', {session_text(who)})")
             await page.watch_console()
             await page.emulate(**{"width": 1000, "height": 900, **window})
-            await page.go(origin + path)
+            await page.go(self.node.url + path)
             yield page
             await page.run("1")  # what was said until now has come
         problems = [each for each in page.problems if not any(text in each for text in allowed)]
@@ -118,6 +114,3 @@ def site(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with served(databases, folder / "node") as node, browser(folder / "profile") as chromium:
         yield Site(node, chromium)
     assert "Traceback" not in (said := "\n".join(node.output)), said
-
-
-__all__ = ["Line", "Site", "sit_down"]

@@ -1,5 +1,7 @@
 """The documents in the browser: links by name, headings in order, and requests that are sent."""
 
+from itertools import pairwise
+
 from tests.e2e.pages.conftest import Site
 
 LEVELS = "[...document.querySelectorAll('h1, h2, h3, h4')].map((each) => Number(each.tagName[1]))"
@@ -8,7 +10,8 @@ SENT = "document.querySelector('.try-result')?.dataset.status"
 
 OPEN = """
 (() => {{
-  const card = [...document.querySelectorAll('.card')].find((each) => each.dataset.endpoint === '{}');
+  const cards = [...document.querySelectorAll('.card')];
+  const card = cards.find((each) => each.dataset.endpoint === '{}');
   card.querySelector('.try').open = true;
   window.card = card;
 }})()
@@ -25,7 +28,7 @@ async def test_documents_are_linked_by_name_and_tried(site: Site) -> None:
             await page.until(f"{FOCUSED} === '{path}'")
         levels = await page.run(LEVELS)
         assert levels[0] == 1
-        assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+        assert all(after <= before + 1 for before, after in pairwise(levels))
 
         await page.run(OPEN.format("GET /v1/me"))
         await page.until("!!window.card.querySelector('form')")

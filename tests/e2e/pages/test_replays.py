@@ -22,7 +22,9 @@ async def test_vectors_hold_in_the_browser(site: Site) -> None:
     checks, vectors = CHECKS.read_text(), FILE.read_text()
     async with site.page("/leaderboards") as page:
         modules = "await import('/static/verify.js'), await import('/static/settle.js')"
-        wrong = await page.run(f"(async () => ({checks.partition('*/')[0]})({modules}, {vectors}))()")
+        wrong = await page.run(
+            f"(async () => ({checks.partition('*/')[0]})({modules}, {vectors}))()"
+        )
     assert wrong == []
 
 
@@ -83,7 +85,9 @@ async def test_every_moment_of_a_game_is_shown_shared_and_verified(site: Site) -
             fill = f"Object.assign(document.getElementById('kept'), {{value: '{commitment}'}});"
             await page.run(f"{fill} document.getElementById('kept-head').value = {kept['head']}")
             await page.run("document.getElementById('kept').form.requestSubmit()")
-            await page.until(f"document.getElementById('kept-said').textContent.includes('{verdict}')")
+            await page.until(
+                f"document.getElementById('kept-said').textContent.includes('{verdict}')"
+            )
 
         await page.run(FORGED)
         await page.click("#verify")

@@ -1,4 +1,4 @@
-"""Creations, companions and one's own things in the browser, made through the API and seen there."""
+"""Creations, companions and one's own things in the browser."""
 
 from pathlib import Path
 
