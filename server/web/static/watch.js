@@ -2,11 +2,10 @@
 
 import { RequestRefused } from "/sdk/playhall.js";
 import { ShownTable, lastOfPath, readNames, readViews } from "/static/moments.js";
-import * as site from "/static/site.js";
+import { action, client, ensureSession, holdConnection, showError } from "/static/site.js";
 import { build, labelled, replace } from "/static/dom.js";
 import { t } from "/static/strings.js";
 
-const { action, client, ensureSession, showError } = site;
 const EVENTS_SHOWN = 60;
 const DRAW_EVERY_MS = 600; // of a delayed game, whose views come over HTTP and are counted there
 
@@ -41,7 +40,7 @@ async function draw() {
       drawing.show(moment);
       root.dataset.index = drawn;
       showTurn(moment.snapshot);
-      if (delay_s) await new Promise((resolve) => setTimeout(resolve, DRAW_EVERY_MS));
+      if (delay_s) await pause(DRAW_EVERY_MS);
     }
   } catch (error) {
     if (!game.failure && client.connection.state !== "ended") showError(error);
@@ -50,15 +49,20 @@ async function draw() {
   }
 }
 
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The game after an event; nothing for now if a server whose clock is behind does not show it yet. */
 async function look(head) {
   if (!delay_s && !game.completed) return { snapshot: await game.snapshot() };
   try {
-    return (await readViews(game_id, { after: head - 1, limit: 1 }))[0] ?? null;
+    const [moment] = await readViews(game_id, { after: head - 1, limit: 1 });
+    if (moment) return moment;
+    await pause(DRAW_EVERY_MS);
   } catch (error) {
     if (!(error instanceof RequestRefused) || error.code !== "rate_limited") throw error;
-    await new Promise((resolve) => setTimeout(resolve, 1000 * (error.details.wait_s ?? 1)));
-    return null;
+    await pause(1000 * (error.details.wait_s ?? 1));
   }
+  return null;
 }
 
 function showTurn({ turn: next, players, status }) {
@@ -84,7 +88,7 @@ function showDelay(event) {
   const text = delay_s ? t("watch.delayed", { count: Math.round(delay_s) }) : t("watch.live");
   replace(note, build("span", { class: "dot", "data-late": String(delay_s > 0) }), text,
     delay_s > 0 && age !== null && age < 2 * delay_s + 5 && build("span", { class: "small" }, t("watch.age", { count: Math.round(age) })));
-  note.dataset.delay = delay_s;
+  Object.assign(note.dataset, { delay: delay_s, age: Math.round(age ?? 0) });
 }
 
 // ------------------------------------------------------------------ the page
@@ -128,7 +132,7 @@ function askForCode(error) {
 async function open() {
   replace(main, build("p", { role: "status" }, t("page.loading")));
   await ensureSession();
-  site.holdConnection?.();
+  holdConnection();
   try {
     await follow(await client.request("GET /v1/games/{game_id}", { path: { game_id } }));
   } catch (error) {
