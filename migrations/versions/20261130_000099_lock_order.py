@@ -1,4 +1,4 @@
-"""Lock creations before people everywhere, so that erasing and following wait in no ring."""
+"""Lock creations before people everywhere, so that an erasure waits in no ring."""
 
 from migrations.script import run_beside
 

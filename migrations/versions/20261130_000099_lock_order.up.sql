@@ -31,15 +31,3 @@ BEGIN
     ORDER BY id FOR NO KEY UPDATE;
 END
 $$;
-
-CREATE OR REPLACE FUNCTION follow_user(p_follower_id uuid, p_following_id uuid) RETURNS boolean LANGUAGE plpgsql VOLATILE
-SET search_path = '' AS $$
-BEGIN
-    PERFORM public.require_self(p_follower_id);
-    -- Before the row: its foreign keys take weaker locks of both, in no order.
-    PERFORM public.lock_people(p_follower_id, p_following_id);
-    INSERT INTO public.follows (follower_id, following_id) VALUES (p_follower_id, p_following_id)
-    ON CONFLICT DO NOTHING;
-    RETURN FOUND;
-END
-$$;
