@@ -74,7 +74,8 @@ async def test_inputs_to_real_time_games_are_in_it_without_those_of_others(
             WHERE mp.player_id = $1 AND m.game_id IS NOT NULL LIMIT 1
         )
         INSERT INTO game_events (game_id, event_index, hash, type, payload)
-        SELECT game_id, 1000 + tick, decode(repeat('00', 16), 'hex'), 'tick', jsonb_build_object('tick', tick, 'inputs',
+        SELECT game_id, 1000 + tick, decode(repeat('00', 16), 'hex'), 'tick',
+            jsonb_build_object('tick', tick, 'inputs',
             CASE tick WHEN 1 THEN jsonb_build_array(jsonb_build_array(seat, 1, '"hers"'::jsonb),
                 jsonb_build_array(seat + 1, 1, '"another''s"'::jsonb))
             ELSE jsonb_build_array(jsonb_build_array(seat + 1, 2, '"another''s"'::jsonb)) END)
