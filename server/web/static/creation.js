@@ -20,7 +20,7 @@ function drawFile(creation) {
   const { file_url: url, title, type, file_state: state, status, is_public: isPublic } = creation;
   if (state === "waiting") return build("p", { class: "empty" }, t("creation.processing"));
   if (state === "failed") return build("p", { role: "alert" }, t(`creation.failed.${creation.file_error}`));
-  if (!url?.startsWith("/")) return url ? build("p", {}, build("a", { href: url, rel: "noopener noreferrer" }, t("creation.elsewhere"))) : null;
+  if (!/^\/(?!\/)/.test(url ?? "")) return url ? build("p", {}, build("a", { href: url, rel: "noopener noreferrer" }, t("creation.elsewhere"))) : null;
   // An image that not everybody may see needs a token, which a browser does not send for images.
   if (url && (status !== "published" || !isPublic)) return build("p", { class: "empty" }, t("creation.file_later"));
   if (type === "image") return build("img", { class: "shown", src: url, alt: title });

@@ -55,7 +55,7 @@ async function read(cursor) {
 function card(creation) {
   const image = creation.thumbnail_url ?? (creation.type === "image" ? creation.file_url : null);
   // The pages load nothing from other hosts, and what is not published is not for everybody.
-  const isOwn = image?.startsWith("/") && (creation.status ?? "published") === "published" && creation.is_public !== false;
+  const isOwn = /^\/(?!\/)/.test(image ?? "") && (creation.status ?? "published") === "published" && creation.is_public !== false;
   return build("li", { class: "panel" },
     isOwn ? build("img", { src: image, alt: "", loading: "lazy" }) : build("span", { class: "no-image", "aria-hidden": "true" }, t(`creations.type.${creation.type}`)),
     build("h2", {}, build("a", { href: `/creations/${creation.creation_id}` }, creation.title)),

@@ -45,7 +45,7 @@ class Notifications {
     const which = group.group_key ? { group_key: group.group_key } : { notification_ids: [group.notification_id] };
     const isRead = group.unread_count === 0;
     const words = [build("strong", {}, group.summary || group.title), group.message && ` ${group.message}`];
-    const address = group.action_url?.startsWith("/") ? group.action_url : null;
+    const address = /^\/(?!\/)/.test(group.action_url ?? "") ? group.action_url : null; // of this site only
     return build("li", { "data-read": String(isRead) },
       build("span", {}, address ? build("a", { href: address }, words) : words, " ", build("span", { class: "small" }, dateTime(group.created_at))),
       build("span", { class: "row" },
