@@ -3,11 +3,13 @@
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from importlib.resources import files
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from aiohttp import web
 
-# The names of the pages; every other file is at `/static/<name>`.
+# The names of the pages; every other file is at `/static/<name>`. A page whose address has a
+# parameter is one file for all of its values: its script reads `location.pathname`.
 PAGES: Final = {
     "start.html": "/",
     "docs.html": "/docs",
@@ -43,10 +45,25 @@ class CachedPage(NamedTuple):
     etag: str
 
 
+SDK: Final = "/sdk/playhall.js"
+
+
 def load_pages() -> list[CachedPage]:
     """Read all files."""
     found = sorted((files(__package__) / "static").iterdir(), key=lambda file: file.name)
-    return [_page(file.name, file.read_bytes()) for file in found]
+    pages = [
+        _page(PAGES.get(file.name, f"/static/{file.name}"), file.name, file.read_bytes())
+        for file in found
+    ]
+    sdk = _sdk()
+    return [*pages, _page(SDK, sdk.name, sdk.read_bytes())]
+
+
+def _sdk() -> Path:
+    """Find the JavaScript client: beside this file in a wheel, in its own folder in a checkout."""
+    here = Path(__file__).parent
+    packaged = here / "sdk" / "playhall.js"  # put there by pyproject.toml's force-include
+    return packaged if packaged.exists() else here.parents[1] / "clients" / "js" / "playhall.js"
 
 
 def add_pages(app: web.Application) -> None:
@@ -55,8 +72,7 @@ def add_pages(app: web.Application) -> None:
         app.router.add_get(page.address, _serve(page))
 
 
-def _page(name: str, body: bytes) -> CachedPage:
-    address = PAGES.get(name, f"/static/{name}")
+def _page(address: str, name: str, body: bytes) -> CachedPage:
     content_type = CONTENT_TYPES[name.rpartition(".")[2]]
     return CachedPage(address, body, content_type, sha256(body).hexdigest()[:16])
 

@@ -1,6 +1,6 @@
 // The docs page, drawn from /asyncapi.json and /openapi.json.
 
-import { build, getJson, prose } from "/static/build.js";
+import { build, getJson, prose } from "/static/dom.js";
 import { fields, nameOf } from "/static/schema.js";
 
 const byTag = (entries) => Map.groupBy

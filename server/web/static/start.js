@@ -1,6 +1,6 @@
 // The start page: live counts and the list of games, from the public addresses.
 
-import { build, getJson } from "/static/build.js";
+import { build, getJson } from "/static/dom.js";
 
 const EVERY_MS = 2000;
 
