@@ -484,6 +484,13 @@ class RolesRequest(WireModel):
     ) = Field(default=None, description="For the audit log.")
 
 
+class OwnRoles(WireModel):
+    """What your account was made; a player has no role."""
+
+    user_id: str
+    roles: list[str]
+
+
 class EndSessionsRequest(WireModel):
     """End sessions of an account: its tokens are refused, and its connections are closed."""
 

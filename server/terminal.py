@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 PROGRAM: Final = "playhall"
+MODULE_FILE: Final = "cli.py"  # as `python -m server.cli` is called
 
 STREAMS = (0, 1, 2)
 # Why a standard stream that leads to a file cannot be written: the disk or a quota is full, the
@@ -61,8 +62,10 @@ def flush_streams() -> OSError | None:
 def command_name() -> str:
     """Give the command that runs this program from the folder it was started in."""
     called = Path(sys.argv[0])
-    if called.name != PROGRAM:
+    if called.name == MODULE_FILE:
         return f"{sys.executable} -m server.cli"
+    if called.name != PROGRAM:
+        return PROGRAM  # within another program
     found = shutil.which(PROGRAM)
     if found is not None and Path(found).resolve() == called.resolve():
         return PROGRAM

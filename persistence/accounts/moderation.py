@@ -132,7 +132,7 @@ class ModerationStore:
                 action="set_roles",
                 target=user_id,
                 before={"roles": before},
-                after={"roles": sorted(roles), "reason": reason},
+                after={"roles": sorted(roles), **({"reason": reason} if reason else {})},
             )
 
     async def read_roles(self, user_id: UserId) -> list[str]:

@@ -10,13 +10,13 @@ Any of them may run earlier than that: what one does, it does for whatever is du
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from protocol.errors import Overloaded, StorageFull, Unavailable
+from server.core.clock import Clock
 from server.core.containment import FAILURES
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 # What a sweep waits out: there is no use in trying its other items meanwhile.
 AWAY: Final = (Unavailable, Overloaded, StorageFull)
 ERROR_CHARS_MAX: Final = 500
+_CLOCK: Final = Clock()
 
 
 async def repeat_every(
@@ -85,7 +86,7 @@ class PeriodicSweep:
 
     async def rest(self) -> None:
         """Wait until its pause is over, or somebody wants it to run."""
-        self.next_run_at = datetime.now(UTC) + timedelta(seconds=self.pause_s)
+        self.next_run_at = _CLOCK.now() + timedelta(seconds=self.pause_s)
         with suppress(TimeoutError):
             async with asyncio.timeout(self.pause_s):
                 await self._is_wanted.wait()
@@ -95,8 +96,8 @@ class PeriodicSweep:
         """Note that a run begins."""
         self.runs += 1
         self.next_run_at = None
-        self.last_run_at = datetime.now(UTC)
-        self._began_s = time.monotonic()
+        self.last_run_at = _CLOCK.now()
+        self._began_s = _CLOCK.monotonic()
 
     def went_well(self) -> None:
         """Note that a run did all that was due."""
@@ -123,7 +124,7 @@ class PeriodicSweep:
         self._ended(error_text)
 
     def _ended(self, error: str | None) -> None:
-        self.last_took_s = time.monotonic() - self._began_s
+        self.last_took_s = _CLOCK.monotonic() - self._began_s
         self.last_error = error and error[:ERROR_CHARS_MAX]
 
 

@@ -15,6 +15,7 @@ PAGES: Final = {
     "docs.html": "/docs",
     "account.html": "/account/confirm",
     "unsubscribe.html": "/notifications/unsubscribe",
+    "admin.html": "/admin",
 }
 
 CONTENT_TYPES: Final = {

@@ -22,6 +22,7 @@ from protocol.accounts import (
     BanRequest,
     DeactivationRequest,
     EndSessionsRequest,
+    OwnRoles,
     People,
     PeopleQuery,
     Person,
@@ -70,6 +71,15 @@ class AdminRoutes:
         )
         of_user = "/v1/admin/users/{user_id}"
         return [
+            Endpoint(
+                "GET",
+                "/v1/me/roles",
+                "Read which roles you have.",
+                self._own_roles,
+                auth="required",
+                answer=OwnRoles,
+                tag=TAG,
+            ),
             make(
                 "GET",
                 "/v1/admin/users",
@@ -140,6 +150,9 @@ class AdminRoutes:
                 answer=AuditPage,
             ),
         ]
+
+    async def _own_roles(self, request: HttpRequest) -> OwnRoles:
+        return OwnRoles(user_id=request.who.user_id, roles=sorted(request.who.roles))
 
     async def _find(self, request: HttpRequest) -> People:
         query: PeopleQuery = request.query
