@@ -221,15 +221,31 @@ class PeriodicJob(WireModel):
     next_run_at: str | None = Field(description="Null while it runs.")
 
 
+class SharedJob(WireModel):
+    """Work that nodes share: whichever takes it when it is due does it."""
+
+    name: str
+    due_at: str
+    started_at: str | None
+    ended_at: str | None
+    duration_s: float | None
+    row_count: int | None
+    last_error: str | None = Field(description="Of the last run; null if it went well.")
+
+
 class PeriodicJobs(WireModel):
-    """The periodic work of one node, by name; other nodes have their own."""
+    """The periodic work of one node, and what all nodes share, by name.
+
+    Other nodes have periodic work of their own.
+    """
 
     node: str
     jobs: list[PeriodicJob]
+    shared: list[SharedJob]
 
 
 class RunJobRequest(WireModel):
-    """Have the answering node do a job now, and not when its pause is over."""
+    """Have a job done now: by the answering node, or, if nodes share it, by one within a minute."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=JOB_CHARS_MAX)]
 

@@ -7,6 +7,7 @@ from typing import Final
 from persistence.accounts.audit_log import record_entry
 from persistence.event_outbox import EventOutbox
 from persistence.games.administration import GameAdministrationStore
+from persistence.maintenance.store import JobRun, MaintenanceStore
 from protocol import operations as wire
 from protocol.errors import Forbidden, InvalidField, NotFound
 from server.core.clock import wire_fields, wire_time_or_none
@@ -34,6 +35,7 @@ class OperatorRoutes:
         self._outbox = outbox
         self._settings = settings
         self._games = GameAdministrationStore(services.database)
+        self._maintenance = MaintenanceStore(services.database)
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -49,14 +51,14 @@ class OperatorRoutes:
             make(
                 "GET",
                 "/v1/admin/jobs",
-                "List the periodic work of the node that answers: its last run and its next.",
+                "List periodic work: its last run and its next.",
                 self._list_jobs,
                 answer=wire.PeriodicJobs,
             ),
             make(
                 "POST",
                 "/v1/admin/jobs/run",
-                "Have the node that answers do a job now.",
+                "Have a job done now, and not when its pause is over.",
                 self._run_job,
                 body=wire.RunJobRequest,
                 answer=wire.PeriodicJobs,
@@ -99,13 +101,18 @@ class OperatorRoutes:
 
     async def _list_jobs(self, _: HttpRequest) -> wire.PeriodicJobs:
         jobs = sorted(SWEEPS, key=lambda sweep: sweep.name)
-        return wire.PeriodicJobs(node=self._services.node, jobs=[_job(each) for each in jobs])
+        shared = await self._maintenance.list_jobs()
+        return wire.PeriodicJobs(
+            node=self._services.node,
+            jobs=[_job(each) for each in jobs],
+            shared=[_shared_job(each) for each in shared],
+        )
 
     async def _run_job(self, request: HttpRequest) -> wire.PeriodicJobs:
         name: str = request.body.name
         meant = [sweep for sweep in SWEEPS if sweep.name == name]
-        if not meant:
-            raise NotFound("This node has no job of this name; GET /v1/admin/jobs lists them.")
+        if not meant and not await self._maintenance.request_job(name):
+            raise NotFound("There is no job of this name; GET /v1/admin/jobs lists them.")
         async with self._services.database.transaction() as connection:
             await record_entry(
                 connection,
@@ -149,6 +156,11 @@ class OperatorRoutes:
 
     async def _list_settings(self, _: HttpRequest) -> wire.EffectiveSettings:
         return self._settings()
+
+
+def _shared_job(job: JobRun) -> wire.SharedJob:
+    fields = wire_fields(job)
+    return wire.SharedJob(name=fields.pop("job"), **fields)
 
 
 def _job(sweep: PeriodicSweep) -> wire.PeriodicJob:

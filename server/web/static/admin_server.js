@@ -13,7 +13,7 @@ export async function drawJobs() {
     show(await client.request("POST /v1/admin/jobs/run", { body: { name: job.name } }));
     announce(t("admin.job_runs", { name: job.name }));
   };
-  const show = ({ node, jobs }) => refresh(body,
+  const show = ({ node, jobs, shared }) => refresh(body,
     build("p", { class: "small" }, t("admin.jobs_of", { node })),
     table(t("admin.jobs"), [
       [t("admin.job"), (job) => job.name],
@@ -24,7 +24,17 @@ export async function drawJobs() {
       [t("admin.failures"), (job) => number.format(job.failures)],
       [t("admin.next_run"), (job) => (job.is_running ? t("admin.runs_now") : time(job.next_run_at))],
       [t("admin.act"), (job) => button(t("admin.run_now"), run(job), { key: `run-${job.name}` })],
-    ], jobs));
+    ], jobs),
+    build("h3", {}, t("admin.shared_jobs")),
+    table(t("admin.shared_jobs"), [
+      [t("admin.job"), (job) => job.name],
+      [t("admin.last_run"), (job) => time(job.started_at)],
+      [t("admin.took"), (job) => (job.duration_s === null ? "" : t("admin.seconds", { count: job.duration_s }))],
+      [t("admin.result"), (job) => (job.last_error ? badge("quarantined", job.last_error) : job.ended_at && badge("running", t("admin.went_well")))],
+      [t("admin.rows"), (job) => (job.row_count === null ? "" : number.format(job.row_count))],
+      [t("admin.next_run"), (job) => time(job.due_at)],
+      [t("admin.act"), (job) => button(t("admin.run_now"), run(job), { key: `run-shared-${job.name}` })],
+    ], shared));
   const load = async () => show(await client.request("GET /v1/admin/jobs"));
   await load();
   refreshing(load);

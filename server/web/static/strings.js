@@ -229,6 +229,8 @@ const STRINGS = {
   "admin.job": "Job",
   "admin.jobs_of": "Periodic work of the node {node}; other nodes have their own.",
   "admin.job_runs": "{name}: runs now.",
+  "admin.shared_jobs": "Maintenance that nodes share",
+  "admin.rows": "Rows",
   "admin.every": "Every",
   "admin.last_run": "Last run",
   "admin.took": "Took",

@@ -115,7 +115,5 @@ def more_addresses(room: Room) -> list[Endpoint]:
         activity_changed=revocation.publish_activity,
         revoked=revocation.publish_revoked,
     )
-    admin = AdminRoutes(
-        moderation=moderation, sessions=store, database=room.database, clock=clock
-    )
+    admin = AdminRoutes(moderation=moderation, sessions=store, database=room.database, clock=clock)
     return [*SessionRoutes(store=store, revocation=revocation).endpoints(), *admin.endpoints()]
