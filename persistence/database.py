@@ -353,7 +353,9 @@ def _translated(connection: Connection | None = None, *, lost: str | None = None
     try:
         yield
     except _BUSY as error:
-        raise Overloaded from error
+        overloaded = Overloaded()
+        overloaded.is_deadlock = isinstance(error, asyncpg.DeadlockDetectedError)
+        raise overloaded from error
     except TimeoutError as error:
         raise (Unavailable(lost) if lost else Overloaded) from error
     except asyncpg.InsufficientResourcesError as error:
