@@ -80,6 +80,7 @@ from server.gateway.transport.proxies import Proxies, trust_proxies
 from server.ops.admin_http import OperatorRoutes
 from server.ops.effective_settings import describe_settings
 from server.ops.http import OperationRoutes
+from server.rulesets import find_views
 from server.version import VERSION
 from server.web.pages import add_pages
 
@@ -222,7 +223,7 @@ class App:
         app = build_http(
             self.endpoints(), authenticate, self.services.error_counts.counting("http")
         )
-        add_pages(app)
+        add_pages(app, find_views(self.services.rulesets))
         for domain in self.domains:
             for mount in domain.mounts:
                 mount(app)

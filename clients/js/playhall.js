@@ -52,6 +52,14 @@ const REPEATABLE = new Set([
 ]);
 
 /** @typedef {Record<string, any>} Json A JSON object. */
+/** @typedef {import("./protocol.d.ts").Endpoints} Endpoints */
+/** @typedef {import("./protocol.d.ts").Commands} Commands */
+/**
+ * @typedef {object} RequestOptions
+ * @property {Record<string, string>} [headers]
+ * @property {AbortSignal} [signal]
+ * @property {boolean} [auth] false leaves the request unsigned
+ */
 
 // ---------------------------------------------------------------------------------------- errors
 
@@ -1378,7 +1386,7 @@ class Lobbies {
 
   /**
    * Create a lobby with you as host, and follow it.
-   * @param {Json} options `ruleset`, `name`, `seats`, `is_public`, `password`, `config`, `mode`, `region`
+   * @param {import("./protocol.d.ts").NewLobby} options
    */
   async create(options) {
     return this.#lobby(await this.client.call("lobby.create", options));
@@ -1386,7 +1394,7 @@ class Lobbies {
 
   /**
    * Join by `code`, or a public lobby by `lobby_id`, and follow it.
-   * @param {{ code?: string, lobby_id?: string, password?: string, role?: "player" | "spectator" }} options
+   * @param {import("./protocol.d.ts").Joining} options
    */
   async join(options) {
     return this.#lobby(await this.client.call("lobby.join", options));
@@ -1569,6 +1577,632 @@ export class Lobby extends Emitter {
   }
 }
 
+// ------------------------------------------------------------------------------------ matchmaking
+
+/** A search for a match. Emits `update` with how it is going. */
+export class MatchSearch extends Emitter {
+  /** @type {(() => void)[]} */
+  #stops = [];
+  /** @type {Deferred<Game>} */
+  #found = new Deferred();
+
+  /** @param {Client} client */
+  constructor(client) {
+    super();
+    this.client = client;
+    /** The last `match.update`. @type {any} */
+    this.state = null;
+    this.#stops.push(
+      client.on("match.update", (update) => {
+        this.state = update;
+        this.emit("update", update);
+        if (update.state === "ended") this.#end(new RequestRefused({ code: "not_queued", message: "The search has ended without a match." }));
+      }),
+      client.on("match.found", (match) => {
+        this.#found.resolve(client.game(match.game_id));
+        this.#end();
+      }),
+      client.on("connection", (state) => { if (state === "ended") this.#end(client.connection.failure); }),
+    );
+  }
+
+  /** Wait until the match begins. @returns {Promise<Game>} */
+  game() {
+    return this.#found.promise;
+  }
+
+  /** Accept the match that is offered, where the server asks for it. */
+  accept() {
+    return this.client.call("match.accept", { match_id: this.state?.match_id });
+  }
+
+  /** Decline it, which ends the search. */
+  async decline() {
+    await this.client.call("match.decline", { match_id: this.state?.match_id });
+    this.#end(new RequestRefused({ code: "not_queued", message: "You declined the match." }));
+  }
+
+  /** Leave the queue. */
+  async leave() {
+    await this.client.call("match.leave");
+    this.#end(new RequestRefused({ code: "not_queued", message: "You left the queue." }));
+  }
+
+  /** @param {ClientError | null} [error] @package */
+  abandon(error) {
+    this.#end(error);
+  }
+
+  /** @param {ClientError | null} [error] */
+  #end(error) {
+    for (const stop of this.#stops.splice(0)) stop();
+    if (error) this.#found.reject(error);
+  }
+}
+
+/** Matches of players of similar strength. */
+class Matchmaking {
+  /** @param {Client} client */
+  constructor(client) {
+    this.client = client;
+  }
+
+  /**
+   * Queue for a match. The search outlives a lost connection for as long as the server keeps the place.
+   * @param {string} ruleset
+   * @param {Json} [options] `seats`, `config`, `region`, `properties`, `conditions`, `bots`, `lobby_id` of a party
+   * @returns {Promise<MatchSearch>}
+   */
+  async queue(ruleset, options = {}) {
+    const search = new MatchSearch(this.client); // before the command: updates can cross its reply
+    try {
+      await this.client.call("match.queue", { ruleset, ...options });
+    } catch (error) {
+      search.abandon(error instanceof ClientError ? error : null);
+      throw error;
+    }
+    return search;
+  }
+}
+
+// ----------------------------------------------------------------------------------------- epochs
+
+/**
+ * A day of competition, kept up to date without a hole. `state` is the day as of `version`, with its
+ * slots; emits `event` with every event of the day, in order, and `snapshot` when `state` was read anew.
+ */
+export class EpochFeed extends Emitter {
+  /** @type {(() => void)[]} */
+  #stops = [];
+  #isReading = false;
+
+  /**
+   * @param {Client} client
+   * @param {string | null} epoch_id null for the current day
+   */
+  constructor(client, epoch_id) {
+    super();
+    this.client = client;
+    this.epoch_id = epoch_id;
+    this.version = -1;
+    /** @type {any} */
+    this.state = null;
+  }
+
+  /** @package */
+  async follow() {
+    this.#stops.push(this.client.on("epoch.event", (event) => this.#take(event)));
+    this.#stops.push(await this.client.keep(`epoch ${this.epoch_id ?? "current"}`, () => this.#read()));
+    return this;
+  }
+
+  /** Stop following it. */
+  async close() {
+    for (const stop of this.#stops.splice(0)) stop();
+    if (this.epoch_id) await this.client.call("epoch.unwatch", { epoch_id: this.epoch_id }).catch(() => {});
+  }
+
+  async #read() {
+    this.#isReading = true;
+    try {
+      const day = this.epoch_id ? { epoch_id: this.epoch_id } : {};
+      const after = this.version >= 0 ? { after: this.version } : {};
+      const reply = await this.client.connection.send("epoch.watch", { ...day, ...after });
+      this.epoch_id = reply.epoch_id;
+      if (reply.snapshot) {
+        this.state = reply.snapshot;
+        this.version = reply.version;
+        this.emit("snapshot", this.state);
+      }
+      for (const event of reply.events) this.#apply(event);
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  /** @param {any} event */
+  #take(event) {
+    if (event.epoch_id !== this.epoch_id || event.version <= this.version) return;
+    if (event.version === this.version + 1) this.#apply(event);
+    else if (!this.#isReading) this.#read().catch(() => {}); // a gap, or a lost connection, which reads as well
+  }
+
+  /** @param {any} event */
+  #apply(event) {
+    if (event.version <= this.version) return;
+    this.version = event.version;
+    const slot = this.state?.slots?.[event.slot_index];
+    if (slot && event.event === "slot_claimed") {
+      Object.assign(slot, { code: event.payload.code, bot_id: event.bot_id, bot: event.bot, updated_at: event.at, version: event.version });
+    }
+    this.emit("event", event);
+  }
+}
+
+/** Days of competition. */
+class Epochs {
+  /** @param {Client} client */
+  constructor(client) {
+    this.client = client;
+  }
+
+  /** One page of the days, newest first. @param {Json} [query] */
+  list(query = {}) {
+    return this.client.request("GET /v1/epochs", { query });
+  }
+
+  /** Follow a day, by default the current one. @param {string | null} [epoch_id] @returns {Promise<EpochFeed>} */
+  watch(epoch_id = null) {
+    return new EpochFeed(this.client, epoch_id).follow();
+  }
+
+  /**
+   * Give every event of a day after a version, however many there are.
+   * @param {string} epoch_id
+   * @param {number} [after]
+   * @returns {AsyncGenerator<any>}
+   */
+  async *events(epoch_id, after = 0) {
+    for (;;) {
+      /** @type {import("./protocol.d.ts").CommandReply<"epoch.events">} */
+      const page = await this.client.call("epoch.events", { epoch_id, after, limit: 500 });
+      yield* page.events;
+      after = page.events.at(-1)?.version ?? page.head;
+      if (after >= page.head) return;
+    }
+  }
+
+  /** Score a target from 0 to 1, or change the score. @param {import("./protocol.d.ts").CommandArgs<"epoch.vote">} vote */
+  vote(vote) {
+    return this.client.call("epoch.vote", vote);
+  }
+
+  /** Write code into a slot; for bots. @param {import("./protocol.d.ts").CommandArgs<"epoch.claim">} claim */
+  claim(claim) {
+    return this.client.call("epoch.claim", claim);
+  }
+}
+
+// ---------------------------------------------------------------------------------- peer lobbies
+
+const SIGNAL_HEARTBEAT_MS = 5000;
+const CHANNEL_BYTES_MAX = 64 * 1024;
+const PEERS_MAX = 63;
+const SIGNALS_MAX = 256; // of one peer that wait for its description
+const FALLBACK_AFTER_MS = 12_000;
+
+/**
+ * The signaling of one peer: the wire protocol of the PeerJS server, so that the other side may as well
+ * be the `peerjs` library. Opened again for as long as it is not closed here.
+ */
+class Signaling {
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {string[]} */
+  #unsent = [];
+  #isClosed = false;
+
+  /**
+   * @param {() => Promise<any>} access gives the url, key and token
+   * @param {string} id
+   * @param {(message: any) => void} onMessage
+   * @param {typeof WebSocket} [Socket]
+   */
+  constructor(access, id, onMessage, Socket = WebSocket) {
+    this.access = access;
+    this.id = id;
+    this.onMessage = onMessage;
+    this.Socket = Socket;
+  }
+
+  /** Resolves once the server knows this peer. */
+  async open() {
+    const { url, key, token } = await this.access();
+    const query = new URLSearchParams({ key, id: this.id, token, version: VERSION });
+    const socket = new this.Socket(`${url.replace(/^http/, "ws")}/peerjs/peerjs?${query}`);
+    const opened = new Deferred();
+    /** @type {ReturnType<typeof setInterval> | undefined} */
+    let beat;
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(data);
+      if (message.type === "OPEN") {
+        this.#socket = socket;
+        beat = setInterval(() => socket.send('{"type":"HEARTBEAT"}'), SIGNAL_HEARTBEAT_MS);
+        for (const text of this.#unsent.splice(0)) socket.send(text);
+        opened.resolve(undefined);
+      } else if (message.type === "ERROR" || message.type === "ID-TAKEN") {
+        opened.reject(new ConnectionLost(`Signaling is refused: ${message.payload?.msg ?? message.type}.`));
+        socket.close();
+      } else {
+        this.onMessage(message);
+      }
+    };
+    socket.onclose = () => {
+      clearInterval(beat);
+      if (this.#socket === socket) {
+        this.#socket = null;
+        this.#reopen(0);
+      }
+      opened.reject(new ConnectionLost("Signaling cannot be reached."));
+    };
+    await opened.promise;
+  }
+
+  /** @param {number} attempt */
+  async #reopen(attempt) {
+    await sleep(fullJitterPauseMs(attempt));
+    if (this.#isClosed) return;
+    await this.open().catch(() => this.#reopen(attempt + 1));
+  }
+
+  /** @param {Json} message */
+  send(message) {
+    const text = JSON.stringify(message);
+    if (this.#socket?.readyState === 1) this.#socket.send(text);
+    else if (this.#unsent.length < SIGNALS_MAX) this.#unsent.push(text);
+  }
+
+  close() {
+    this.#isClosed = true;
+    this.#socket?.close();
+    this.#socket = null;
+  }
+}
+
+/** One WebRTC connection to another peer, with one ordered channel for JSON. */
+class PeerLink {
+  /** @type {RTCDataChannel | null} */
+  channel = null;
+  /** The player at the other end, as they say. @type {string | null} */
+  player_id = null;
+  /** @type {any[]} */
+  #candidates = [];
+
+  /**
+   * @param {Signaling} signaling
+   * @param {string} peer_id of the other end
+   * @param {string} connectionId
+   * @param {any[]} iceServers
+   * @param {{ opened: (link: PeerLink) => void, closed: (link: PeerLink) => void, message: (link: PeerLink, data: any) => void }} on
+   */
+  constructor(signaling, peer_id, connectionId, iceServers, on) {
+    this.signaling = signaling;
+    this.peer_id = peer_id;
+    this.connectionId = connectionId;
+    this.on = on;
+    this.connection = new RTCPeerConnection({ iceServers });
+    this.connection.onicecandidate = ({ candidate }) => {
+      if (candidate) this.#signal("CANDIDATE", { candidate });
+    };
+    this.connection.onconnectionstatechange = () => {
+      if (["failed", "closed"].includes(this.connection.connectionState)) this.close();
+    };
+    this.connection.ondatachannel = ({ channel }) => this.#use(channel);
+  }
+
+  /** @param {Json} metadata */
+  async offer(metadata) {
+    this.#use(this.connection.createDataChannel(this.connectionId));
+    await this.connection.setLocalDescription();
+    this.#signal("OFFER", {
+      sdp: this.connection.localDescription, metadata, label: this.connectionId, reliable: true, serialization: "json",
+    });
+  }
+
+  /** @param {any} message */
+  async signal({ type, payload }) {
+    if (type === "CANDIDATE") {
+      if (!this.connection.remoteDescription) {
+        if (this.#candidates.length < SIGNALS_MAX) this.#candidates.push(payload.candidate);
+        return;
+      }
+      return this.connection.addIceCandidate(payload.candidate);
+    }
+    await this.connection.setRemoteDescription(payload.sdp);
+    if (type === "OFFER") {
+      await this.connection.setLocalDescription();
+      this.#signal("ANSWER", { sdp: this.connection.localDescription });
+    }
+    for (const candidate of this.#candidates.splice(0)) await this.connection.addIceCandidate(candidate);
+  }
+
+  /** @param {unknown} data */
+  send(data) {
+    const text = JSON.stringify(data);
+    if (text.length > CHANNEL_BYTES_MAX) throw new TypeError(`A message has at most ${CHANNEL_BYTES_MAX} bytes.`);
+    if (this.channel?.readyState === "open") this.channel.send(text);
+  }
+
+  close() {
+    this.connection.close();
+    this.on.closed(this);
+  }
+
+  /** @param {RTCDataChannel} channel */
+  #use(channel) {
+    this.channel = channel;
+    channel.onopen = () => this.on.opened(this);
+    channel.onclose = () => this.close();
+    channel.onmessage = ({ data }) => {
+      const text = typeof data === "string" ? data : new TextDecoder().decode(data);
+      try {
+        this.on.message(this, JSON.parse(text));
+      } catch (error) {
+        reportError(error);
+      }
+    };
+  }
+
+  /**
+   * @param {string} type
+   * @param {Json} payload
+   */
+  #signal(type, payload) {
+    this.signaling.send({ type, dst: this.peer_id, payload: { ...payload, type: "data", connectionId: this.connectionId } });
+  }
+}
+
+/**
+ * @typedef {object} PeerOptions
+ * @property {number} [fallbackAfterMs] when the host goes on over the server if somebody cannot be reached
+ * @property {boolean} [webrtc] false does not even try
+ */
+
+/**
+ * A game between peers. Messages go over WebRTC to the lobby's host, who passes them on to all others;
+ * if that cannot be, over the server, whose `relay` ruleset then stores every one of them.
+ *
+ * Emits `message` with `{from, data}` for everybody's messages but one's own, `transport` with what
+ * carries them, and `lobby` after every change. Who somebody is comes from the server over the relay;
+ * over WebRTC it is what their own client says.
+ */
+export class PeerSession extends Emitter {
+  /** What carries the messages. @type {"connecting" | "webrtc" | "relay" | "closed"} */
+  transport = "connecting";
+  /** @type {Signaling | null} */
+  #signaling = null;
+  /** By connection id. @type {Map<string, PeerLink>} */
+  #links = new Map();
+  /** @type {any[]} */
+  #iceServers = [];
+  /** @type {Promise<Signaling> | null} */
+  #opening = null;
+  #peer_id = globalThis.crypto.randomUUID();
+  #reached = "";
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #heartbeat;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #fallback;
+  /** The relay's game. @type {Game | null} */
+  game = null;
+
+  /**
+   * @param {Client} client
+   * @param {Lobby} lobby
+   * @param {PeerOptions} options
+   */
+  constructor(client, lobby, { fallbackAfterMs = FALLBACK_AFTER_MS, webrtc = "RTCPeerConnection" in globalThis } = {}) {
+    super();
+    this.client = client;
+    this.lobby = lobby;
+    this.fallbackAfterMs = fallbackAfterMs;
+    this.webrtc = webrtc;
+    lobby.on("change", () => { this.#look(); this.emit("lobby", lobby.state); });
+    this.#look();
+  }
+
+  get isHost() {
+    return this.lobby.isHost;
+  }
+
+  /** Send something to everybody else. @param {unknown} data JSON of at most 64 KiB over WebRTC; the relay's bound is the server's */
+  async send(data) {
+    if (this.transport === "relay") await this.game?.act({ from: "peer", data });
+    else if (this.transport === "webrtc") this.#broadcast({ from: this.client.session?.player_id, data });
+    else throw new ConnectionLost("The peers are not connected yet.");
+  }
+
+  /** Go on over the server; the host's to decide, and done by itself if peers do not connect in time. */
+  fallBack() {
+    return this.client.call("lobby.fallback", { lobby_id: this.lobby.lobby_id });
+  }
+
+  /** Close all connections and leave the lobby. */
+  async close() {
+    this.#carry("closed");
+    this.#stopPeers();
+    await this.game?.unfollow();
+    if (this.lobby.state.status === "CLOSED" || this.game) this.lobby.unfollow();
+    else await this.lobby.leave();
+  }
+
+  /** See what the lobby has become, and do what follows from it. */
+  #look() {
+    const { mode, game_id, host_peer_id, needs_peer, status, heartbeat_s } = this.lobby.state;
+    if (this.transport === "closed") return;
+    if (status === "CLOSED") {
+      this.#stopPeers();
+      this.#carry("closed");
+    } else if (mode === "server" && game_id) {
+      if (!this.game) this.#relay(game_id).catch((error) => this.emit("failed", error));
+    } else if (this.isHost) {
+      if (needs_peer || this.#peer_id !== host_peer_id) this.#host(heartbeat_s).catch((error) => this.emit("failed", error));
+      this.#watchOthers();
+    } else if (host_peer_id && host_peer_id !== this.#reached && this.webrtc) {
+      this.#reached = host_peer_id;
+      this.#reach(host_peer_id).catch((error) => this.emit("failed", error));
+    }
+  }
+
+  /** @param {number} heartbeat_s */
+  async #host(heartbeat_s) {
+    if (this.#heartbeat) return;
+    const lobby_id = this.lobby.lobby_id;
+    this.#heartbeat = setInterval(() => { this.client.call("lobby.heartbeat", { lobby_id }).catch(() => {}); }, heartbeat_s * 1000);
+    await this.#open();
+    await this.client.call("lobby.register_peer", { lobby_id, peer_id: this.#peer_id });
+  }
+
+  /** @param {string} peer_id */
+  async #reach(peer_id) {
+    const signaling = await this.#open();
+    const link = this.#link(signaling, peer_id, `dc_${globalThis.crypto.randomUUID()}`);
+    await link.offer({ player_id: this.client.session?.player_id });
+  }
+
+  /** Where another player is not connected in time, the host goes on over the server. */
+  #watchOthers() {
+    const others = this.lobby.state.members.filter((/** @type {any} */ member) => member.role === "player").length - 1;
+    const connected = [...this.#links.values()].filter((link) => link.channel?.readyState === "open").length;
+    if (others <= connected) {
+      clearTimeout(this.#fallback);
+      this.#fallback = undefined;
+    } else {
+      this.#fallback ??= setTimeout(() => { this.fallBack().catch((error) => this.emit("failed", error)); }, this.fallbackAfterMs);
+    }
+  }
+
+  /** @returns {Promise<Signaling>} */
+  #open() {
+    this.#opening ??= (async () => {
+      const access = async () => {
+        const given = await this.client.call("lobby.peer_access", { lobby_id: this.lobby.lobby_id });
+        this.#iceServers = given.ice_servers;
+        return given;
+      };
+      const signaling = new Signaling(access, this.#peer_id, (message) => this.#signalled(message), this.client.options.WebSocket);
+      this.#signaling = signaling;
+      await signaling.open();
+      return signaling;
+    })();
+    return this.#opening;
+  }
+
+  /** @param {any} message */
+  #signalled(message) {
+    const { type, src, payload } = message;
+    if (type === "LEAVE") {
+      for (const link of [...this.#links.values()]) if (link.peer_id === src && link.channel?.readyState !== "open") link.close();
+      return;
+    }
+    if (!["OFFER", "ANSWER", "CANDIDATE"].includes(type) || !this.#signaling) return;
+    let link = this.#links.get(payload?.connectionId);
+    if (!link && type === "OFFER" && this.webrtc && this.#links.size < PEERS_MAX) {
+      link = this.#link(this.#signaling, src, payload.connectionId);
+      link.player_id = payload.metadata?.player_id ?? null;
+    }
+    if (link && link.peer_id === src) link.signal(message).catch(reportError);
+  }
+
+  /**
+   * @param {Signaling} signaling
+   * @param {string} peer_id
+   * @param {string} connectionId
+   */
+  #link(signaling, peer_id, connectionId) {
+    const link = new PeerLink(signaling, peer_id, connectionId, this.#iceServers, {
+      opened: () => { this.#carry("webrtc"); if (this.isHost) this.#watchOthers(); },
+      closed: (closed) => {
+        if (!this.#links.delete(closed.connectionId) || this.transport === "relay" || this.transport === "closed") return;
+        if (closed.peer_id === this.#reached) this.#reached = ""; // reach the host again, or the next one
+        if (![...this.#links.values()].some((each) => each.channel?.readyState === "open")) this.#carry("connecting");
+        setTimeout(() => this.#look(), fullJitterPauseMs(3));
+      },
+      message: (from, envelope) => {
+        if (this.isHost) this.#broadcast(envelope, from); // members talk with each other through the host
+        this.emit("message", { from: envelope.from ?? from.player_id, data: envelope.data });
+      },
+    });
+    this.#links.set(connectionId, link);
+    return link;
+  }
+
+  /**
+   * @param {Json} envelope
+   * @param {PeerLink} [except]
+   */
+  #broadcast(envelope, except) {
+    for (const link of this.#links.values()) if (link !== except) link.send(envelope);
+  }
+
+  /** @param {string} game_id */
+  async #relay(game_id) {
+    this.#stopPeers();
+    this.game = this.client.game(game_id);
+    this.game.on("event", ({ type, payload }) => {
+      if (type !== "relayed" || payload.player_id === this.client.session?.player_id || payload.data.from !== "peer") return;
+      this.emit("message", { from: payload.player_id, data: payload.data.data });
+    });
+    this.game.on("failed", (error) => this.emit("failed", error));
+    await this.game.follow();
+    this.#carry("relay");
+  }
+
+  #stopPeers() {
+    clearInterval(this.#heartbeat);
+    clearTimeout(this.#fallback);
+    for (const link of [...this.#links.values()]) {
+      this.#links.delete(link.connectionId);
+      link.close();
+    }
+    this.#signaling?.close();
+  }
+
+  /** @param {PeerSession["transport"]} transport */
+  #carry(transport) {
+    if (this.transport === transport) return;
+    this.transport = transport;
+    this.emit("transport", transport);
+  }
+}
+
+/** Games that run on the players' own machines. */
+class Peers {
+  /** @param {Client} client */
+  constructor(client) {
+    this.client = client;
+  }
+
+  /**
+   * Create a peer lobby with you as host.
+   * @param {import("./protocol.d.ts").NewLobby & PeerOptions} options `ruleset` is any name
+   * @returns {Promise<PeerSession>}
+   */
+  async create({ fallbackAfterMs, webrtc, ...options }) {
+    const lobby = await this.client.lobbies.create({ ...options, mode: "peer" });
+    return new PeerSession(this.client, lobby, { fallbackAfterMs, webrtc });
+  }
+
+  /**
+   * Join a peer lobby.
+   * @param {import("./protocol.d.ts").Joining & PeerOptions} how
+   * @returns {Promise<PeerSession>}
+   */
+  async join({ fallbackAfterMs, webrtc, ...how }) {
+    return new PeerSession(this.client, await this.client.lobbies.join(how), { fallbackAfterMs, webrtc });
+  }
+}
+
 // ----------------------------------------------------------------------------------------- client
 
 /**
@@ -1605,6 +2239,9 @@ export class Client extends Emitter {
     this.options = options;
     this.connection = this.#newConnection();
     this.lobbies = new Lobbies(this);
+    this.matchmaking = new Matchmaking(this);
+    this.epochs = new Epochs(this);
+    this.peers = new Peers(this);
     this.account.on("session", (session) => {
       const { user_id } = this.connection.welcome;
       if (user_id && user_id !== session?.user_id) this.#replaceConnection(); // it is another person's
@@ -1619,9 +2256,10 @@ export class Client extends Emitter {
 
   /**
    * Send a command (`"lobby.create"`) and give its reply; throws `RequestRefused` or `ConnectionLost`.
-   * @param {string} command
-   * @param {Json} [fields]
-   * @returns {Promise<any>}
+   * @template {keyof Commands | (string & {})} C
+   * @param {C} command
+   * @param {import("./protocol.d.ts").CommandArgs<C>} [fields]
+   * @returns {Promise<import("./protocol.d.ts").CommandReply<C>>}
    */
   call(command, fields) {
     return this.connection.call(command, fields);
@@ -1629,9 +2267,10 @@ export class Client extends Emitter {
 
   /**
    * Make an HTTP request: `client.request("GET /v1/matches/{match_id}", { path: { match_id } })`.
-   * @param {string} endpoint
-   * @param {Parameters<Http["request"]>[1]} [args]
-   * @returns {Promise<any>}
+   * @template {keyof Endpoints | (string & {})} E
+   * @param {E} endpoint
+   * @param {import("./protocol.d.ts").Args<E> & RequestOptions} [args]
+   * @returns {Promise<import("./protocol.d.ts").Reply<E>>}
    */
   request(endpoint, args) {
     return this.http.request(endpoint, args);

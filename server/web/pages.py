@@ -1,6 +1,9 @@
-"""Files of `static/` at their addresses, under a strict content security policy."""
+"""The pages at their addresses, under a strict content security policy.
 
-from collections.abc import Awaitable, Callable
+They are the files of `static/`, the JavaScript client, and the views that rulesets bring.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +16,10 @@ from aiohttp import web
 PAGES: Final = {
     "start.html": "/",
     "docs.html": "/docs",
-    "account.html": "/account/confirm",
+    "account.html": "/account",
+    "confirm.html": "/account/confirm",
+    "lobbies.html": "/lobbies",
+    "play.html": "/play/{game}",
     "unsubscribe.html": "/notifications/unsubscribe",
     "admin.html": "/admin",
 }
@@ -49,15 +55,18 @@ class CachedPage(NamedTuple):
 SDK: Final = "/sdk/playhall.js"
 
 
-def load_pages() -> list[CachedPage]:
-    """Read all files."""
+def load_pages(views: Mapping[str, Path] | None = None) -> list[CachedPage]:
+    """Read all files; `views` are those that rulesets bring, by the ruleset's name."""
     found = sorted((files(__package__) / "static").iterdir(), key=lambda file: file.name)
     pages = [
         _page(PAGES.get(file.name, f"/static/{file.name}"), file.name, file.read_bytes())
         for file in found
     ]
-    sdk = _sdk()
-    return [*pages, _page(SDK, sdk.name, sdk.read_bytes())]
+    outside = {
+        SDK: _sdk(),
+        **{f"/rulesets/{name}.js": file for name, file in (views or {}).items()},
+    }
+    return [*pages, *(_page(at, file.name, file.read_bytes()) for at, file in outside.items())]
 
 
 def _sdk() -> Path:
@@ -67,9 +76,9 @@ def _sdk() -> Path:
     return packaged if packaged.exists() else here.parents[1] / "clients" / "js" / "playhall.js"
 
 
-def add_pages(app: web.Application) -> None:
+def add_pages(app: web.Application, views: Mapping[str, Path] | None = None) -> None:
     """Serve the pages; a file that a browser has is answered with 304."""
-    for page in load_pages():
+    for page in load_pages(views):
         app.router.add_get(page.address, _serve(page))
 
 

@@ -19,6 +19,21 @@ export async function ensureSession() {
   return client.session ?? client.signInAsGuest();
 }
 
+// An account has one connection, and the newest tab takes it. A tab that only looks on must not take
+// it from one that plays, so the tab that has it holds a lock (where the browser has any).
+const LOCK = "playhall.connection";
+
+/** Whether no other tab has the account's connection. */
+export async function mayConnect() {
+  const locks = await navigator.locks?.query();
+  return !locks?.held.some((lock) => lock.name === LOCK);
+}
+
+/** Say to other tabs that this one has the connection, until it is closed or another one takes it. */
+export function holdConnection() {
+  navigator.locks?.request(LOCK, { steal: true }, () => new Promise(() => {})).catch(() => {});
+}
+
 // ------------------------------------------------------------------------------------- messages
 
 const messages = build("div", { class: "messages", role: "status", "aria-live": "polite" });
