@@ -546,7 +546,7 @@ class PeopleQuery(WireModel):
     text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX)] | None = Field(
         default=None,
         description="A user's or player's id, the beginning of a username, part of a display name, "
-        "an email, or an id at a provider.",
+        "an email, a wallet's address, or an id at a provider.",
     )
     method: Kind | None = Field(
         default=None, description="Only accounts that sign in by it: email, discord, …"

@@ -40,7 +40,7 @@ DELETE FROM account_roles WHERE user_id = $1 AND role <> ALL ($2::text[]);
 INSERT INTO account_roles (user_id, role) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING;
 
 -- name: find_people
--- List accounts by username, after one of them: all, or those with a text. It is a user or player id, the beginning of a username, a part of a display name, or what the index of an address or of an id at a provider is given of. Names are compared along the index of usernames, so a rare one in many accounts takes as long as reading them.
+-- List accounts by username, after one of them: all, or those with a text. It is a user or player id, the beginning of a username, a part of a display name, a wallet's address, or what the index of an email or of an id at a provider is given of. Names are compared along the index of usernames, so a rare one in many accounts takes as long as reading them.
 SELECT f.id AS user_id, p.id AS player_id, f.username, p.display_name, f.created_at,
        ARRAY(SELECT role FROM account_roles r WHERE r.user_id = f.id ORDER BY role) AS roles,
        b.reason AS ban_reason, b.ends_at AS ban_ends_at, f.deactivated_by,
@@ -50,7 +50,8 @@ JOIN players p ON p.user_id = f.id::text
 LEFT JOIN account_bans b ON b.user_id = f.id AND (b.ends_at IS NULL OR b.ends_at > now())
 WHERE ($1::text IS NULL OR f.id::text = lower($1) OR p.id::text = lower($1)
        OR starts_with(f.username, lower($1)) OR strpos(lower(p.display_name), lower($1)) > 0
-       OR f.id IN (SELECT user_id FROM playhall_auth.methods WHERE lookup = ANY ($2)))
+       OR f.id IN (SELECT user_id FROM playhall_auth.methods WHERE lookup = ANY ($2))
+       OR f.id IN (SELECT user_id FROM wallets WHERE address = lower($1)))
   AND ($3::text IS NULL
        OR f.id IN (SELECT user_id FROM playhall_auth.methods WHERE kind = $3))
   AND ($4::text IS NULL OR f.id IN (SELECT user_id FROM account_roles WHERE role = $4))

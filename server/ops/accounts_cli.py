@@ -98,8 +98,8 @@ class _Commands:
         text: Annotated[
             str | None,
             typer.Argument(
-                help="An id, the beginning of a username, part of a display name, an email, or an "
-                "id at a provider; without it, all accounts are listed."
+                help="An id, the beginning of a username, part of a display name, an email, a "
+                "wallet's address, or an id at a provider; without it, all accounts are listed."
             ),
         ] = None,
         method: Annotated[

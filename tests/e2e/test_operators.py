@@ -290,6 +290,10 @@ async def test_accounts_are_found_by_any_name_page_by_page(hall: Hall) -> None:
     assert [each["username"] for each in people] == sorted(each["username"] for each in people)
     by_id = await hall.good("GET", f"/v1/admin/users?text={guests[0].player_id}", "moderator")
     assert [person["user_id"] for person in by_id["people"]] == ids[:1]
+    wallet = "0x" + "ab" * 20
+    hall.sql("INSERT INTO wallets (address, user_id) VALUES (%s, %s)", wallet, ids[1])
+    by_wallet = await hall.good("GET", f"/v1/admin/users?text={wallet.upper()}", "moderator")
+    assert [person["user_id"] for person in by_wallet["people"]] == ids[1:2]
     admins = await hall.good("GET", "/v1/admin/users?role=admin")
     assert [each["user_id"] for each in admins["people"]] == [
         hall.staff["admin"].session["user_id"]
