@@ -19,6 +19,7 @@ PAGES: Final = {
     "account.html": "/account",
     "confirm.html": "/account/confirm",
     "lobbies.html": "/lobbies",
+    "peers.html": "/peers",
     "play.html": "/play/{game}",
     "unsubscribe.html": "/notifications/unsubscribe",
     "admin.html": "/admin",

@@ -5,7 +5,7 @@
  * false are left out, and `true` is an attribute without a value. Children are nodes or text; null
  * and false are left out, arrays are flattened.
  *
- *     build("button", { type: "button", onclick: start, disabled: !ready }, t("lobby.start"))
+ *     build("button", { type: "button", onclick: start, disabled: !ready }, t("lobbies.start"))
  */
 export function build(tag, attributes = {}, ...children) {
   return fill(setAttributes(document.createElement(tag), attributes), children);

@@ -37,6 +37,7 @@ let asked = false; // a snapshot is on its way
 let acting = false;
 let saidTurn = ""; // so that a screen reader hears of each turn once
 let hurried = -1;
+let hadFocus = false; // whether the keyboard was at the table
 
 const table = {
   root,
@@ -111,9 +112,12 @@ function draw() {
   const { seat, turn, status } = state;
   players = state.players;
   leaveButton.hidden = seat === null || status !== "in_progress";
-  view.update(state);
   const isMine = seat !== null && (turn?.seats.includes(seat) ?? false);
   root.dataset.mine = isMine;
+  root.dataset.head = state.head;
+  hadFocus ||= root.contains(document.activeElement);
+  view.update(state);
+  keepFocus(isMine);
   let text = "";
   if (status === "completed") text = t("play.over");
   else if (isMine) text = view.prompt?.(state) ?? t("play.your_turn");
@@ -122,6 +126,12 @@ function draw() {
   if (text !== saidTurn) turnLine.textContent = saidTurn = text;
   document.title = isMine ? t("play.title_turn", { game: title.textContent }) : t("page.title", { page: title.textContent });
   drawTimer();
+}
+
+/** What had the focus may be gone, as a card that was played: the next thing to press has it then. */
+function keepFocus(isMine) {
+  if (document.activeElement !== document.body) hadFocus = root.contains(document.activeElement);
+  else if (hadFocus && isMine) [...root.querySelectorAll("button:not([aria-disabled])")].find((button) => button.checkVisibility())?.focus();
 }
 
 function drawTimer() {

@@ -1,5 +1,6 @@
 // The start page: play at once, what is played now, and how the server is doing.
 
+import { RequestRefused } from "/sdk/playhall.js";
 import { build, labelled, replace } from "/static/dom.js";
 import { action, announce, client, ensureSession, holdConnection, showError } from "/static/site.js";
 import { number, t } from "/static/strings.js";
@@ -30,7 +31,8 @@ replace(main,
     build("h2", { id: "join" }, t("start.join")),
     build("form", { class: "row", onsubmit: joinByCode }, labelled(t("start.code"), code),
       build("button", {}, t("start.join_button")),
-      build("a", { class: "button quiet", href: "/lobbies" }, t("start.lobbies")))),
+      build("a", { class: "button quiet", href: "/lobbies" }, t("start.lobbies")),
+      build("a", { class: "button quiet", href: "/peers" }, t("peers.title")))),
   build("section", { "aria-labelledby": "live" },
     build("h2", { id: "live" }, t("start.live")), running),
   build("section", { "aria-labelledby": "now" },
@@ -83,11 +85,11 @@ async function follow() {
   if (!document.hidden) {
     try {
       showStatus(await client.request("GET /v1/status", { auth: false }));
+      showState(true);
       const query = { can_watch: true, limit: GAMES_SHOWN };
       showRunning((await client.request("GET /v1/games", { query, auth: false })).games);
-      showState(true);
-    } catch {
-      showState(false);
+    } catch (error) {
+      if (!(error instanceof RequestRefused)) showState(false);
     }
   }
   setTimeout(follow, EVERY_MS);

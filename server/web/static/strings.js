@@ -239,6 +239,25 @@ const STRINGS = {
   "confirm.no_code": "Open this page by the link in your mail.",
 
   // ---- /peers
+  "peers.title": "From peer to peer",
+  "peers.lead": "Noughts and crosses between two browsers. The server only introduces them to each other; the moves take the direct way.",
+  "peers.create": "Start and invite somebody",
+  "peers.board": "Board",
+  "peers.connecting": "Waiting for the other player …",
+  "peers.webrtc": "The browsers are connected.",
+  "peers.relay": "The moves now go over the server.",
+  "peers.closed": "The game is closed.",
+  "peers.their_turn": "The other player to move.",
+  "peers.lost": "You lost.",
+  "peers.carrier": "The moves go {transport}.",
+  "peers.by.connecting": "nowhere yet",
+  "peers.by.webrtc": "directly, over WebRTC",
+  "peers.by.relay": "over the server",
+  "peers.by.closed": "nowhere any more",
+  "peers.free_cell": "Cell {cell}, free",
+  "peers.marked_cell": "Cell {cell}, {mark}",
+  "peers.again": "Once more",
+  "peers.fall_back": "Go on over the server",
 
   // ---- /watch, /replay
 

@@ -91,9 +91,9 @@ export default function view(table) {
         "data-suit": parse(card).suit,
         "data-key": card,
         "aria-disabled": move ? null : "true",
-        "aria-label": move ? t("el_dorado.play", { card: cardName(card) }) : cardName(card),
         onclick: () => { if (move) table.act(move); },
-      }, drawFace(card));
+      }, drawFace(card), build("span", { class: "visually-hidden" },
+        move ? t("el_dorado.play", { card: cardName(card) }) : cardName(card)));
     }));
   }
 
