@@ -10,8 +10,9 @@ import aiohttp
 import psycopg
 import pytest
 
+from tests.e2e.test_pages_in_a_browser import IS_LONG, check
 from tests.faults.client_line import Guest, Json, Line, lines, new_guests, sit_down, until
-from tests.fixtures.browser import CHROMIUM, Page, browser
+from tests.fixtures.browser import CHROMIUM, Browser, Page
 from tests.fixtures.http import bearer
 from tests.fixtures.node import SECRET_KEYS, Node
 from tests.fixtures.postgres import TEMPLATE, Databases
@@ -405,62 +406,61 @@ def shows(text: str) -> str:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 async def test_operator_ends_a_stuck_game_by_keyboard_and_moderators_see_less(
-    hall: Hall, table: list[Line], tmp_path: Path
+    hall: Hall, table: list[Line], chromium: Browser
 ) -> None:
     game_id = await stuck_game(hall, table)
-    with browser(tmp_path) as chromium:
-        async with chromium.page(f"{hall.node.url}/admin") as page:
-            await page.until(shows("Sign in with an account that has a role"))
-            user_id = await page.run(WHO)
-            await page.until(shows(f"playhall accounts grant {user_id} admin"))
+    async with chromium.person(f"{hall.node.url}/admin") as page:
+        await page.until(shows("Sign in with an account that has a role"))
+        user_id = await page.run(WHO)
+        await page.until(shows(f"playhall accounts grant {user_id} admin"))
 
-            await asyncio.to_thread(hall.node.grant, user_id, "moderator")
-            await page.reload()
-            await page.until(shows(game_id[:8]))
-            tabs = await page.run("[...document.querySelectorAll('.tabs a')].map(a => a.hash)")
-            assert tabs == ["#games", "#lobbies", "#accounts", "#moderation"]
-            await page.go(f"{hall.node.url}/admin#settings")
-            await page.until("document.querySelector('.tabs [aria-current]').hash === '#games'")
-            await page.go(f"{hall.node.url}/admin#games/{game_id}")
-            await page.until(shows("It is quarantined: brittle failed in evolve"))
-            assert await page.run("document.querySelector('[data-key=end]') === null")
+        await asyncio.to_thread(hall.node.grant, user_id, "moderator")
+        await page.reload()
+        await page.until(shows(game_id[:8]))
+        tabs = await page.run("[...document.querySelectorAll('.tabs a')].map(a => a.hash)")
+        assert tabs == ["#games", "#lobbies", "#accounts", "#moderation"]
+        await page.go(f"{hall.node.url}/admin#settings")
+        await page.until("document.querySelector('.tabs [aria-current]').hash === '#games'")
+        await page.go(f"{hall.node.url}/admin#games/{game_id}")
+        await page.until(shows("It is quarantined: brittle failed in evolve"))
+        assert await page.run("document.querySelector('[data-key=end]') === null")
 
-            await asyncio.to_thread(hall.node.grant, user_id, "admin")
-            await page.go(f"{hall.node.url}/admin#games")
-            await page.reload()
-            await page.until(shows("Settings"))
-            await page.until(shows(game_id[:8]))
-            await key_to(page, f"a[href='#games/{game_id}']")
-            await page.press("Enter")
-            await page.until(shows("It is quarantined: brittle failed in evolve"))
-            await key_to(page, "summary")
-            await page.press("Enter")
-            await page.until(shows("Traceback (most recent call last)"))
-            await key_to(page, "[data-key=end]")
-            await page.press("Enter")
-            await page.until("document.activeElement.id === 'ask-reason'")
-            await key_to(page, "dialog button[value=yes]")
-            await page.press("Enter")  # refused: there is no reason yet
-            assert await page.run("document.querySelector('dialog[open]') !== null")
-            await page.run("document.querySelector('#ask-reason').focus()")
-            await page.write("Nobody can move.")
-            await key_to(page, "dialog button[value=yes]")
-            await page.press("Enter")
-            await page.until(shows("An operator ended it: Nobody can move."))
+        await asyncio.to_thread(hall.node.grant, user_id, "admin")
+        await page.go(f"{hall.node.url}/admin#games")
+        await page.reload()
+        await page.until(shows("Settings"))
+        await page.until(shows(game_id[:8]))
+        await key_to(page, f"a[href='#games/{game_id}']")
+        await page.press("Enter")
+        await page.until(shows("It is quarantined: brittle failed in evolve"))
+        await key_to(page, "summary")
+        await page.press("Enter")
+        await page.until(shows("Traceback (most recent call last)"))
+        await key_to(page, "[data-key=end]")
+        await page.press("Enter")
+        await page.until("document.activeElement.id === 'ask-reason'")
+        await key_to(page, "dialog button[value=yes]")
+        await page.press("Enter")  # refused: there is no reason yet
+        assert await page.run("document.querySelector('dialog[open]') !== null")
+        await page.run("document.querySelector('#ask-reason').focus()")
+        await page.write("Nobody can move.")
+        await key_to(page, "dialog button[value=yes]")
+        await page.press("Enter")
+        await page.until(shows("An operator ended it: Nobody can move."))
 
-            await key_to(page, ".tabs a[href='#audit']")
-            await page.press("Enter")
-            await page.until(shows("end_game"))
-            assert await page.run(shows("Nobody can move."))
-            assert await hall.acts(game_id) == [("end_game", user_id)]
-            for section in ("lobbies", "accounts", "moderation", "nodes", "jobs", "outbox"):
-                await section_is_drawn(page, section)
-            for section in ("webhooks", "epochs", "content", "ledger", "settings"):
-                await section_is_drawn(page, section)
-            assert await page.run(shows("did you mean PLAYHALL_LOBBY_GRACE_S?"))
-            await page.go(f"{hall.node.url}/admin#accounts/{user_id}")
-            await page.until(shows("End all sessions"))
-            assert await page.run("document.querySelector('[role=alert]').innerText") == ""
+        await key_to(page, ".tabs a[href='#audit']")
+        await page.press("Enter")
+        await page.until(shows("end_game"))
+        assert await page.run(shows("Nobody can move."))
+        assert await hall.acts(game_id) == [("end_game", user_id)]
+        for section in ("lobbies", "accounts", "moderation", "nodes", "jobs", "outbox"):
+            await section_is_drawn(page, section)
+        for section in ("webhooks", "epochs", "content", "ledger", "settings"):
+            await section_is_drawn(page, section)
+        assert await page.run(shows("did you mean PLAYHALL_LOBBY_GRACE_S?"))
+        await page.go(f"{hall.node.url}/admin#accounts/{user_id}")
+        await page.until(shows("End all sessions"))
+        assert await page.run("document.querySelector('[role=alert]').innerText") == ""
 
 
 async def section_is_drawn(page: Page, section: str) -> None:
@@ -471,3 +471,35 @@ async def section_is_drawn(page: Page, section: str) -> None:
     )
     shown = await page.run("document.querySelector('main').innerText")
     assert "Try again" not in shown, shown
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+@pytest.mark.skipif(not IS_LONG, reason="half a minute; runs with PLAYHALL_FAULTS=long")
+async def test_console_is_accessible_and_fits_in_every_look(
+    hall: Hall, table: list[Line], chromium: Browser, axe: str
+) -> None:
+    game_id = await stuck_game(hall, table)
+    await sit_down(table, "four_in_a_row")
+    async with chromium.person(f"{hall.node.url}/admin") as page:
+        await page.until(shows("Sign in with an account that has a role"))
+        user_id = await page.run(WHO)
+        await page.until(shows("accounts grant"))
+        await asyncio.to_thread(hall.node.grant, user_id, "admin")
+        await page.reload()
+        await page.until(shows(game_id[:8]))
+        await check(page, "admin-games", axe)
+        await page.run(f"location.hash = 'games/{game_id}'")
+        await page.until(shows("It is quarantined: brittle failed in evolve"))
+        await check(page, "admin-game", axe)
+        await page.click("[data-key=end]")
+        await page.until("document.activeElement.id === 'ask-reason'")
+        await page.write("Its rules cannot go on from here.")
+        await check(page, "admin-end", axe)
+        await page.click("dialog button[value=yes]")
+        await page.until(shows("An operator ended it"))
+        await page.run(f"location.hash = 'accounts/{user_id}'")
+        await page.until(shows("End all sessions"))
+        await check(page, "admin-account", axe)
+        for section in ("settings", "jobs", "audit"):
+            await section_is_drawn(page, section)
+            await check(page, f"admin-{section}", axe)

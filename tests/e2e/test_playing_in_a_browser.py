@@ -1,6 +1,6 @@
-"""People who play on the server's own pages, in a real browser: with the mouse, by keyboard, together.
+"""People play on the server's own pages in a real browser: by mouse, by keyboard, together.
 
-Each has a storage of their own, as different people have. One server and one browser serve the file.
+Each has a storage of their own, as different people have. One server serves the file.
 """
 
 import asyncio
@@ -49,8 +49,8 @@ async def log_of(page: Page) -> tuple[str, list[dict[str, Any]]]:
     """The whole log of the page's game, and who the visitor is in it."""
     me, events = await page.run(
         "import('/static/site.js').then(async ({ client }) => [client.session.player_id,"
-        "  (await client.request('GET /v1/games/{game_id}/events', {"
-        "    path: { game_id: location.pathname.split('/')[2] }, query: { limit: 1000 } })).events])"
+        "  (await client.request('GET /v1/games/{game_id}/events', { query: { limit: 1000 },"
+        "    path: { game_id: location.pathname.split('/')[2] } })).events])"
     )
     return me, events
 
@@ -62,7 +62,9 @@ def moves_of(player_id: str, events: list[dict[str, Any]]) -> int:
     )
 
 
-async def test_newcomer_plays_four_in_a_row_with_the_mouse(pages_node: Node, chromium: Browser) -> None:
+async def test_newcomer_plays_four_in_a_row_with_the_mouse(
+    pages_node: Node, chromium: Browser
+) -> None:
     async with person(chromium, pages_node.url) as page:
         await page.click("[data-play=four_in_a_row]")
         await page.until("location.pathname.startsWith('/play/')")
@@ -79,7 +81,9 @@ async def test_newcomer_plays_four_in_a_row_with_the_mouse(pages_node: Node, chr
         assert (heading == "You won!") is (events[-1]["payload"]["winners"] == [me])
 
 
-async def test_el_dorado_goes_on_after_the_server_was_killed(pages_node: Node, chromium: Browser) -> None:
+async def test_el_dorado_goes_on_after_the_server_was_killed(
+    pages_node: Node, chromium: Browser
+) -> None:
     async with person(chromium, pages_node.url) as page:
         await page.click("[data-bots=el_dorado]")
         await page.until("location.pathname.startsWith('/play/')")
@@ -248,10 +252,10 @@ async def test_games_without_a_view_have_a_table(pages_node: Node, chromium: Bro
 
 
 async def test_strangers_see_what_may_be_seen(pages_node: Node, chromium: Browser) -> None:
-    async with person(chromium, f"{pages_node.url}/play/{'0' * 8}-0000-4000-8000-{'0' * 12}") as page:
+    async with person(
+        chromium, f"{pages_node.url}/play/{'0' * 8}-0000-4000-8000-{'0' * 12}"
+    ) as page:
         await page.until("document.body.textContent.includes('There is no such game')")
         await page.go(f"{pages_node.url}/lobbies?join=AAAAAA")
         await page.until("!!document.querySelector('[role=alert] .message')")
         await page.until("!!document.querySelector('#lobbies')")
-
-
