@@ -1,4 +1,4 @@
-"""All pages in a real browser: accessible in both schemes and at 360 px, and talking to their server.
+"""All pages in a real browser: accessible in both schemes and at 360 px, and at work.
 
 With PLAYHALL_SCREENSHOTS, a folder, the pages are drawn into it as they are visited:
 
@@ -34,6 +34,7 @@ PAGES = (
     ("/lobbies?create=el_dorado", "!!document.querySelector('#config-rounds')", "lobby-new"),
     ("/account", "!!document.querySelector('form')", "account"),
     ("/account/confirm#code", "!!document.querySelector('#form')", "confirm"),
+    ("/notifications/unsubscribe#x", "!!document.querySelector('.bar')", "unsubscribe"),
     ("/peers", "!!document.querySelector('#create')", "peers-start"),
 )
 
