@@ -1,5 +1,6 @@
 """The way up and the way back, with data, at once, and on a database that is Supabase's."""
 
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from persistence.errors import NotMigrated, UnknownRevision
 REVISIONS = runner.revisions()
 ROOT = Path(__file__).parents[3]
 DATA = Path(__file__).with_name("data")
+# The newest steps are tested each on its own; with PLAYHALL_FAULTS=long, all are.
+NEWEST = 15
+IS_LONG = os.environ.get("PLAYHALL_FAULTS") == "long"
 
 
 def test_a_new_database_has_everything_pending(empty_dsn: str) -> None:
@@ -30,7 +34,14 @@ def test_after_an_upgrade_nothing_is_pending(empty_dsn: str) -> None:
 
 def test_each_step_goes_up_down_and_up_again_with_data(empty_dsn: str) -> None:
     before: set[tuple[str, str]] | None = None
-    for below, revision in pairwise(["base", *REVISIONS]):
+    steps = [*pairwise(["base", *REVISIONS])]
+    if not IS_LONG:
+        # The older ones are done at once: they do not change any more.
+        first = steps[-NEWEST][0]
+        runner.upgrade(empty_dsn, first)
+        _insert(empty_dsn, REVISIONS[: REVISIONS.index(first) + 1])
+        steps, before = steps[-NEWEST:], _snapshot(empty_dsn)
+    for below, revision in steps:
         runner.upgrade(empty_dsn, revision)
         made = _snapshot(empty_dsn)
         _insert(empty_dsn, [revision])
