@@ -3,6 +3,8 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +13,7 @@ import psycopg
 import pytest
 
 from tests.e2e.test_pages_in_a_browser import IS_LONG, check
-from tests.faults.client_line import Guest, Json, Line, lines, new_guests, sit_down, until
+from tests.faults.client_line import Closed, Guest, Json, Line, lines, new_guests, sit_down, until
 from tests.fixtures.browser import CHROMIUM, Browser, Page
 from tests.fixtures.http import bearer
 from tests.fixtures.node import SECRET_KEYS, Node
@@ -204,13 +206,45 @@ async def test_running_game_that_is_ended_stops_for_everybody_at_once(
     assert game_id not in [game["game_id"] for game in listed["games"]]
 
 
+async def test_what_was_acknowledged_before_the_end_is_in_the_log_and_nothing_comes_after(
+    hall: Hall, table: list[Line]
+) -> None:
+    game_id = await sit_down(table, "relay")
+    for line in table:
+        await line.ok("game.resume", game_id=game_id)
+    acknowledged: set[int] = set()
+    ending: asyncio.Task[Any] | None = None
+    with suppress(Closed):  # whoever is hung up on comes back, and is told
+        for cmd_no in count(1):
+            reply = await table[0].call(
+                "game.act", game_id=game_id, cmd_no=cmd_no, move={"n": cmd_no}
+            )
+            if reply["type"] != "ok":
+                assert reply["code"] == "quarantined"
+                break
+            acknowledged.add(reply["event_index"])
+            if cmd_no == 20:
+                path = f"/v1/admin/games/{game_id}/end"
+                ending = asyncio.create_task(hall.good("POST", path, reason="A race."))
+    assert ending is not None
+    head = (await ending)["game"]["head"]
+    logged = hall.sql(
+        "SELECT event_index, created_at FROM game_events WHERE game_id = %s ORDER BY 1", game_id
+    )
+    assert [index for index, _ in logged] == [*range(len(logged))]
+    assert len(acknowledged) >= 20
+    assert acknowledged <= {index for index, _ in logged}
+    assert head == len(logged) - 1
+
+
 async def test_released_game_is_played_on(hall: Hall, table: list[Line]) -> None:
     game_id = await stuck_game(hall, table)
     await hall.good("POST", f"/v1/admin/games/{game_id}/release", reason="The rules are mended.")
     assert (await hall.acts(game_id))[0][0] == "release_game"
 
     async def is_back() -> bool:
-        return (await table[1].call("game.resume", game_id=game_id))["type"] == "ok"
+        reply = await table[1].call("game.resume", game_id=game_id)
+        return bool(reply["type"] == "ok")
 
     await until(is_back)
     await table[0].ok("game.resume", game_id=game_id)
