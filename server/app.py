@@ -223,7 +223,7 @@ class App:
         app = build_http(
             self.endpoints(), authenticate, self.services.error_counts.counting("http")
         )
-        add_pages(app, find_views(self.services.rulesets))
+        add_pages(app, find_views(self.services.rulesets), split_names(config.origins))
         for domain in self.domains:
             for mount in domain.mounts:
                 mount(app)

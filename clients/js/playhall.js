@@ -619,13 +619,33 @@ class Connection extends Emitter {
   async follow(stream) {
     await this.ready();
     this.streams.set(stream.game_id, stream);
-    try {
-      await this.#startStream(stream);
-    } catch (error) {
-      if (error instanceof ConnectionLost) return this.ready(); // the next connection resumes it
-      this.streams.delete(stream.game_id);
-      throw error;
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await this.#startStream(stream);
+      } catch (error) {
+        if (error instanceof ConnectionLost || this.#follow(error)) break; // the next connection resumes it
+        if (!isElsewhere(error) || attempt >= REDIRECTS_MAX) {
+          this.streams.delete(stream.game_id);
+          throw error;
+        }
+        await sleep(fullJitterPauseMs(attempt + 3)); // on its way from one node to another
+        await this.ready();
+      }
     }
+    await this.ready();
+    if (stream.failure) throw stream.failure;
+  }
+
+  /**
+   * Go to the node that has a game, a bounded number of times; says whether it does.
+   * @param {unknown} error
+   */
+  #follow(error) {
+    if (!isElsewhere(error) || !error.address || this.#redirects >= REDIRECTS_MAX) return false;
+    this.#redirects += 1;
+    this.#redirect = error.address;
+    if (this.state === "ready") this.drop();
+    return true;
   }
 
   /** Ask again for a stream that was paused, from its next index on. @param {GameStream} stream */
@@ -781,24 +801,11 @@ class Connection extends Emitter {
       await this.#startStream(stream);
     } catch (error) {
       if (!(error instanceof RequestRefused)) throw error;
-      if (error.code === "wrong_node") return this.#redirectTo(error);
+      this.#follow(error);
       if (error.retry) throw error;
       stream.fail(error);
       this.streams.delete(stream.game_id);
     }
-  }
-
-  /**
-   * Another node has the game: go there, a bounded number of times.
-   * @param {RequestRefused} error
-   * @returns {never}
-   */
-  #redirectTo(error) {
-    if (error.address && this.#redirects < REDIRECTS_MAX) {
-      this.#redirects += 1;
-      this.#redirect = error.address;
-    }
-    throw error;
   }
 
   /** Ask for the events after the last one; those that exist come before the reply. @param {GameStream} stream */
@@ -856,7 +863,7 @@ class Connection extends Emitter {
     this.#socket = null;
     if (this.state === "ready") {
       this.#ready = new Deferred();
-      if (!this.#closing) this.#setState("lost");
+      if (!this.#closing) this.#setState(this.#redirect ? "connecting" : "lost");
     }
     for (const stream of this.streams.values()) stream.moves.disconnected();
     const waiting = [...this.#waiting.values()];
@@ -919,12 +926,17 @@ class Connection extends Emitter {
     waiting.reply.reject(refused);
     // A game that moved to another node is asked for there; what is repeated goes with it.
     const isMove = waiting.command === "game.act" || waiting.command === "game.snapshot";
-    if (refused.code === "wrong_node" && refused.address && isMove && this.state === "ready" && this.#redirects < REDIRECTS_MAX) {
-      this.#redirects += 1;
-      this.#redirect = refused.address;
-      this.drop();
-    }
+    if (isMove && this.state === "ready") this.#follow(refused);
   }
+}
+
+/**
+ * Whether another node has the game.
+ * @param {unknown} error
+ * @returns {error is RequestRefused}
+ */
+function isElsewhere(error) {
+  return error instanceof RequestRefused && error.code === "wrong_node";
 }
 
 /**

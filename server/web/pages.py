@@ -3,13 +3,15 @@
 They are the files of `static/`, the JavaScript client, and the views that rulesets bring.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from aiohttp import web
+
+from server.core.addresses import is_origin, normalize_origin
 
 # The names of the pages; every other file is at `/static/<name>`. A page whose address has a
 # parameter is one file for all of its values: its script reads `location.pathname`.
@@ -77,10 +79,28 @@ def _sdk() -> Path:
     return packaged if packaged.exists() else here.parents[1] / "clients" / "js" / "playhall.js"
 
 
-def add_pages(app: web.Application, views: Mapping[str, Path] | None = None) -> None:
-    """Serve the pages; a file that a browser has is answered with 304."""
+def add_pages(
+    app: web.Application,
+    views: Mapping[str, Path] | None = None,
+    origins: Iterable[str] = (),
+) -> None:
+    """Serve the pages; a file that a browser has is answered with 304.
+
+    They may open websockets at `origins` as well: with several nodes, a game may be on another one.
+    """
+    headers = {**HEADERS, "Content-Security-Policy": _policy(origins)}
     for page in load_pages(views):
-        app.router.add_get(page.address, _serve(page))
+        app.router.add_get(page.address, _serve(page, headers))
+
+
+def _policy(origins: Iterable[str]) -> str:
+    sockets = [
+        normalize_origin(origin).replace("http", "ws", 1)
+        for origin in origins
+        if is_origin(origin)  # `*` names nobody
+    ]
+    policy = HEADERS["Content-Security-Policy"]
+    return policy.replace("connect-src 'self'", " ".join(["connect-src 'self'", *sockets]))
 
 
 def _page(address: str, name: str, body: bytes) -> CachedPage:
@@ -88,8 +108,10 @@ def _page(address: str, name: str, body: bytes) -> CachedPage:
     return CachedPage(address, body, content_type, sha256(body).hexdigest()[:16])
 
 
-def _serve(page: CachedPage) -> Callable[[web.Request], Awaitable[web.Response]]:
-    headers = {**HEADERS, "ETag": f'"{page.etag}"'}
+def _serve(
+    page: CachedPage, headers: Mapping[str, str]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    headers = {**headers, "ETag": f'"{page.etag}"'}
 
     async def serve(request: web.Request) -> web.Response:
         known = {etag.value for etag in request.if_none_match or ()}

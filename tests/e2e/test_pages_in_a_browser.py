@@ -8,7 +8,7 @@ With PLAYHALL_SCREENSHOTS, a folder, the pages are drawn into it as they are vis
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -89,7 +89,7 @@ async def test_nothing_serious_on_any_page(pages_node: Node, chromium: Browser, 
             f"{TABLE} && !!document.querySelector('.el-hand button:not([aria-disabled])')"
         )
         await page.click(".el-hand button:not([aria-disabled])")
-        await page.until(f"{TABLE} && document.querySelectorAll('.el-trick figure').length > 1")
+        await page.until(f"{TABLE} && !!document.querySelector('.el-trick figure')")
         await check(page, "el-dorado", axe)
         await page.go(f"{pages_node.url}/")
         await page.click("[data-bots=four_in_a_row]")
@@ -136,6 +136,37 @@ async def test_two_browsers_exchange_moves(
 async def carried(*pages: Page, by: str) -> None:
     for page in pages:
         await page.until(f"document.querySelector('#transport')?.dataset.transport === '{by}'")
+
+
+@pytest.mark.skipif(not IS_LONG, reason="two servers; runs with PLAYHALL_FAULTS=long")
+async def test_people_on_two_nodes_play_with_each_other(
+    tmp_path: Path, serving_dsn: str, chromium: Browser
+) -> None:
+    """A game is on one node; the page that another node served follows it there."""
+    ports = free_port(), free_port()
+    origins = ",".join(f"http://127.0.0.1:{port}" for port in ports)
+    nodes = [Node(tmp_path / str(port), serving_dsn, port=port, origins=origins) for port in ports]
+    async with AsyncExitStack() as stack:
+        people = []
+        for node in nodes:
+            stack.enter_context(node)
+            address = f"{node.url}/lobbies"
+            people.append(await stack.enter_async_context(chromium.person(address)))
+        ann, bob = people
+        await ann.go(f"{nodes[0].url}/lobbies?create=four_in_a_row")
+        await ann.click("form .actions button")
+        await ann.until("!!document.querySelector('#join-code')")
+        code = await ann.run("document.querySelector('#join-code').textContent")
+        await bob.go(f"{nodes[1].url}/lobbies?join={code}")
+        await bob.click("[data-key=ready]")
+        await ann.until("document.querySelector('[data-key=start]')?.disabled === false")
+        await ann.click("[data-key=start]")
+        for turn in range(7):
+            page = people[turn % 2]
+            await page.until(TABLE)
+            await page.click(f"[data-key=column-{turn % 2}]:not([aria-disabled])")
+        for page in people:
+            await page.until("document.querySelector('.result')?.hidden === false")
 
 
 # ------------------------------------------------------------------ pages of other origins

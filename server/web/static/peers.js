@@ -12,6 +12,7 @@ const MARKS = ["×", "○"];
 const main = document.querySelector("main");
 const options = new URLSearchParams(location.search).get("transport") === "relay" ? { webrtc: false, fallbackAfterMs: 0 } : {};
 let session = null;
+let round = 0; // counts the games, so that a board of an earlier one is recognised
 let moves = []; // cells in the order in which they were marked; the host begins
 
 const code = build("input", { id: "code", maxlength: 24, autocomplete: "off", autocapitalize: "characters", required: true });
@@ -42,20 +43,19 @@ async function mark(cell) {
   if (!isMine() || !isLegal(cell)) return;
   moves.push(cell);
   draw();
-  await session.send({ move: cell, number: moves.length });
+  await session.send({ round, moves });
 }
 
+/**
+ * Every message is the whole board. The longer one of the same game counts, so that a message which is
+ * late, or comes twice because the way changed in between, takes nothing back.
+ */
 function take({ data }) {
-  if (data?.again === true) moves = [];
-  else if (Array.isArray(data?.moves) && !session.isHost) takeAll(data.moves);
-  else if (isLegal(data?.move) && data.number === moves.length + 1 && moves.length % 2 !== me()) moves.push(data.move);
+  if (!Number.isInteger(data?.round) || !Array.isArray(data.moves)) return;
+  if (data.round > round && !session.isHost) [round, moves] = [data.round, []];
+  if (data.round !== round || moves.some((cell, at) => data.moves[at] !== cell)) return;
+  for (const cell of data.moves.slice(moves.length, 9)) if (isLegal(cell)) moves.push(cell);
   draw();
-}
-
-/** The host's board, for who comes or comes back. */
-function takeAll(all) {
-  moves = [];
-  for (const cell of all.slice(0, 9)) if (isLegal(cell)) moves.push(cell);
 }
 
 function draw() {
@@ -92,9 +92,9 @@ function draw() {
 }
 
 async function again() {
-  moves = [];
+  [round, moves] = [round + 1, []];
   draw();
-  await session.send({ again: true });
+  await session.send({ round, moves });
 }
 
 async function leave() {
@@ -110,7 +110,7 @@ function play(opened) {
   session.on("failed", showError);
   session.on("transport", () => {
     draw();
-    if (isConnected() && session.isHost) session.send({ moves }).catch(showError);
+    if (isConnected()) session.send({ round, moves }).catch(showError);
     if (session.transport === "relay") announce(t("peers.relay"));
   });
   draw();
