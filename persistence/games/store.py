@@ -29,6 +29,22 @@ class ClaimedGame(NamedTuple):
     next_event_index: int
 
 
+class GameOwnerNode(NamedTuple):
+    """The live node that owns a game, and where clients reach it."""
+
+    node: str
+    address: str
+
+
+class GameStanding(NamedTuple):
+    """How far a game is in the database, and who has it."""
+
+    owner: str
+    next_event_index: int
+    is_completed: bool
+    is_quarantined: bool
+
+
 class LogTotals(NamedTuple):
     """What all nodes together have kept, ever."""
 
@@ -117,11 +133,17 @@ class GameStore:
             )
         return [record["id"] for record in records]
 
-    async def read_owner_address(self, game_id: GameId) -> str | None:
-        """Say where the live owner of a game is reached."""
+    async def find_live_owner(self, game_id: GameId) -> GameOwnerNode | None:
+        """Say which live node owns a game."""
         async with self._database.acquire() as connection:
-            address: str | None = await connection.fetchval(SQL["owner_address"], game_id)
-        return address
+            record = await connection.fetchrow(SQL["live_owner"], game_id)
+        return None if record is None else GameOwnerNode(*record)
+
+    async def read_standings(self, game_ids: Sequence[GameId]) -> dict[GameId, GameStanding]:
+        """Say how far some games are; what there is no game of is left out."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["standings"], list(game_ids))
+        return {record["id"]: GameStanding(*list(record)[1:]) for record in records}
 
     async def renew_lease(self, address: str, lease_s: float) -> None:
         """Keep this node's lease for so many seconds from now, by the database's clock."""

@@ -62,10 +62,16 @@ WHERE g.status = 'in_progress' AND g.quarantined_at IS NULL
   AND (g.ruleset, g.ruleset_version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
 ORDER BY g.created_at LIMIT $1;
 
--- name: owner_address
--- Say where the live owner of a game can be reached.
-SELECT n.address FROM games g JOIN nodes n ON n.id = g.owner_node
+-- name: live_owner
+-- Say which live node owns a game, and where it can be reached.
+SELECT n.id, n.address FROM games g JOIN nodes n ON n.id = g.owner_node
 WHERE g.id = $1 AND n.lease_until > clock_timestamp();
+
+-- name: standings
+-- Say how far some games are, which node has them, and whether they go on.
+SELECT id, owner_node, next_event_index, status = 'completed' AS completed,
+       quarantined_at IS NOT NULL AS quarantined
+FROM games WHERE id = ANY($1::uuid[]);
 
 -- name: renew_lease
 -- Keep this node's lease, or take it out; who let it run out has started anew.

@@ -75,6 +75,7 @@ def build(services: Services) -> Domain:
         events=services.events,
         may_serve=may_serve,
         seats_changed=directory_maintenance.note_change,
+        calls=services.calls,
     )
     lease = NodeLease(
         store,
@@ -97,6 +98,7 @@ def build(services: Services) -> Domain:
         access=access,
         subscriptions=services.subscriptions,
         clock=clock,
+        calls=services.calls,
     )
     endpoints = GameRoutes(
         access=access,
@@ -165,6 +167,7 @@ def build(services: Services) -> Domain:
             Job("lease", lease.keep_renewing),
             Job("adoption", partial(games.keep_adopting, every_s=ADOPT_EVERY_S)),
             Job("idle games", partial(games.keep_unloading_idle, every_s=UNLOAD_EVERY_S)),
+            Job("followers elsewhere", commands.owner.keep_forgetting),
             Job("directory of games", directory_maintenance.run),
         ],
         stop=[stop],

@@ -24,15 +24,17 @@ from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES, contain_failures, log_failure
 from server.core.events import LobbyGameCompleted, LocalEventBus
+from server.core.node_calls import NodeCalls
 from server.core.periodic import repeat_every
 from server.core.rules_watch import CALLING_RULES
-from server.core.subscriptions import Subscriptions, TopicKind
+from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
+from server.domains.play.games.elsewhere import INTEREST_S, RemoteGames
 from server.domains.play.games.live_game import LiveGame, LiveGameCallbacks
 from server.domains.play.games.recorder import EventRecorder, prepare_game
 from server.domains.play.games.recovery import CorruptLog, recover_game
 from server.domains.play.games.ruleset_failures import RulesetFailures
-from server.domains.play.games.subscribers import GameFollower, encode_stopped_frame
+from server.domains.play.games.subscribers import encode_stopped_frame
 from server.domains.play.games.tick_loop import TickLoop
 from server.domains.play.games.turn_timer import TurnTimer
 from server.gamekit.fold import AnyRuleset
@@ -80,6 +82,7 @@ class GameRegistry:
         subscriptions: Subscriptions,
         events: LocalEventBus,
         seats_changed: SeatsChanged,
+        calls: NodeCalls | None = None,
     ) -> None:
         self._config = config
         self._may_serve = may_serve
@@ -90,7 +93,6 @@ class GameRegistry:
         self._rulesets = rulesets
         self._events = events
         self.seats_changed = seats_changed
-        self._topics: TopicKind[GameFollower] = subscriptions.kind("game")
         self._live: dict[GameId, LiveGame] = {}
         self._turns: dict[GameId, TurnTimer | TickLoop] = {}
         self._loading: dict[GameId, asyncio.Future[LiveGame]] = {}
@@ -101,6 +103,10 @@ class GameRegistry:
         # Running games that left memory and whose rules were loaded again since, by their code.
         self._old_rules: dict[GameId, AnyRuleset] = {}
         self.faults = RulesetFailures(clock.monotonic)
+        # The games of other nodes that connections of this one follow.
+        self.elsewhere = RemoteGames(
+            store, rulesets=rulesets, subscriptions=subscriptions, calls=calls, faults=self.faults
+        )
         self._callbacks = LiveGameCallbacks(
             self._settled, self._completed, self._lost, self._failed
         )
@@ -108,6 +114,10 @@ class GameRegistry:
 
     def __len__(self) -> int:
         return len(self._live)
+
+    def now(self) -> float:
+        """Give the time of the loop's clock."""
+        return asyncio.get_running_loop().time()
 
     # ------------------------------------------------------------------ finding
 
@@ -119,6 +129,10 @@ class GameRegistry:
         """List the games in memory by the lobbies that they came from."""
         games = self._live.values()
         return {game.lobby_id: game.game_id for game in games if game.lobby_id is not None}
+
+    def games(self) -> list[LiveGame]:
+        """List the games in memory."""
+        return list(self._live.values())
 
     def games_of_player(self, player_id: PlayerId) -> list[LiveGame]:
         """List the games in memory in which a player has a seat."""
@@ -180,7 +194,8 @@ class GameRegistry:
         """Own a game: raise its epoch, read its log, fold it."""
         claim = await self._store.claim_game(game_id)
         if claim is None:
-            raise WrongNode(address=await self._store.read_owner_address(game_id))
+            owner = await self._store.find_live_owner(game_id)
+            raise WrongNode(address=owner and owner.address)
         stored = await self._store.find(game_id)
         assert stored is not None
         rows = await self._store.read_log(game_id)
@@ -192,6 +207,10 @@ class GameRegistry:
             self.faults.quarantined += 1
             raise Quarantined from corrupt
         game = self._admit(stored.id, recorder, claim.owner_epoch, lobby_id=stored.lobby_id)
+        self.elsewhere.hand_over(game_id, rows)
+        if self.elsewhere.is_possible and game.patches is None:
+            # Nodes that followed it at its last owner do not know yet whom to tell that they do.
+            game.subscribers.share("", INTEREST_S)
         game.require_sound()
         self.seats_changed(game)  # what the last owner had not written of it is lost
         return game
@@ -251,7 +270,7 @@ class GameRegistry:
             may_serve=self._may_serve,
             faults=self.faults,
             callbacks=self._callbacks,
-            topic=self._topics.hold(game_id, owned=True),
+            topic=self.elsewhere.topics.hold(game_id, owned=True),
         )
         self._live[game_id] = game
         for player_id in game.fold.table.seat_by_player:
@@ -412,7 +431,8 @@ class GameRegistry:
             with contain_failures(f"dropping game {game.game_id}"):
                 fold = game.fold
                 waits = fold.turn is not None or fold.timer is not None or fold.realtime is not None
-                idle = game.is_settled and not len(game.subscribers) and not waits
+                followed = len(game.subscribers) or game.subscribers.is_shared
+                idle = game.is_settled and not followed and not waits
                 if idle and game.busy_at < before:
                     self._drop(game)
 
