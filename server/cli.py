@@ -547,6 +547,12 @@ def _add_telemetry() -> None:
     add_telemetry_commands(app, _SHELL)
 
 
+def _add_nodes() -> None:
+    from server.ops.nodes_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_seeding() -> None:
     from server.ops.seed_cli import add_commands
 
@@ -594,6 +600,7 @@ _ADDED: Final = {
     "social": _add_social,
     "content": _add_content,
     "telemetry": _add_telemetry,
+    "nodes": _add_nodes,
     "seed": _add_seeding,
     "new-ruleset": _add_rulesets,
     "ruleset": _add_rulesets,

@@ -1,6 +1,7 @@
 """Several nodes and one Redis: any node serves any client, whatever fails between them."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import cycle
@@ -11,13 +12,14 @@ import pytest
 
 from tests.faults.conftest import Nodes, Rounds
 from tests.faults.evidence import assert_kept
-from tests.faults.playing import Hall, hall
+from tests.faults.playing import Hall, end_relay, hall
 from tests.faults.recording import Player, Where
 from tests.faults.redis_network import RedisNetwork, network
 from tests.faults.table import Figures
 from tests.faults.test_redis import connected, metric
 from tests.fixtures.node import Node
 from tests.fixtures.redis import RedisServer
+from tests.fixtures.shell import playhall
 
 LEASE_S = 2
 
@@ -215,3 +217,29 @@ async def roll(three: Cluster, chance: Random) -> None:
 
 
 WAYS = [kill_redis, pause_redis, cut_off, lose_some, kill_node, freeze_node, roll]
+
+
+async def test_new_games_go_to_the_node_with_fewer(
+    nodes: Nodes, serving_dsn: str, fresh_dsn: str, redis_server: RedisServer, figures: Figures
+) -> None:
+    """Everybody is at one node and starts games there; they see nothing of it."""
+    async with cluster(nodes, serving_dsn, redis_server, count=2) as both:
+        busy, idle = both.nodes
+        async with hall(lambda: busy.url, Random(5), relays=6) as games:
+            assert await metric(idle, "playhall_games") > 0
+            for seats in games.relays:
+                await seats[0].act({"n": 1})
+                await end_relay(seats)
+            assert {player.returns for player in games.players} == {1}
+        await assert_kept(fresh_dsn, games.players, figures)
+        listed = await asyncio.to_thread(
+            playhall, "nodes", "--json", environment={"PLAYHALL_DATABASE_URL": serving_dsn}
+        )
+        rows = {row["address"]: row for row in map(json.loads, listed.out.splitlines())}
+        assert {rows[node.url]["state"] for node in both.nodes} == {"serving"}
+        assert await asyncio.to_thread(idle.stop) == 0
+        listed = await asyncio.to_thread(
+            playhall, "nodes", environment={"PLAYHALL_DATABASE_URL": serving_dsn}
+        )
+        assert busy.url in listed.out
+        assert idle.url not in listed.out

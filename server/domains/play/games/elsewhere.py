@@ -272,6 +272,10 @@ class RemoteGames:
         """Find a game that is followed here, whether or not its owner can be asked."""
         return self._games.get(game_id)
 
+    def games(self) -> list[RemoteGame]:
+        """List them."""
+        return list(self._games.values())
+
     def games_of_player(self, player_id: PlayerId) -> list[RemoteGame]:
         """List the games in which a player has taken a seat from here."""
         return [game for game in self._games.values() if player_id in game.players]

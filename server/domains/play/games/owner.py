@@ -67,6 +67,7 @@ class GameOwner:
             calls.serve("game.snapshot", self._snapshot_for_node)
             calls.serve("game.ephemeral", self._ephemeral_for_node)
             calls.serve("game.gone", self._gone_for_node)
+            calls.serve("game.take", self._take_for_node)
             calls.listen("game.following", self._note_following)
 
     # ------------------------------------------------------------------ for any connection
@@ -251,6 +252,10 @@ class GameOwner:
     async def _ephemeral_for_node(self, _: str, body: dict[str, Any]) -> Body:
         game = self._registry.find_loaded(body["game_id"])
         self.send_ephemeral(game, PlayerId(body["player_id"]), body["data"])
+        return {}
+
+    async def _take_for_node(self, _: str, body: dict[str, Any]) -> Body:
+        await self._registry.find(body["game_id"])
         return {}
 
     async def _gone_for_node(self, node: str, body: dict[str, Any]) -> Body:

@@ -31,6 +31,7 @@ from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.domains.play.games.elsewhere import INTEREST_S, RemoteGames
 from server.domains.play.games.live_game import LiveGame, LiveGameCallbacks
+from server.domains.play.games.placement import Placement
 from server.domains.play.games.recorder import EventRecorder, prepare_game
 from server.domains.play.games.recovery import CorruptLog, recover_game
 from server.domains.play.games.ruleset_failures import RulesetFailures
@@ -38,6 +39,7 @@ from server.domains.play.games.subscribers import encode_stopped_frame
 from server.domains.play.games.tick_loop import TickLoop
 from server.domains.play.games.turn_timer import TurnTimer
 from server.gamekit.fold import AnyRuleset
+from server.gamekit.realtime import RealtimeRuleset
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +85,7 @@ class GameRegistry:
         events: LocalEventBus,
         seats_changed: SeatsChanged,
         calls: NodeCalls | None = None,
+        placement: Placement | None = None,
     ) -> None:
         self._config = config
         self._may_serve = may_serve
@@ -111,6 +114,7 @@ class GameRegistry:
             self._settled, self._completed, self._lost, self._failed
         )
         self.draining = False
+        self._placement = placement
 
     def __len__(self) -> int:
         return len(self._live)
@@ -126,9 +130,10 @@ class GameRegistry:
         return self._live.get(game_id)
 
     def games_by_lobby(self) -> dict[LobbyId, GameId]:
-        """List the games in memory by the lobbies that they came from."""
-        games = self._live.values()
-        return {game.lobby_id: game.game_id for game in games if game.lobby_id is not None}
+        """List the games that are played or followed here by the lobbies that they came from."""
+        here = [(game.lobby_id, game.game_id) for game in self._live.values()]
+        followed = [(game.lobby_id, game.game_id) for game in self.elsewhere.games()]
+        return {lobby_id: game_id for lobby_id, game_id in here + followed if lobby_id is not None}
 
     def games(self) -> list[LiveGame]:
         """List the games in memory."""
@@ -229,23 +234,34 @@ class GameRegistry:
     # ------------------------------------------------------------------ making
 
     async def create(self, new: NewGame) -> GameId:
-        """Make a game and its first events, and start its lobby with it, all or nothing."""
+        """Make a game and its first events, and start its lobby with it, all or nothing.
+
+        It may be another node's from the start. That node takes it when it is told, or when the
+        first player asks for it.
+        """
         self._check_serving()
         if len(self._live) >= GAMES_MAX or not self._log.require_room():
             raise Overloaded
         ruleset = self._rulesets.get(new.ruleset)
         if ruleset is None:
             raise UnknownRuleset
+        node = self._config.node
+        if self._placement is not None and not isinstance(ruleset, RealtimeRuleset):
+            node = await self._placement.choose()
         try:
             moment = self._clock.moment()
             with CALLING_RULES:
-                made = prepare_game(new, ruleset, node=self._config.node, moment=moment)
+                made = prepare_game(new, ruleset, node=node, moment=moment)
         except RAISED_BY_RULES as error:
             self.faults.count(ruleset.name, "setup", error)
             raise PlayhallError(
                 "The rules could not start a game; the failure was logged."
             ) from error
         await self._log.create_game(made.row, made.first_rows)
+        if self._placement is not None and node != self._config.node:
+            work = self._placement.hand_over(node, made.row.id)
+            self._tasks.start_work(work, name="a new game for another node")
+            return made.row.id
         game = self._admit(made.row.id, made.recorder, FIRST_EPOCH, lobby_id=new.lobby_id)
         game.tail.extend(made.first_recorded)
         return made.row.id
