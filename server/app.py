@@ -21,7 +21,6 @@ from server.core.containment import FAILURES
 from server.core.event_delivery import OutboxDeliverer
 from server.core.retention import RetentionJob, RetentionSweep
 from server.core.settings import nearest_variable, split_names, unread_variables, variable_names
-from server.core.version import VERSION
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
 from server.domains.compete.epochs.domain import build as epochs

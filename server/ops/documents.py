@@ -14,7 +14,6 @@ from server.app import App
 from server.config import Config
 from server.core.clock import Clock
 from server.core.tasks import Tasks
-from server.core.version import VERSION
 from server.domains.services import Services
 from server.gateway.http.openapi import openapi_document
 from server.version import VERSION

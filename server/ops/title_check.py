@@ -26,7 +26,6 @@ from server.config import Config
 from server.core.clock import Clock
 from server.core.settings import SettingsReader
 from server.core.tasks import Tasks
-from server.core.version import VERSION
 from server.domains.contract import Domain
 from server.domains.services import Services
 from server.gamekit.checking import describe_failure

@@ -21,8 +21,8 @@ from persistence.games.store import GameStore, NodeLoad, NodeRow
 from protocol.errors import PlayhallError
 from protocol.ids import GameId
 from server.core.node_calls import NodeCalls, NodeSilent
-from server.core.version import VERSION
 from server.gamekit.fold import AnyRuleset
+from server.version import VERSION
 
 LOOK_EVERY_S: Final = 2.0
 # A game is sent elsewhere where that node has at most this share of our games, less some.
