@@ -10,9 +10,8 @@ from server.domains.play.games.recorder import RecordedEvent
 from server.gamekit.contract import Event
 
 HASH = bytes(range(16))
-PAYLOADS = st.dictionaries(
-    st.text(max_size=8), st.integers(-(2**53), 2**53) | st.text(), max_size=4
-)
+TEXT = st.text('aé\u2028😀"\\', max_size=8)
+PAYLOADS = st.dictionaries(TEXT, st.integers(-(2**53), 2**53) | TEXT, max_size=4)
 
 
 def event(index: int, payload: dict[str, object], ms: int = 1_764_500_000_123) -> RecordedEvent:
