@@ -80,6 +80,8 @@ UNUSED_S: Final = 30.0
 # How long a reply waits until what came before it was delivered here.
 REACH_S: Final = 5.0
 READ_ROWS: Final = 200
+# How many games one message names, with their players: a dozen each would fit.
+TOLD_AT_ONCE: Final = 100
 
 
 class OwnerGone(Exception):
@@ -370,7 +372,7 @@ class RemoteGames:
         if not behind:
             return
         standings = await self._store.read_standings([game.game_id for game in behind])
-        followed: dict[str, list[GameId]] = {}
+        followed: dict[str, list[RemoteGame]] = {}
         now = self._now()
         for game in behind:
             standing = standings.get(game.game_id)
@@ -381,13 +383,20 @@ class RemoteGames:
                 game.used_at = now
                 if now - game.renewed_at >= RENEW_S or game.owner != standing.owner:
                     game.renewed_at = now
-                    followed.setdefault(standing.owner, []).append(game.game_id)
+                    followed.setdefault(standing.owner, []).append(game)
             elif now - game.used_at > UNUSED_S:
                 self._forget(game)
             game.owner = standing.owner
-        if self._calls is not None:
-            for owner, game_ids in followed.items():
-                self._calls.tell(owner, "game.following", game_ids)
+        for owner, games in followed.items():
+            self._tell_following(owner, games)
+
+    def _tell_following(self, owner: str, games: Sequence[RemoteGame]) -> None:
+        """Repeat to an owner which of its games are followed here, and who plays from here."""
+        for first in range(0, len(games), TOLD_AT_ONCE):
+            some = games[first : first + TOLD_AT_ONCE]
+            body = [[game.game_id, list(game.players)] for game in some]
+            if self._calls is not None:
+                self._calls.tell(owner, "game.following", body)
 
     async def _catch_up(self, game: RemoteGame, standing: GameStanding) -> None:
         while game.head < standing.next_event_index - 1 and not game.closed:

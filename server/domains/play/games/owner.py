@@ -6,6 +6,7 @@ sent of it, their own node sends.
 """
 
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -267,11 +268,25 @@ class GameOwner:
             note_departure(game, player_id)
         return {}
 
-    def _note_following(self, node: str, game_ids: Any) -> None:
-        for game_id in game_ids:
+    def _note_following(self, node: str, followed: Any) -> None:
+        """Go on sending a node its games; its players there are here after all, if they seem gone.
+
+        They do where the node could not say so in time, and where the game has just come here.
+        """
+        for game_id, players in followed:
             game = self._registry.find_loaded(game_id)
-            if game is not None:
-                self._share(game, node)
+            if game is None or game.patches is not None:
+                continue
+            for player_id in players:
+                seat = game.seat_of(player_id)
+                if seat is None or player_id in game.subscribers.away:
+                    continue
+                occupant = game.fold.table.seats[seat]
+                if occupant.present and (not occupant.connected or game.subscribers.is_new_here):
+                    game.subscribers.away[player_id] = node
+                    with suppress(PlayhallError):  # else it is said again
+                        self.come_back(game, seat)
+            game.subscribers.share(node, INTEREST_S)
 
     def _share(self, game: LiveGame, node: str) -> None:
         if game.patches is not None:  # its viewers must come here

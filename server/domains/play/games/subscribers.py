@@ -222,6 +222,11 @@ class Subscribers:
         """List the other nodes that are known to have followers."""
         return [node for node in self._nodes if node]
 
+    @property
+    def is_new_here(self) -> bool:
+        """Whether the game came to this node a moment ago, and other nodes may follow it."""
+        return "" in self._nodes
+
     def share(self, node: str, for_s: float) -> None:
         """Send another node the game's events for a while; "" for any that may follow it."""
         self._nodes[node] = asyncio.get_running_loop().time() + for_s
