@@ -99,7 +99,7 @@ class NodeCalls:
         """Have what other nodes tell given to a handler."""
         self._notes[call] = handler
 
-    def tell(self, node: str, call: str, body: object) -> None:
+    def send_note(self, node: str, call: str, body: object) -> None:
         """Tell another node something that may be lost."""
         self._send(node, [NOTE, self.node, call, body])
 

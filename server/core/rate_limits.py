@@ -135,18 +135,18 @@ class RateLimiter:
         self._problem = problem
         self._buckets: OrderedDict[Hashable, TokenBucket] = OrderedDict()
         self._name_key: Callable[[Hashable], Hashable] | None = None
-        self._tell: Callable[[Hashable], None] | None = None
+        self._announce: Callable[[Hashable], None] | None = None
 
     def share(
-        self, name_key: Callable[[Hashable], Hashable], tell: Callable[[Hashable], None]
+        self, name_key: Callable[[Hashable], Hashable], announce: Callable[[Hashable], None]
     ) -> None:
         """Name keys otherwise, and have other nodes told of each one that was counted."""
-        self._name_key, self._tell = name_key, tell
+        self._name_key, self._announce = name_key, announce
 
-    def tell_counted(self, key: Hashable) -> None:
+    def announce_counted(self, key: Hashable) -> None:
         """Tell other nodes, where this limiter is shared with them."""
-        if self._tell is not None and self._name_key is not None:
-            self._tell(self._name_key(key))
+        if self._announce is not None and self._name_key is not None:
+            self._announce(self._name_key(key))
 
     def count_elsewhere(self, named: Hashable, now: float) -> None:
         """Count one that another node has granted; what is not there is not owed."""
@@ -217,7 +217,7 @@ def require_all(
         notes.update((state.policy, state) for state in (each.state(b) for each, b in buckets))
     if not refused:
         for limiter, key in counted:
-            limiter.tell_counted(key)
+            limiter.announce_counted(key)
     if refused:
         limiter, bucket = max(refused, key=lambda each: each[1].wait_s)
         waits = [bucket.wait_s, *(each.bucket(key).until(now) for each, key in after)]

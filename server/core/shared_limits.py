@@ -38,10 +38,10 @@ class SharedLimits:
         if limiter.policy in self._limiters:
             raise ValueError(f"the limiter {limiter.policy} is shared already")
         self._limiters[limiter.policy] = limiter
-        limiter.share(name_key, partial(self._tell, limiter.policy))
+        limiter.share(name_key, partial(self._announce, limiter.policy))
         return limiter
 
-    def _tell(self, policy: str, key: Hashable) -> None:
+    def _announce(self, policy: str, key: Hashable) -> None:
         if self._subscriptions.has_peers:
             assert isinstance(key, bytes)
             self._kind.notify(ALL, payload=key + policy.encode())

@@ -396,7 +396,7 @@ class RemoteGames:
             some = games[first : first + TOLD_AT_ONCE]
             body = [[game.game_id, list(game.players)] for game in some]
             if self._calls is not None:
-                self._calls.tell(owner, "game.following", body)
+                self._calls.send_note(owner, "game.following", body)
 
     async def _catch_up(self, game: RemoteGame, standing: GameStanding) -> None:
         while game.head < standing.next_event_index - 1 and not game.closed:

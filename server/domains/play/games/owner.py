@@ -173,7 +173,7 @@ class GameOwner:
         game.subscribers.publish_ephemeral(text_frame(message))
         if self._calls is not None:
             for node in game.subscribers.nodes:
-                self._calls.tell(node, "game.shown", [game.game_id, message.decode()])
+                self._calls.send_note(node, "game.shown", [game.game_id, message.decode()])
 
     async def _check_watched_after(self, game: LiveGame, seat: int | None, after: int) -> None:
         """Refuse an index beyond what a spectator may know of.
