@@ -211,6 +211,7 @@ export type DeactivationRequest = { reason: string };
 export type DeadLetter = { letter_id: number; account_id: string; event_id: string; event_type: string; schema_version: number | null; payload: Record<string, JsonValue>; timestamp: string; code: "unknown_type" | "unknown_version" | "invalid_payload"; problem: string; received_at: string };
 export type DeadLetters = { letters: DeadLetter[]; next: string | null };
 export type DefinitionDeleted = { id: string };
+export type DrawnEvent = { event_index: number; table: Record<string, any>; view: Record<string, any>; seats: Record<string, any>[] };
 export type EconomyAnswer = { transaction_id: string; kind: "grant" | "collect" | "spend" | "use" | "craft" | "trade" | "give" | "take_back" | "discard"; slot_id: string | null; key: string; reason: string; changes: LedgerChange[]; lore: string[]; cosmetics: string[]; at: string; repeated: boolean };
 export type Edition = { chain_id: number | null; contract_address: string | null; token_id: string | null; metadata_uri: string | null; minted_at: string | null };
 export type EffectiveSetting = { name: string; value: any; default: any; source: "default" | "environment" | "command line"; is_secret: boolean; domain: string | null; description: string };
@@ -505,6 +506,7 @@ export type UserMergeUndone = { user_id: string; merged_user_id: string };
 export type UserMerged = { user_id: string; merged_user_id: string };
 export type UsernameState = { username: string; is_free: boolean };
 export type ViewCounted = { is_counted: boolean };
+export type Views = { game_id: string; head: number; views: DrawnEvent[] };
 export type Wallet = { address: string; linked_at: string };
 export type WalletNonce = { nonce: string; expires_at: string; domains: string[] };
 export type WalletProof = { message: string; signature: string };
@@ -898,6 +900,8 @@ export interface Endpoints {
   "DELETE /v1/games/{game_id}/storage/{collection}/{key}": { args: { path: { game_id: string; collection: string; key: string }; query?: { version?: number | null } }; reply: ObjectDeleted };
   /** Read how a game ended. */
   "GET /v1/games/{game_id}/summary": { args: { path: { game_id: string } }; reply: Summary };
+  /** Draw a game after each event: for spectators and, once it is over, for each seat */
+  "GET /v1/games/{game_id}/views": { args: { path: { game_id: string }; query?: { after?: number; limit?: number } }; reply: Views };
   /** Read what came of an image that you uploaded. */
   "GET /v1/images/{bucket}/{path}": { args: { path: { bucket: string; path: string } }; reply: Image };
   /** List the items that there are. */
@@ -1066,7 +1070,7 @@ export interface Endpoints {
   "DELETE /v1/players/{player_id}/storage/{collection}/{key}": { args: { path: { player_id: string; collection: string; key: string }; query?: { version?: number | null } }; reply: ObjectDeleted };
   /** Check whether a username is available. */
   "GET /v1/profiles": { args: { query: { username: string } }; reply: UsernameState };
-  /** Read a profile by its username or its account's id. */
+  /** Read a profile by its username, its account's id or its player's. */
   "GET /v1/profiles/{name}": { args: { path: { name: string } }; reply: Profile };
   /** List the recipes that there are. */
   "GET /v1/recipes": { args: { query?: { cursor?: string | null; limit?: number } }; reply: Recipes };

@@ -24,6 +24,17 @@ PAGES: Final = {
     "peers.html": "/peers",
     "play.html": "/play/{game}",
     "unsubscribe.html": "/notifications/unsubscribe",
+    "replay.html": "/replay/{game}",
+    "watch.html": "/watch/{game}",
+    "players.html": "/players/{player}",
+    "people.html": "/people/{person}",
+    "leaderboards.html": "/leaderboards",
+    "epochs.html": "/epochs",
+    "epoch.html": "/epochs/{day}",
+    "creations.html": "/creations",
+    "creation.html": "/creations/{creation}",
+    "companions.html": "/companions",
+    "me.html": "/me",
     "admin.html": "/admin",
 }
 
@@ -56,6 +67,8 @@ class CachedPage(NamedTuple):
 
 
 SDK: Final = "/sdk/playhall.js"
+# The view of every other ruleset; the last one, as the first address that fits is served.
+ANY_VIEW: Final = "/rulesets/{ruleset}.js"
 
 
 def load_pages(views: Mapping[str, Path] | None = None) -> list[CachedPage]:
@@ -68,6 +81,7 @@ def load_pages(views: Mapping[str, Path] | None = None) -> list[CachedPage]:
     outside = {
         SDK: _sdk(),
         **{f"/rulesets/{name}.js": file for name, file in (views or {}).items()},
+        ANY_VIEW: Path(str(files(__package__) / "static" / "table.js")),
     }
     return [*pages, *(_page(at, file.name, file.read_bytes()) for at, file in outside.items())]
 

@@ -8,6 +8,11 @@ import { t } from "/static/strings.js";
 const NAVIGATION = [
   { href: "/", text: "nav.play", paths: ["/play/"] },
   { href: "/lobbies", text: "nav.lobbies" },
+  { href: "/leaderboards", text: "nav.boards", paths: ["/players/", "/people/"] },
+  { href: "/epochs", text: "nav.epochs" },
+  { href: "/creations", text: "nav.creations" },
+  { href: "/companions", text: "nav.companions" },
+  { href: "/me", text: "nav.me" },
   { href: "/docs", text: "nav.docs" },
 ];
 

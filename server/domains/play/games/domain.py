@@ -99,7 +99,11 @@ def build(services: Services) -> Domain:
         clock=clock,
     )
     endpoints = GameRoutes(
-        access=access, store=store, rulesets=services.rulesets, faults=games.faults
+        access=access,
+        store=store,
+        rulesets=services.rulesets,
+        faults=games.faults,
+        now=clock.monotonic,
     )
 
     administration = GameAdministration(
