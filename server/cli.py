@@ -7,7 +7,6 @@ import asyncio
 import gc
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,11 +27,26 @@ from persistence.private_files import make_folder, restrict_to_owner
 from persistence.signals import StoppedBySecondSignal, stop_on_signals
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
-from server.core.settings import SettingsReader, read_settings
+from server.core.addresses import socket_url
+from server.core.settings import (
+    SettingsReader,
+    nearest_variable,
+    read_settings,
+    unread_variables,
+    variable_names,
+)
 from server.domains.settings import read_included
 from server.gamekit.checking import RulesetRefused
 from server.ops.shell import DataDir, Shell
-from server.terminal import UNWRITABLE, find_unreadable_argument, flush_streams, prepare_streams
+from server.terminal import (
+    PROGRAM,
+    UNWRITABLE,
+    command_name,
+    find_unreadable_argument,
+    flush_streams,
+    prepare_streams,
+    spell_commands,
+)
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +66,31 @@ GARBAGE_OBJECTS = 50_000
 HERE = "http://127.0.0.1:8080"
 
 # What is ours in the data folder; see docs/operations/deployment.md.
-KEPT_IN_DATA_DIR = frozenset({"postgres", "files", "uploads", "mail", "node", "secret.key"})
+KEPT_IN_DATA_DIR = frozenset(
+    {"postgres", "files", "uploads", "mail", "node", "secret.key", "workers", "valkey"}
+)
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")]
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from server.version import VERSION
+
+        out.print(f"playhall {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -65,10 +101,18 @@ def serve(
     reload_rulesets: Annotated[
         bool, typer.Option("--reload-rulesets", help="Load rulesets again when they change.")
     ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes behind the one port, each a node.")
+    ] = None,
+    worker: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve: the bundled database is started and migrated first, unless you name another."""
     config, settings = _read_settings(
-        port=port, host=host, data_dir=data_dir, reload_rulesets=reload_rulesets or None
+        port=port,
+        host=host,
+        data_dir=data_dir,
+        reload_rulesets=reload_rulesets or None,
+        workers=workers,
     )
     _log_to_stderr(config.log_level)
     # While the database starts, half of what there is to import is imported.
@@ -83,7 +127,10 @@ def serve(
         with plain_errors(), reach_database(config, may_make=True) as database:
             runner.upgrade(database.owner)
             _upgrade_titles(database.owner, titles)
-            _serve(config, database, settings, titles)
+            if config.workers > 1 and worker is None:
+                _supervise(config)
+            else:
+                _serve(config, database, settings, titles, worker)
     except StoppedBySecondSignal as stopped:
         # The bundled database is stopped; what the loop had still to do is left undone.
         err.print(
@@ -101,7 +148,11 @@ def _log_to_stderr(level: str) -> None:
 
 
 def _serve(
-    config: Config, database: "ReachableDatabase", settings: SettingsReader, titles: Sequence[Any]
+    config: Config,
+    database: "ReachableDatabase",
+    settings: SettingsReader,
+    titles: Sequence[Any],
+    worker: int | None,
 ) -> None:
     import uvloop
 
@@ -116,6 +167,7 @@ def _serve(
         titles=[title.build for title in titles],
         ready=_welcome,
         keep_database=database.keep,
+        worker=worker,
     )
     loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     try:
@@ -126,6 +178,41 @@ def _serve(
         loop.close()
         raise
     loop.close()
+
+
+def _supervise(config: Config) -> None:
+    """Run the workers, each of which is `playhall serve` with these settings."""
+    from server import workers
+
+    given = config.redis_url is not None and bool(config.redis_url.get_secret_value())
+    valkey = None if given else workers.valkey_socket(config.data_dir)
+    reserved, port = workers.reserve_port(config.host, config.port)
+    environment = {
+        **os.environ,
+        "PLAYHALL_DATA_DIR": str(config.data_dir),
+        "PLAYHALL_HOST": config.host,
+        "PLAYHALL_PORT": str(port),
+        "PLAYHALL_RELOAD_RULESETS": str(config.reload_rulesets),
+        "PLAYHALL_WORKERS": "1",
+        **({"PLAYHALL_REDIS_URL": f"unix://{valkey}"} if valkey else {}),
+    }
+    url = config.public_url or socket_url(
+        "https" if config.tls_certificate else "http", *reserved[0].getsockname()[:2]
+    )
+
+    async def run() -> None:
+        supervisor = workers.Supervisor(
+            environment=environment, arguments=(), ready=lambda: _welcome(url)
+        )
+        await supervisor.run(config.workers, valkey)
+
+    try:
+        asyncio.run(run())
+    except workers.WorkerFailed as failed:
+        fail(f"{str(failed).capitalize()} before it served; see above.")
+    finally:
+        for each in reserved:
+            each.close()
 
 
 def _usable_extensions(config: Config, settings: SettingsReader) -> Sequence[Any]:
@@ -171,7 +258,7 @@ def _welcome(url: str) -> None:
 
 
 def _print_welcome(url: str) -> None:
-    me, there = _how_we_are_called(), "" if url == HERE else f" --url {url}"
+    me, there = command_name(), "" if url == HERE else f" --url {url}"
     for line in (
         f"[bold]Playhall[/bold] is ready at [bold]{url}[/bold]",
         f"  play in a terminal   {me} play{there}",
@@ -181,14 +268,6 @@ def _print_welcome(url: str) -> None:
     ):
         out.print(line, soft_wrap=True)
     sys.stdout.flush()
-
-
-def _how_we_are_called() -> str:
-    """Give the command that runs this program from the folder it was started in."""
-    called = Path(sys.argv[0])
-    if called.name != "playhall":
-        return f"{sys.executable} -m server.cli"
-    return "playhall" if shutil.which("playhall") else os.path.relpath(called)
 
 
 @app.command()
@@ -226,7 +305,7 @@ def migrate(
         pending = [*stands.pending, *_pending_of_titles(dsn, titles)]
     out.print(f"The database is at revision {stands.current or 'base'}.")
     if pending:
-        out.print(f"Pending: {', '.join(pending)}. Run: playhall migrate")
+        out.print(f"Pending: {', '.join(pending)}. Run: {command_name()} migrate")
 
 
 def _pending_of_titles(dsn: str, titles: Sequence[Any]) -> list[str]:
@@ -291,7 +370,7 @@ def restore(file: Path, data_dir: DataDir = None) -> None:
         stands = runner.status(database.owner)
     out.print(f"The database is at revision {stands.current}.")
     if stands.pending:
-        out.print(f"Pending: {', '.join(stands.pending)}. Run: playhall migrate")
+        out.print(f"Pending: {', '.join(stands.pending)}. Run: {command_name()} migrate")
 
 
 @app.command()
@@ -331,16 +410,28 @@ def plain_errors() -> Iterator[None]:
 
 def fail(sentence: str) -> None:
     """Say why, and exit with status 1."""
-    err.print(f"[red]playhall:[/red] {escape(sentence)}", soft_wrap=True)
+    spelled = spell_commands(sentence, _ADDED.keys() | _HERE)
+    err.print(f"[red]playhall:[/red] {escape(spelled)}", soft_wrap=True)
     raise typer.Exit(1)
 
 
 def read_config(**overrides: object) -> Config:
     """Read the node's configuration; options given on the command line win.
 
-    What `serve` would refuse is refused by every command, a domain's settings as well.
+    What `serve` would refuse is refused by every command, a domain's settings as well. A variable
+    that looks like one of them and is none is named; `serve` does that once it knows all titles.
     """
-    return _read_settings(**overrides)[0]
+    config, settings = _read_settings(**overrides)
+    if not config.titles_path:
+        known = {*variable_names(Config), *settings.variable_names()}
+        for name in unread_variables(known):
+            if (meant := nearest_variable(name, known)) is not None:
+                err.print(
+                    f"[yellow]playhall:[/yellow] {name} is set, but nothing reads it; "
+                    f"did you mean {meant}?",
+                    soft_wrap=True,
+                )
+    return config
 
 
 def _read_settings(**overrides: object) -> tuple[Config, SettingsReader]:
@@ -434,7 +525,8 @@ def _run() -> tuple[int | str | None, OSError | None]:
     """Run the command; gives its exit status, and why its output cannot be written."""
     status, unwritten = None, None
     try:
-        app()
+        # Else the usage says `python -m server.cli`, which is right.
+        app(prog_name=command_name() if Path(sys.argv[0]).name == PROGRAM else None)
     except SystemExit as ended:
         status = ended.code
     except OSError as error:
@@ -457,6 +549,12 @@ def _add_audit() -> None:
 
 def _add_accounts() -> None:
     from server.ops.accounts_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
+def _add_games() -> None:
+    from server.ops.games_cli import add_commands
 
     add_commands(app, _SHELL)
 
@@ -503,6 +601,12 @@ def _add_telemetry() -> None:
     add_telemetry_commands(app, _SHELL)
 
 
+def _add_nodes() -> None:
+    from server.ops.nodes_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_seeding() -> None:
     from server.ops.seed_cli import add_commands
 
@@ -542,6 +646,7 @@ _ADDED: Final = {
     "matchmaking": _add_matchmaking,
     "accounts": _add_accounts,
     "keys": _add_accounts,
+    "games": _add_games,
     "epoch": _add_epochs,
     "economy": _add_economy,
     "saves": _add_saves,
@@ -549,6 +654,7 @@ _ADDED: Final = {
     "social": _add_social,
     "content": _add_content,
     "telemetry": _add_telemetry,
+    "nodes": _add_nodes,
     "seed": _add_seeding,
     "new-ruleset": _add_rulesets,
     "ruleset": _add_rulesets,
@@ -556,13 +662,14 @@ _ADDED: Final = {
     "play": _add_player,
 }
 _HERE: Final = {"serve", "migrate", "backup", "restore", "export", "spec"}
+_NO_COMMAND: Final = {"--version"}
 
 
 def _add_commands(asked: str) -> None:
     """Add the command that is asked for; all of them for what is none, such as `--help`."""
     if asked in _ADDED:
         _ADDED[asked]()
-    elif asked not in _HERE:
+    elif asked not in _HERE | _NO_COMMAND:
         for add in dict.fromkeys(_ADDED.values()):
             add()
 

@@ -11,7 +11,7 @@ export type JsonValue = any;
 export type Limits = { frame_bytes_max: number; commands_per_s: number; outbox_bytes_max: number };
 export type Lobby = { lobby_id: string; version: number; name: string; mode: "server" | "peer"; status: "OPEN" | "PLAYING" | "CLOSED"; ruleset: string; config: Record<string, any>; seats: number; is_public: boolean; has_password: boolean; quick_play: boolean; join_code: string | null; host_player_id: string | null; game_id: string | null; fill_at: string | null; members: Member[]; created_at: string; region?: string | null; host_peer_id?: string | null; needs_peer: boolean; heartbeat_s?: number | null; match_id?: string | null; started_at?: string | null };
 export type LobbyCard = { lobby_id: string; version: number; name: string; mode: "server" | "peer"; status: "OPEN" | "PLAYING" | "CLOSED"; ruleset: string; seats: number; taken: number; has_password: boolean; game_id: string | null; created_at: string; region?: string | null };
-export type LobbyChange = { kind: "created" | "joined" | "left" | "kicked" | "ready" | "bot_added" | "bot_removed" | "configured" | "filled" | "postponed" | "started" | "peer_registered" | "reported" | "fell_back" | "caught_up" | "closed"; player_id?: string | null; reason?: "connection_lost" | "host_silent" | "nobody_there" | "game_over" | null };
+export type LobbyChange = { kind: "created" | "joined" | "left" | "kicked" | "ready" | "bot_added" | "bot_removed" | "configured" | "filled" | "postponed" | "started" | "peer_registered" | "reported" | "fell_back" | "caught_up" | "closed"; player_id?: string | null; reason?: "connection_lost" | "host_silent" | "nobody_there" | "game_over" | "closed_by_operator" | null };
 export type LobbyListReply = { re: number; type: "ok"; lobbies: LobbyCard[]; next: string | null };
 export type LobbyReply = { re: number; type: "ok"; lobby: Lobby };
 export type MatchQueued = { re: number; type: "ok"; ticket_id: string; queued_at: string; rating: number; estimate_s: number | null };
@@ -117,8 +117,18 @@ export type SessionRefreshFrame = { id: number; type: "session.refresh"; token: 
 export type TournamentUnwatchFrame = { id: number; type: "tournament.unwatch"; tournament_id: string };
 export type TournamentUpdateFrame = { type: "tournament.update"; tournament: Tournament };
 export type TournamentWatchFrame = { id: number; type: "tournament.watch"; tournament_id: string };
+export type AccountSession = { session_id: string; method: string; created_at: string; used_at: string };
+export type AccountSessions = { sessions: AccountSession[] };
 export type Actor = { user_id: string; name: string; avatar_url: string | null };
 export type Adjustment = { key: string; account_id: string; slot_id?: string | null; kind: "give" | "take_back"; bundle: Bundle; metadata?: Record<string, JsonValue>; reason: string };
+export type AdminEvent = { event_index: number; event: string; payload: JsonValue; at: string };
+export type AdminGame = { game_id: string; ruleset: string; ruleset_version: number; state: "created" | "running" | "quarantined" | "ended" | "completed"; problem: string | null; lobby_id: string | null; lobby_name: string | null; is_public: boolean; node: string | null; is_node_alive: boolean; head: number; last_event_at: string | null; created_at: string; completed_at: string | null; quarantined_at: string | null; quarantine_reason: string | null; ended_at: string | null; end_reason: string | null };
+export type AdminGameDetails = { game: AdminGame; quarantine_trace: string | null; node_address: string | null; is_here: boolean; seats: AdminSeat[] | null; deadline_at: string | null; followers: number | null; view: JsonValue };
+export type AdminGames = { games: AdminGame[]; next: string | null };
+export type AdminLobbies = { lobbies: AdminLobby[]; next: string | null };
+export type AdminLobby = { lobby_id: string; name: string; status: "OPEN" | "PLAYING" | "CLOSED"; mode: string; ruleset: string | null; join_code: string | null; is_public: boolean; has_password: boolean; host_player_id: string | null; host_name: string | null; players: number; seats: number; game_id: string | null; created_at: string; last_heartbeat: string };
+export type AdminLog = { game_id: string; head: number; events: AdminEvent[] };
+export type AdminSeat = { seat: number; player_id: string; display_name: string; bot: string | null; present: boolean; connected: boolean; is_to_move: boolean };
 export type AllGameRewards = { rewards: GameRewards[] };
 export type Analytics = { days: AnalyticsDay[] };
 export type AnalyticsDay = { day: string; views: number; likes: number; comments: number; remixes: number };
@@ -204,9 +214,13 @@ export type DefinitionDeleted = { id: string };
 export type DrawnEvent = { event_index: number; table: Record<string, any>; view: Record<string, any>; seats: Record<string, any>[] };
 export type EconomyAnswer = { transaction_id: string; kind: "grant" | "collect" | "spend" | "use" | "craft" | "trade" | "give" | "take_back" | "discard"; slot_id: string | null; key: string; reason: string; changes: LedgerChange[]; lore: string[]; cosmetics: string[]; at: string; repeated: boolean };
 export type Edition = { chain_id: number | null; contract_address: string | null; token_id: string | null; metadata_uri: string | null; minted_at: string | null };
+export type EffectiveSetting = { name: string; value: any; default: any; source: "default" | "environment" | "command line"; is_secret: boolean; domain: string | null; description: string };
+export type EffectiveSettings = { node: string; settings: EffectiveSetting[]; unread: UnreadVariable[] };
 export type EmailConfirmation = { code: string; password?: string | null; reactivate?: boolean };
 export type EmailLinkRequest = { email: string; password?: string | null };
 export type EmailRequest = { email: string; display_name?: string | null };
+export type EndGameRequest = { reason: string };
+export type EndSessionsRequest = { session_id?: string | null; reason: string };
 export type Epoch = { epoch_id: string; day: string; phase: "prep" | "live" | "freeze" | "snapshot" | "settle" | "archive"; profile: string; starts_at: string; freeze_at: string; ends_at: string; frozen_at: string | null; archived_at: string | null; version: number; pool_wei: string; events_digest: string | null; summary: string | null };
 export type EpochEvents = { epoch_id: string; head: number; events: Event[] };
 export type EpochRules = { profile: string; config: Record<string, any> };
@@ -318,6 +332,8 @@ export type NewReport = { creation_id?: string | null; comment_id?: string | nul
 export type NewSave = { title: string; name?: string; state?: Record<string, any>; schema_version?: number; device?: string; play_time_s?: number; package?: string | null; is_modded?: boolean; mutation_id?: string | null };
 export type NewTournament = { title: string; ruleset: string; config?: Record<string, any>; format: "swiss" | "round_robin" | "single_elimination" | "arena"; starts_at: string; entrants_min?: number; entrants_max?: number; rounds?: number | null; late_join?: boolean; check_in_s?: number; duration_s?: number | null };
 export type NewUpload = { bucket: string; path: string; size: number; content_type: string };
+export type Node = { node: string; address: string; started_at: string; lease_until: string; is_alive: boolean; is_this: boolean; games: number };
+export type Nodes = { nodes: Node[]; orphaned_games: number; quarantined_games: number };
 export type Noted = { noted: true };
 export type NotificationGroup = { notification_id: string; type: "creation_liked" | "creation_commented" | "new_follower" | "comment_reply" | "mention" | "system_announcement" | "bond_level_up" | "comment_liked" | "creation_remixed" | "creation_published" | "moderation_decision" | "collaboration_invited"; title: string; message: string; action_url: string | null; metadata: Record<string, JsonValue>; creation_id: string | null; comment_id: string | null; group_key: string | null; is_read: boolean; is_archived: boolean; created_at: string; summary: string; count: number; unread_count: number; actor_count: number; actors: Actor[] };
 export type NotificationPreferences = { types: Record<string, boolean>; email_digest: "off" | "daily" };
@@ -328,8 +344,11 @@ export type NotificationsPage = { groups: NotificationGroup[]; unread: number; n
 export type ObjectDeleted = { key: string };
 export type ObjectWrite = { value: Record<string, any>; version?: number | null; read_by?: "public" | "owner" | "server" };
 export type OfferedSignInMethods = { methods: string[]; providers: Record<string, string>; url?: string | null };
+export type OutboxEvent = { event_id: string; name: string; occurred_at: string; attempts: number; delivered_to: string[]; last_error: string | null; next_attempt_at: string; dead_at: string | null };
+export type OutboxPage = { pending: number; dead: number; oldest_s: number; events: OutboxEvent[]; next: string | null };
 export type OwnCreationCard = { creation_id: string; user_id: string; username: string | null; display_name: string | null; avatar_url: string | null; title: string; description: string | null; type: "image" | "music" | "video" | "text" | "multimodal"; file_url: string | null; thumbnail_url: string | null; blurhash: string | null; ai_tool: string | null; is_featured: boolean; is_nsfw: boolean; license: string; allow_remix: boolean; allow_commercial: boolean; tags: string[]; categories: string[]; view_count: number; like_count: number; comment_count: number; remix_count: number; remix_of: string | null; user_has_liked: boolean; created_at: string; updated_at: string; published_at: string | null; status: "draft" | "processing" | "published" | "archived"; is_public: boolean; is_removed: boolean; file_state: "waiting" | "ready" | "failed" | null; file_error: "not_an_image" | "too_large" | "too_many_frames" | "processing_failed" | null };
 export type OwnCreations = { creations: OwnCreationCard[]; next: string | null };
+export type OwnRoles = { user_id: string; roles: string[] };
 export type OwnSession = { session_id: string; method: string; created_at: string; used_at: string; is_this: boolean };
 export type OwnSessions = { sessions: OwnSession[] };
 export type OwnerRequest = { address: string; reason: string };
@@ -347,8 +366,10 @@ export type Payout = { bot_id: string; bot: string; recipient_address: string; b
 export type PayoutChange = { status: "pending" | "submitted" | "confirmed" | "failed"; tx_hash?: string | null };
 export type Payouts = { epoch_id: string; payouts: Payout[]; settlements: Settlement[] };
 export type PeerAccess = { url: string; key: string; token: string; expires_at: string; ice_servers: (TurnServer | StunServer)[] };
-export type People = { people: Person[] };
-export type Person = { user_id: string; player_id: string; username: string; display_name: string; created_at: string; roles: ("moderator" | "admin" | "support" | "editor")[]; ban: Ban | null; deactivated_by: "self" | "staff" | null };
+export type People = { people: Person[]; next: string | null };
+export type PeriodicJob = { name: string; every_s: number; is_running: boolean; runs: number; failures: number; last_run_at: string | null; last_took_s: number | null; last_error: string | null; next_run_at: string | null };
+export type PeriodicJobs = { node: string; jobs: PeriodicJob[]; shared: SharedJob[] };
+export type Person = { user_id: string; player_id: string; username: string; display_name: string; created_at: string; roles: ("moderator" | "admin" | "support" | "editor")[]; ban: Ban | null; deactivated_by: "self" | "staff" | null; methods: string[] };
 export type Pin = { is_pinned: boolean };
 export type PlayerAchievement = { ruleset: string; key: string; title: string; description: string; points: number; steps: number; progress: number; granted_at: string | null; game_id: string | null };
 export type PlayerAchievements = { player_id: string; points: number; achievements: PlayerAchievement[] };
@@ -376,6 +397,7 @@ export type RatingRow = { player_id: string; display_name: string; rating: numbe
 export type Reactivated = { user_id: string };
 export type ReactivationRequest = { access_token: string };
 export type Reason = { kind: "tag" | "because_you_liked" | "also_liked"; text: string; tag?: string | null; creation_id?: string | null; people?: number | null };
+export type ReasonRequest = { reason: string };
 export type Recipe = { name: string; description: string; is_retired: boolean; kind: "craft" | "trade"; recipe_id: string; takes: ComponentsContent; gives: BundleContent; revision: number; updated_at: string };
 export type RecipeRequest = { name: string; description?: string; is_retired?: boolean; kind?: "craft" | "trade"; takes: Components; gives: Bundle };
 export type Recipes = { recipes: Recipe[]; next: string | null };
@@ -400,7 +422,7 @@ export type RevisionCard = { revision: number; parents: number[]; reason: "creat
 export type Revisions = { revisions: RevisionCard[]; next: string | null };
 export type RewardBundle = { items?: Record<string, number>; currencies?: Record<string, number>; lore?: string[]; cosmetics?: string[]; flags?: Record<string, boolean> };
 export type RewardContent = { items: Record<string, number>; currencies: Record<string, number>; lore: string[]; cosmetics: string[]; flags: Record<string, boolean> };
-export type RolesRequest = { roles: ("moderator" | "admin" | "support" | "editor")[] };
+export type RolesRequest = { roles: ("moderator" | "admin" | "support" | "editor")[]; reason?: string | null };
 export type Rollback = { name: string; channel?: string; locale?: string; version: string; reason: string };
 export type RolledBack = { withdrawn: Package[] };
 export type RolledOver = { steps: number };
@@ -410,6 +432,7 @@ export type RulesetBoards = { ruleset: string; boards: RulesetBoard[]; seasons: 
 export type RulesetSeason = { name: string; starts_at: string; ends_at: string };
 export type RulesetSeasonRequest = { starts_at: string; ends_at: string };
 export type Rulesets = { rulesets: Ruleset[] };
+export type RunJobRequest = { name: string };
 export type RunningGame = { game_id: string; lobby_id: string | null; join_code: string; ruleset: string; ruleset_version: number; max_players: number; current_players: number; can_watch: boolean; started_at: string };
 export type RunningGames = { games: RunningGame[]; next: string | null };
 export type Save = { slot_id: string; title: string; name: string; revision: number; schema_version: number; package: string | null; thumbnail: string | null; device: string; play_time_s: number; size: number; checksum: string; is_modded: boolean; conflicts: number; created_at: string; updated_at: string; state: Record<string, any> };
@@ -431,6 +454,7 @@ export type SeasonRequest = { title: string; description?: string; starts_at: st
 export type SeatOutcome = { player_id: string; seat: number; score: number; is_winner: boolean; forfeited: boolean };
 export type SessionsEnded = { ended: number };
 export type Settlement = { number: number; computed_at: string; computed_by: string; reason: string; events_digest: string; result: Record<string, any> };
+export type SharedJob = { name: string; due_at: string; started_at: string | null; ended_at: string | null; duration_s: number | null; row_count: number | null; last_error: string | null };
 export type SlotGame = { slot_id: string; lobby_id: string | null; game_id: string | null; attached_at: string };
 export type SlotGameDetached = { slot_id: string };
 export type SlotGameRequest = { lobby_id?: string | null; game_id?: string | null };
@@ -472,6 +496,7 @@ export type TraitValues = { warmth?: number | null; curiosity?: number | null; p
 export type Undo = { conflict_id: string; mutation_id: string; device?: string };
 export type Unlock = { unlock_id: string; slot_id: string | null; at: string };
 export type UnlockPage = { unlocks: Unlock[]; next: string | null };
+export type UnreadVariable = { name: string; meant: string | null };
 export type Unsubscribed = { email_digest: "off" };
 export type Upload = { upload_url: string; expires_at: string; url: string };
 export type UseRequest = { key: string; item_id: string; stack_key?: string; quantity?: number };
@@ -516,7 +541,7 @@ export interface Endpoints {
   /** Announce something to everybody; repeating the request changes nothing. */
   "PUT /v1/admin/announcements/{announcement_id}": { args: { path: { announcement_id: string }; body: AnnouncementRequest }; reply: Announcement };
   /** Read the audit log. */
-  "GET /v1/admin/audit": { args: { query?: { user_id?: string | null; cursor?: string | null; limit?: number } }; reply: AuditPage };
+  "GET /v1/admin/audit": { args: { query?: { user_id?: string | null; target?: string | null; actor?: string | null; action?: string | null; since?: string | null; until?: string | null; cursor?: string | null; limit?: number } }; reply: AuditPage };
   /** List avatars awaiting moderation, oldest first. */
   "GET /v1/admin/avatars": { args: { query?: { moderation_status?: "pending" | "approved" | "rejected"; limit?: number } }; reply: Avatars };
   /** Set the owner of a bot from now on. */
@@ -559,12 +584,30 @@ export interface Endpoints {
   "GET /v1/admin/game-rewards/{title}": { args: { path: { title: string } }; reply: AllGameRewards };
   /** Set what a ruleset's games give to the slots of a title. */
   "PUT /v1/admin/game-rewards/{title}/{ruleset}": { args: { path: { title: string; ruleset: string }; body: GameRewardsRequest }; reply: GameRewards };
+  /** List games, public or not, newest first. */
+  "GET /v1/admin/games": { args: { query?: { state?: "running" | "quarantined" | "ended" | "completed" | null; ruleset?: string | null; silent_s?: number | null; node?: string | null; cursor?: string | null; limit?: number } }; reply: AdminGames };
+  /** Inspect a game: why it does not go on, who sits in it, what spectators see. */
+  "GET /v1/admin/games/{game_id}": { args: { path: { game_id: string } }; reply: AdminGameDetails };
+  /** End a game for good, whatever its rules say. */
+  "POST /v1/admin/games/{game_id}/end": { args: { path: { game_id: string }; body: EndGameRequest }; reply: AdminGameDetails };
+  /** Read part of a game's log with all that it hides; that is put on record. */
+  "GET /v1/admin/games/{game_id}/log": { args: { path: { game_id: string }; query?: { after?: number | null; limit?: number } }; reply: AdminLog };
+  /** Let a quarantined game be played again. */
+  "POST /v1/admin/games/{game_id}/release": { args: { path: { game_id: string }; body: ReasonRequest }; reply: AdminGameDetails };
   /** Read the definition of a item. */
   "GET /v1/admin/items/{asset_id}": { args: { path: { asset_id: string } }; reply: ManagedItem };
   /** Define a item, or change its definition. */
   "PUT /v1/admin/items/{asset_id}": { args: { path: { asset_id: string }; body: ItemRequest }; reply: ManagedItem };
   /** Delete a item that nothing refers to. */
   "DELETE /v1/admin/items/{asset_id}": { args: { path: { asset_id: string } }; reply: DefinitionDeleted };
+  /** List periodic work: its last run and its next. */
+  "GET /v1/admin/jobs": { args: {}; reply: PeriodicJobs };
+  /** Have a job done now, and not when its pause is over. */
+  "POST /v1/admin/jobs/run": { args: { body: RunJobRequest }; reply: PeriodicJobs };
+  /** List lobbies, public or not, newest first. */
+  "GET /v1/admin/lobbies": { args: { query?: { status?: "OPEN" | "PLAYING" | "CLOSED" | null; text?: string; cursor?: string | null; limit?: number } }; reply: AdminLobbies };
+  /** Close a lobby whose game is not running on the server. */
+  "POST /v1/admin/lobbies/{lobby_id}/close": { args: { path: { lobby_id: string }; body: ReasonRequest }; reply: Lobby };
   /** List all companions, with their prompts. */
   "GET /v1/admin/luminors": { args: {}; reply: LuminorDefinitions };
   /** Add a companion. */
@@ -573,6 +616,12 @@ export interface Endpoints {
   "PUT /v1/admin/luminors/{luminor_id}": { args: { path: { luminor_id: string }; body: LuminorRequest }; reply: LuminorDefinition };
   /** Delete a companion, with all that people had with it. */
   "DELETE /v1/admin/luminors/{luminor_id}": { args: { path: { luminor_id: string } }; reply: LuminorDeleted };
+  /** List the nodes of this database, and count the games that nobody can play. */
+  "GET /v1/admin/nodes": { args: {}; reply: Nodes };
+  /** List durable events that wait for a listener, or were given up. */
+  "GET /v1/admin/outbox": { args: { query?: { state?: "pending" | "dead"; cursor?: string | null; limit?: number } }; reply: OutboxPage };
+  /** Have an event delivered again now, with all its attempts before it. */
+  "POST /v1/admin/outbox/{event_id}/retry": { args: { path: { event_id: string } }; reply: OutboxPage };
   /** Read what is done about implausible progress in a title. */
   "GET /v1/admin/quest-checks/{title}": { args: { path: { title: string } }; reply: QuestChecks };
   /** Set what is done about implausible progress in a title. */
@@ -597,6 +646,8 @@ export interface Endpoints {
   "PUT /v1/admin/save-schemas/{title}/{version}": { args: { path: { title: string; version: string }; body: SaveSchemaRequest }; reply: SaveSchema };
   /** Add or change a season. */
   "PUT /v1/admin/seasons/{title}/{name}": { args: { path: { title: string; name: string }; body: SeasonRequest }; reply: Season };
+  /** List the settings in force on the node that answers; secrets are masked. */
+  "GET /v1/admin/settings": { args: {}; reply: EffectiveSettings };
   /** List the events that no schema fits (support). */
   "GET /v1/admin/telemetry/dead-letters": { args: { query?: { event_type?: string | null; cursor?: string | null; limit?: number } }; reply: DeadLetters };
   /** Check some of them again, after a schema was corrected (editors). */
@@ -616,7 +667,7 @@ export interface Endpoints {
   /** Decide a pairing that is not decided. */
   "POST /v1/admin/tournaments/{tournament_id}/pairings/{pairing_id}/decision": { args: { path: { tournament_id: string; pairing_id: string }; body: PairingDecision }; reply: Tournament };
   /** Find accounts. */
-  "GET /v1/admin/users": { args: { query: { text: string } }; reply: People };
+  "GET /v1/admin/users": { args: { query?: { text?: string | null; method?: string | null; role?: "moderator" | "admin" | "support" | "editor" | null; is_banned?: boolean; cursor?: string | null; limit?: number } }; reply: People };
   /** Ban an account. */
   "POST /v1/admin/users/{user_id}/ban": { args: { path: { user_id: string }; body: BanRequest }; reply: Person };
   /** Hide an account and all that it made, and refuse its sign-in. */
@@ -625,6 +676,10 @@ export interface Endpoints {
   "POST /v1/admin/users/{user_id}/reactivate": { args: { path: { user_id: string } }; reply: Person };
   /** Set an account's roles. */
   "POST /v1/admin/users/{user_id}/roles": { args: { path: { user_id: string }; body: RolesRequest }; reply: Person };
+  /** List where an account is signed in. */
+  "GET /v1/admin/users/{user_id}/sessions": { args: { path: { user_id: string } }; reply: AccountSessions };
+  /** End one session of an account, or all of them. */
+  "POST /v1/admin/users/{user_id}/sessions/end": { args: { path: { user_id: string }; body: EndSessionsRequest }; reply: SessionsEnded };
   /** Lift a ban. */
   "POST /v1/admin/users/{user_id}/unban": { args: { path: { user_id: string } }; reply: Person };
   /** List the webhooks. */
@@ -947,6 +1002,8 @@ export interface Endpoints {
   "POST /v1/me/reactivate": { args: { body: ReactivationRequest }; reply: Reactivated };
   /** List your reports, newest first. */
   "GET /v1/me/reports": { args: { query?: { cursor?: string | null; limit?: number } }; reply: FiledReports };
+  /** Read which roles you have. */
+  "GET /v1/me/roles": { args: {}; reply: OwnRoles };
   /** List where you are signed in. */
   "GET /v1/me/sessions": { args: {}; reply: OwnSessions };
   /** End one of your sessions. */

@@ -35,6 +35,7 @@ PAGES: Final = {
     "creation.html": "/creations/{creation}",
     "companions.html": "/companions",
     "me.html": "/me",
+    "admin.html": "/admin",
 }
 
 CONTENT_TYPES: Final = {

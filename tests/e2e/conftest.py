@@ -1,6 +1,8 @@
 """Two people's accounts on a real node, to be merged."""
 
 import asyncio
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +32,9 @@ KEPT = (
     "match_players",
     "player_lifetime_stats",
 )
+
+AXE = "axe-core@4"
+INSTALL_TIMEOUT_S = 60
 
 # What changes by itself, or is sealed anew.
 PASSING = ("updated_at", "sealed", "platform_links", "last_seen")
@@ -139,3 +144,21 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser, in which every person has a storage of their own."""
     with browser(tmp_path_factory.mktemp("profile")) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, from npm."""
+    if (npm := shutil.which("npm")) is None:
+        pytest.skip("npm is not installed")
+    folder = tmp_path_factory.mktemp("npm")
+    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", AXE]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, timeout=INSTALL_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm's registry does not answer")
+    if done.returncode:
+        pytest.skip("npm cannot install axe-core")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()

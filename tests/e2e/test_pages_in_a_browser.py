@@ -7,8 +7,6 @@ With PLAYHALL_SCREENSHOTS, a folder, the pages are drawn into it as they are vis
 
 import json
 import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -25,8 +23,6 @@ from tests.fixtures.ports import free_port
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
 IS_LONG = os.environ.get("PLAYHALL_FAULTS") == "long" or "PLAYHALL_SCREENSHOTS" in os.environ
-AXE = "axe-core@4"
-INSTALL_TIMEOUT_S = 60
 SERIOUS = ("serious", "critical")
 WIDE, NARROW = (960, 720), (360, 720)
 TABLE = "document.querySelector('.table-root')?.dataset.mine === 'true'"
@@ -41,24 +37,6 @@ PAGES = (
     ("/notifications/unsubscribe#x", "!!document.querySelector('.bar')", "unsubscribe"),
     ("/peers", "!!document.querySelector('#create')", "peers-start"),
 )
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, from npm."""
-    if (npm := shutil.which("npm")) is None:
-        pytest.skip("npm is not installed")
-    folder = tmp_path_factory.mktemp("npm")
-    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", AXE]
-    try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, timeout=INSTALL_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm's registry does not answer")
-    if done.returncode:
-        pytest.skip("npm cannot install axe-core")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 async def serious_findings(page: Page, axe: str, *, colours_only: bool) -> list[str]:

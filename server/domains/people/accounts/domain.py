@@ -107,6 +107,7 @@ def build(services: Services) -> Domain:
     codes = OneTimeCodes(store=sign_in, seal=seal, clock=clock)
     providers = ProviderSignIn(codes=codes, methods=methods, providers=_provider_names(settings))
     mailer = _mailer(config)
+    share = services.shared_limits.add
     email = EmailSignIn(
         store=sign_in,
         methods=methods,
@@ -114,8 +115,8 @@ def build(services: Services) -> Domain:
         accounts=accounts,
         send=None if mailer is None else mailer.send,
         server=services.address,
-        mails=AttemptLimiter(network=MAILS[0], account=MAILS[1], now=clock.monotonic),
-        guesses=PasswordLimits(now=clock.monotonic),
+        mails=AttemptLimiter(network=MAILS[0], account=MAILS[1], now=clock.monotonic, share=share),
+        guesses=PasswordLimits(now=clock.monotonic, share=share),
         passwords=services.passwords,
     )
     moderation = AccountModeration(
@@ -123,11 +124,12 @@ def build(services: Services) -> Domain:
         seal=seal,
         banned=revocation.publish_banned,
         activity_changed=revocation.publish_activity,
+        revoked=revocation.publish_revoked,
     )
     account_routes = AccountRoutes(
         accounts=accounts,
         keys=keys,
-        guests=guest_limiter(settings.guests_per_minute),
+        guests=share(guest_limiter(settings.guests_per_minute)),
         now=clock.monotonic,
     )
     merges = MergeStore(services.database)
@@ -154,7 +156,9 @@ def build(services: Services) -> Domain:
             deactivate=people.deactivate, reactivate=people.reactivate, now=clock.monotonic
         ).endpoints(),
         *MergeRoutes(merging=merging, now=clock.monotonic).endpoints(),
-        *AdminRoutes(moderation=moderation, database=services.database, clock=clock).endpoints(),
+        *AdminRoutes(
+            moderation=moderation, sessions=sessions, database=services.database, clock=clock
+        ).endpoints(),
     ]
     if settings.dev_login:
         require_private(config.host, config.public_url)
