@@ -10,7 +10,7 @@ COMMENT ON SCHEMA playhall_rest IS 'what carries out requests of the Supabase cl
 -- out in here: PH116 and PH124 stand for PostgREST's PGRST116 and PGRST124.
 CREATE FUNCTION playhall_rest.run(
     as_role text, claims text, is_read boolean, statement text, arguments text[],
-    exactly bigint, at_most bigint,
+    exactly bigint, at_most bigint, is_rehearsal boolean,
     OUT body text, OUT page bigint, OUT total bigint, OUT inserted bigint
 ) LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -18,7 +18,16 @@ BEGIN
     IF is_read THEN
         PERFORM set_config('transaction_read_only', 'on', true);
     END IF;
-    EXECUTE statement INTO body, page, total, inserted USING arguments;
+    IF is_rehearsal THEN
+        BEGIN
+            EXECUTE statement INTO body, page, total, inserted USING arguments;
+            RAISE EXCEPTION USING ERRCODE = 'PH000';
+        EXCEPTION WHEN SQLSTATE 'PH000' THEN
+            NULL;  -- what was changed is undone, and what was read is kept
+        END;
+    ELSE
+        EXECUTE statement INTO body, page, total, inserted USING arguments;
+    END IF;
     IF page <> exactly THEN
         RAISE EXCEPTION USING ERRCODE = 'PH116', MESSAGE = page::text;
     END IF;

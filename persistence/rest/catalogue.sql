@@ -1,11 +1,13 @@
 -- name: tables
 -- The tables and views of some schemas on which any of the three roles has a right, their columns
 -- with who may read each, and their primary keys.
-SELECT n.nspname AS schema, c.relname AS name,
+SELECT n.nspname AS schema, c.relname AS name, c.relkind IN ('v', 'm') AS is_view,
     (SELECT jsonb_agg(jsonb_build_array(
             a.attname, format_type(a.atttypid, a.atttypmod),
             format_type(coalesce(nullif(t.typbasetype, 0), t.oid), -1),
-            CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
+            CASE WHEN a.attidentity = 'd' THEN format('nextval(%L)',
+                    pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname))
+                 WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
             (SELECT coalesce(jsonb_agg(r), '[]') FROM unnest($2::text[]) r
              WHERE has_column_privilege(r, c.oid, a.attnum, 'SELECT')))
         ORDER BY a.attnum)
@@ -44,6 +46,26 @@ FROM pg_constraint k
     JOIN pg_class f ON f.oid = k.confrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
 WHERE k.contype = 'f' AND k.conparentid = 0 AND n.nspname = ANY ($1) AND fn.nspname = ANY ($1)
 ORDER BY k.conname;
+
+-- name: view_columns
+-- Of which table's column each column of a view is, where it is one: its rule says so. A view of a
+-- view names that one.
+SELECT v.schema, v.name, a.attname::text AS column_name, bn.nspname AS base_schema,
+    b.relname AS base_name, ba.attname::text AS base_column
+FROM (
+    SELECT c.oid, n.nspname AS schema, c.relname AS name, found[1]::int2 AS place,
+        found[2] AS shown_as, min(found[3]) AS base, min(found[4]) AS base_place
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_rewrite w ON w.ev_class = c.oid AND w.rulename = '_RETURN',
+        regexp_matches(w.ev_action::text,
+            ':resno (\d+) :resname (\S+) :ressortgroupref \d+ :resorigtbl (\d+) :resorigcol (\d+)',
+            'g') found
+    WHERE n.nspname = ANY ($1) AND c.relkind IN ('v', 'm') AND found[3] <> '0'
+    GROUP BY c.oid, n.nspname, c.relname, found[1], found[2]
+    HAVING count(DISTINCT (found[3], found[4])) = 1) v
+    JOIN pg_attribute a ON a.attrelid = v.oid AND a.attnum = v.place AND a.attname = v.shown_as
+    JOIN pg_class b ON b.oid = v.base::oid JOIN pg_namespace bn ON bn.oid = b.relnamespace
+    JOIN pg_attribute ba ON ba.attrelid = b.oid AND ba.attnum = v.base_place::int2;
 
 -- name: functions
 -- The functions of some schemas that any of the roles may call, but for those of extensions and
@@ -90,4 +112,4 @@ SELECT pg_has_role(session_user, 'service_role', 'MEMBER');
 
 -- name: run
 -- Carry out a composed statement as a role with claims: a transaction of its own, in one round trip.
-SELECT body, page, total, inserted FROM playhall_rest.run($1, $2, $3, $4, $5, $6, $7);
+SELECT body, page, total, inserted FROM playhall_rest.run($1, $2, $3, $4, $5, $6, $7, $8);

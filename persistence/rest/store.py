@@ -44,6 +44,7 @@ class Composed(NamedTuple):
     is_read: bool
     exactly: int | None
     at_most: int | None
+    is_rehearsal: bool
 
 
 class Found(NamedTuple):
@@ -60,6 +61,7 @@ class CatalogueRows(NamedTuple):
 
     tables: Sequence[asyncpg.Record]
     keys: Sequence[asyncpg.Record]
+    view_columns: Sequence[asyncpg.Record]
     functions: Sequence[asyncpg.Record]
     types: Sequence[asyncpg.Record]
 
@@ -88,6 +90,7 @@ class RestStore:
             return CatalogueRows(
                 await connection.fetch(_queries["tables"], schemas, ROLES),
                 await connection.fetch(_queries["foreign_keys"], schemas),
+                await connection.fetch(_queries["view_columns"], schemas),
                 await connection.fetch(_queries["functions"], schemas, ROLES, functions),
                 await connection.fetch(_queries["types"], schemas),
             )
@@ -116,6 +119,7 @@ class RestStore:
                     composed.arguments,
                     composed.exactly,
                     composed.at_most,
+                    composed.is_rehearsal,
                     timeout=timeout_s,
                 )
             except TimeoutError:

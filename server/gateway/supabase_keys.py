@@ -1,8 +1,8 @@
 """The anonymous and the service key of the Supabase clients, and whom a request is for.
 
-Both keys are JWTs that one secret signs: Supabase's own form, so that a project that moves here with
-its secret keeps its keys. They say a role and nothing about a person. The anonymous key is public: it
-opens what everybody may read. The service key bypasses row level security and stays on servers.
+Both keys are JWTs that one secret signs. That is Supabase's own form, so a project that moves here
+with its secret keeps its keys. They say a role, and nothing about a person. The anonymous key is
+public: it opens what everybody may read. The service key reaches every row and stays on servers.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

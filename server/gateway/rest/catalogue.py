@@ -111,6 +111,11 @@ class Function:
     rows_one: bool = False
 
     @property
+    def takes_json_body(self) -> bool:
+        """Whether its one argument is JSON."""
+        return len(self.arguments) == 1 and self.arguments[0].type in ("json", "jsonb")
+
+    @property
     def signature(self) -> str:
         """Write it as errors name it."""
         listed = ", ".join(f"{each.name} => {each.type}" for each in self.arguments)
@@ -126,6 +131,7 @@ class Table:
     key: tuple[str, ...]
     # Functions of one row of this table: columns that are computed.
     computed: Mapping[str, Function] = field(default_factory=dict)
+    is_view: bool = False
 
     def readable(self, role: str) -> list[Column]:
         """List the columns that a role may read."""
@@ -134,20 +140,74 @@ class Table:
 
 # Types that a client may cast to besides those of the exposed schemas.
 TYPES: Final = frozenset(
-    "bigint bit bool boolean box bpchar bytea char character cidr circle citext date "
-    "daterange decimal float float4 float8 inet int int2 int4 int4range int8 int8range integer "
-    "interval json jsonb line lseg macaddr money name numeric numrange path point polygon real "
-    "smallint text time timestamp timestamptz timetz tsquery tsrange tstzrange tsvector uuid "
-    "varchar xml".split()
-) | {
-    "bit varying",
-    "character varying",
-    "double precision",
-    "time with time zone",
-    "time without time zone",
-    "timestamp with time zone",
-    "timestamp without time zone",
-}
+    name.strip()
+    for name in [
+        "bigint",
+        " bit",
+        " bit varying",
+        " bool",
+        " boolean",
+        " box",
+        " bpchar",
+        " bytea",
+        " char",
+        " character",
+        " character varying",
+        " cidr",
+        " circle",
+        " citext",
+        " date",
+        " daterange",
+        " decimal",
+        " double precision",
+        " float",
+        " float4",
+        " float8",
+        " inet",
+        " int",
+        " int2",
+        " int4",
+        " int4range",
+        " int8",
+        " int8range",
+        " integer",
+        " interval",
+        " json",
+        " jsonb",
+        " line",
+        " lseg",
+        " macaddr",
+        " money",
+        " name",
+        " numeric",
+        " numrange",
+        " path",
+        " point",
+        " polygon",
+        " real",
+        " smallint",
+        " text",
+        " time",
+        " time with time zone",
+        " time without time zone",
+        " timestamp",
+        " timestamp with time zone",
+        " timestamp without time zone",
+        " timestamptz",
+        " timetz",
+        " tsquery",
+        " tsrange",
+        " tstzrange",
+        " tsvector",
+        " uuid",
+        " varchar",
+        " xml",
+    ]
+)
+
+
+# What an argument without a name can be, to be given the whole body.
+_WHOLE: Final = frozenset({"json", "jsonb", "text"})
 
 
 class Catalogue:
@@ -172,7 +232,7 @@ class Catalogue:
         for key in keys:
             self._add_key(key)
         self._add_junctions(keys)
-        self._add_computed(functions)
+        self._add_computed()
 
     def _add_key(self, key: ForeignKey) -> None:
         pairs = tuple(zip(key.columns, key.target_columns, strict=True))
@@ -209,27 +269,23 @@ class Catalogue:
                         )
                     )
 
-    def _add_computed(self, functions: Sequence[Function]) -> None:
+    def _add_computed(self) -> None:
         """A function from a row of one table to rows of another is a relationship, too."""
-        by_table = {table.name: table for table in self.tables.values()}
-        for function in functions:
-            if function.table is None or len(function.arguments) != 1:
-                continue
-            for name, table in by_table.items():
-                if function.name.name in table.computed and (
-                    table.computed[function.name.name] is function
-                ):
-                    is_one = not function.is_set or function.rows_one
-                    self._relationships[name].append(
-                        Relationship(
-                            name,
-                            function.table,
-                            "one-to-one" if is_one else "one-to-many",
-                            (),
-                            function.name.name,
-                            function=function,
-                        )
+        for table in self.tables.values():
+            for function in table.computed.values():
+                if function.table is None:
+                    continue
+                is_one = not function.is_set or function.rows_one
+                self._relationships[table.name].append(
+                    Relationship(
+                        table.name,
+                        function.table,
+                        "one-to-one" if is_one else "one-to-many",
+                        (),
+                        function.name.name,
+                        function=function,
                     )
+                )
 
     # ------------------------------------------------------------------ look-ups
 
@@ -301,19 +357,17 @@ class Catalogue:
                 if hint is None and each.function.name.name == target:
                     yield each
             elif hint is not None:
-                is_self = each.table == each.target
-                if each.target.name == target and each.is_called(hint):
-                    # With a column as the hint, a table that refers to itself is entered from it.
-                    if is_self and each.junction is None:
-                        by_column = hint == each.pairs[0][0] or hint == each.pairs[0][1]
-                        forth = each.cardinality in ("many-to-one", "one-to-one")
-                        if by_column and not forth:
-                            continue
+                if each.table == each.target and each.junction is None:
+                    # Of a table that refers to itself, a column means the rows that refer here.
+                    is_meant = each.cardinality == "one-to-many" and each.their_column == hint
+                else:
+                    is_meant = each.is_called(hint)
+                if is_meant and each.target.name == target:
                     yield each
-            elif each.target.name == target:
-                yield each
-            elif each.junction is None and (
-                each.constraint == target or (each.own_column == target and each.is_to_one)
+            elif each.target.name == target or (
+                each.junction is None
+                and not self.tables[each.target].is_view
+                and target in (each.constraint, each.own_column)
             ):
                 yield each
 
@@ -338,20 +392,14 @@ class Catalogue:
             ),
         )
 
-    def find_function(
-        self, name: TableName, given: Sequence[str], *, is_posted: bool
-    ) -> Function:
+    def find_function(self, name: TableName, given: Sequence[str], *, is_posted: bool) -> Function:
         """Choose a function by the names of its arguments."""
-        candidates = self.functions.get(name, [])
+        candidates = sorted(self.functions.get(name, []), key=_types_of)
         fitting = [each for each in candidates if _takes(each, given)]
-        if len(fitting) > 1:
-            # One without arguments that were left out fits better than one with defaults.
-            exact = [each for each in fitting if len(each.arguments) == len(given)]
-            fitting = exact or fitting
         if len(fitting) == 1:
             return fitting[0]
         if is_posted and not fitting:
-            whole = [each for each in candidates if takes_whole_body(each)]
+            whole = [each for each in candidates if takes_whole_body(each) and each.takes_json_body]
             if len(whole) == 1:
                 return whole[0]
         if not fitting:
@@ -387,7 +435,7 @@ class Catalogue:
             hint = f"Perhaps you meant to call the function {shown}({listed})"
         else:
             known = [each.name for each in self.functions if each.schema == name.schema]
-            if close := get_close_matches(name.name[:63], known, n=1, cutoff=0.6):
+            if close := get_close_matches(name.name[:63], known, n=1, cutoff=0.75):
                 hint = f"Perhaps you meant to call the function {name.schema}.{close[0]}"
         return RestError(
             404,
@@ -401,18 +449,22 @@ class Catalogue:
         )
 
 
+def _types_of(function: Function) -> list[str]:
+    return [each.type for each in function.arguments]
+
+
 def _takes(function: Function, given: Sequence[str]) -> bool:
     names = {each.name for each in function.arguments}
     required = {
         each.name for each in function.arguments if not (each.has_default or each.is_variadic)
     }
-    return "" not in names and required <= set(given) <= names
+    return required <= set(given) <= names
 
 
 def takes_whole_body(function: Function) -> bool:
-    """Say whether a function's one argument has no name and is JSON: it gets the whole body."""
+    """Say whether a function's one argument has no name: it gets the whole body."""
     arguments = function.arguments
-    return len(arguments) == 1 and not arguments[0].name and arguments[0].type in ("json", "jsonb")
+    return len(arguments) == 1 and not arguments[0].name and arguments[0].type in _WHOLE
 
 
 def _ambiguous(table: TableName, target: str, found: Sequence[Relationship]) -> RestError:

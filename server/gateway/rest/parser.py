@@ -1,7 +1,7 @@
 """Reads PostgREST's query strings. Pure: any bytes give a `Query` or a `RestError`.
 
 The grammar is PostgREST's, with its small freedoms: names may be quoted, blanks may stand around
-commas, and a value reaches to the end of its parameter or, inside of parentheses, to the next comma.
+commas, and a value reaches to the end of its parameter or, in parentheses, to the next comma.
 Every list and every nesting is bounded, so that the work grows with the length of the text alone.
 """
 
@@ -84,8 +84,7 @@ class _Text:
             raise self.error(expected or f'"{token}"')
 
     def skip_blanks(self) -> None:
-        while self.next in (" ", "\t") and not self.is_over:
-            self.at += 1
+        self.take_while(_is_blank)
 
     def take_while(self, is_wanted: Callable[[str], bool]) -> str:
         start = self.at
@@ -112,19 +111,16 @@ class _Text:
     def quoted(self) -> str:
         """Read `"…"`, in which a backslash takes the next character as it is."""
         self.require('"')
-        read: list[str] = []
-        while not self.is_over:
-            character = self.next
-            self.at += 1
-            if character == '"':
-                return "".join(read)
-            if character == "\\":
-                if self.is_over:
-                    break
-                character = self.next
-                self.at += 1
-            read.append(character)
-        raise self.error("any character")
+        text, at, read = self.text, self.at, list[str]()
+        while at < len(text) and text[at] != '"':
+            at += text[at] == "\\"
+            read.append(text[at : at + 1])
+            at += 1
+        if at >= len(text):
+            self.at = len(text)
+            raise self.error("any character")
+        self.at = at + 1
+        return "".join(read)
 
     def name(self) -> str:
         """Read the name of a column, a relation or an alias."""
@@ -206,6 +202,10 @@ def _is_of_name(character: str) -> bool:
 
 def _is_of_json_key(character: str) -> bool:
     return character not in "(-:.,>)"
+
+
+def _is_blank(character: str) -> bool:
+    return character in " \t"
 
 
 def _is_digit(character: str) -> bool:

@@ -152,6 +152,7 @@ class Update:
     table: Table
     columns: tuple[Column, ...]
     body: str
+    is_object: bool
     terms: tuple[TermPlan, ...]
 
 
@@ -192,6 +193,7 @@ class Plan:
     returns_rows: bool
     is_read_only: bool
     at_most: int | None = None
+    is_rehearsal: bool = False
 
     @property
     def exactly(self) -> int | None:
@@ -227,7 +229,7 @@ class Planner:
         """Plan `GET /table`."""
         table = self._catalogue.find_table(name)
         read = self._read(table, query, is_filtered=True)
-        return Plan(read, None, media, prefer.count is not None, True, True)
+        return Plan(read, None, media, prefer.counted is not None, True, True)
 
     def insert(
         self, name: TableName, query: Query, body: "Body", media: Media, prefer: Preferences
@@ -261,10 +263,12 @@ class Planner:
             raise RestError(400, "PGRST102", "A PATCH takes one object, not an array")
         columns = self._written(table, query, body)
         terms = self._changed_terms(table, query, "UPDATE")
-        source = Update(table, columns, body.text, terms)
+        source = Update(table, columns, body.text, body.is_object, terms)
         return self._change(table, query, source, media, prefer)
 
-    def put(self, name: TableName, query: Query, body: "Body", media: Media, prefer: Preferences) -> Plan:
+    def put(
+        self, name: TableName, query: Query, body: "Body", media: Media, prefer: Preferences
+    ) -> Plan:
         """Plan `PUT /table`: one row, which its primary key names in the query and in the body."""
         table = self._catalogue.find_table(name)
         if query.limits or query.offsets:
@@ -346,10 +350,11 @@ class Planner:
             read,
             source,
             media,
-            prefer.count is not None,
+            prefer.counted is not None,
             function.returns != "void",
             body is None,
             prefer.max_affected,
+            prefer.is_rehearsal,
         )
 
     # ------------------------------------------------------------------ changes
@@ -358,19 +363,17 @@ class Planner:
         self, table: Table, query: Query, source: Source, media: Media, prefer: Preferences
     ) -> Plan:
         returns_rows = prefer.returns == "representation"
-        if returns_rows:
-            read = self._read(table, query, is_filtered=False)
-        else:
-            read = Read(table)
+        read = self._read(table, query, is_filtered=False) if returns_rows else Read(table)
         is_limited = not isinstance(source, Insert)
         return Plan(
             read,
             source,
             media,
-            prefer.count is not None,
+            prefer.counted is not None,
             returns_rows,
             False,
             prefer.max_affected if is_limited else None,
+            prefer.is_rehearsal,
         )
 
     def _written(self, table: Table, query: Query, body: "Body") -> tuple[Column, ...]:
@@ -453,9 +456,7 @@ class Planner:
             return Value(column, wanted.path)
         if (function := table.computed.get(wanted.name)) is not None:
             return Value(function, wanted.path)
-        raise RestError(
-            400, "42703", f"column {table.name.name}.{wanted.name[:63]} does not exist"
-        )
+        raise RestError(400, "42703", f"column {table.name.name}.{wanted.name[:63]} does not exist")
 
     # ------------------------------------------------------------------ filters, order, ranges
 
@@ -578,7 +579,7 @@ def _key_of(selected: Field) -> str:
 def _unguarded(table: Table, role: str) -> Table:
     readers = frozenset({role})
     columns = {name: each._replace(readers=readers) for name, each in table.columns.items()}
-    return Table(table.name, columns, table.key, table.computed)
+    return Table(table.name, columns, table.key, table.computed, table.is_view)
 
 
 # ------------------------------------------------------------------ bodies
@@ -607,5 +608,3 @@ def check_body(text: str, data: Any, *, is_call: bool = False) -> Body:
 
 def _as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-

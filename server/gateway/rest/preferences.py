@@ -28,23 +28,25 @@ class Preferences(NamedTuple):
     """What a client prefers. `applied` is what the answer says of it."""
 
     returns: str | None = None
-    count: str | None = None
+    counted: str | None = None
     resolution: str | None = None
     missing: str | None = None
     is_strict: bool = False
     max_affected: int | None = None
+    is_rehearsal: bool = False
 
     def applied(self, *names: str) -> str:
         """Write `Preference-Applied` for those of these preferences that were given."""
         given = {
             "resolution": self.resolution,
             "return": self.returns,
-            "count": self.count,
+            "count": self.counted,
             "missing": self.missing,
             "handling": "strict" if self.is_strict else None,
             "max-affected": self.max_affected if self.is_strict else None,
+            "tx": "rollback" if self.is_rehearsal else None,
         }
-        listed = [(name, given[name]) for name in given if name in names]
+        listed = [(name, given[name]) for name in given if name in (*names, "tx")]
         return ", ".join(f"{name}={value}" for name, value in listed if value is not None)
 
 
@@ -71,11 +73,12 @@ def parse_preferences(header: str) -> Preferences:
         )
     return Preferences(
         returns=given.get("return"),
-        count=given.get("count"),
+        counted=given.get("count"),
         resolution=given.get("resolution"),
         missing=given.get("missing"),
         is_strict=is_strict,
         max_affected=max_affected if is_strict else None,
+        is_rehearsal=given.get("tx") == "rollback",
     )
 
 

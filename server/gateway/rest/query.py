@@ -1,4 +1,4 @@
-"""What a client asked for, as it was written: names are text, and nothing is known to exist. Pure."""
+"""What a client asked for, as it was written: nothing is known to exist. Pure."""
 
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
@@ -94,7 +94,7 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A whole query string. Keys of the mappings are paths to embedded resources; () is the root."""
+    """A whole query string; keys are paths to embedded resources, and () is the root."""
 
     select: tuple[SelectItem, ...] = (SelectField(Field("*")),)
     terms: dict[Path, list[Term]] = field(default_factory=dict)

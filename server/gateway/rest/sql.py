@@ -1,12 +1,12 @@
 """Composes the statement of a plan. Pure; the one place where SQL is written outside `.sql` files.
 
-What goes into the text is of three kinds, and each has one function: identifiers of the catalogue and
-keys of the answer (`quoted`), types of the catalogue (written by PostgreSQL's `format_type`), and
-words of this file. Everything that a client sent is an argument: element n of the one array that the
-statement has, read as text and cast to the type that the catalogue says.
+What goes into the text is of three kinds: identifiers of the catalogue and keys of the answer, both
+by way of `quoted`, types and defaults of the catalogue (as PostgreSQL wrote them), and words of this
+file. Everything that a client sent is an argument: element n of the one array that the statement
+has, read as text and cast to the type that the catalogue says.
 
-Aliases are numbered, `t0` and up for tables and `e0` and up for what is embedded, so that no name of
-a table or a column can be taken for one of them.
+Aliases are numbered, t… for tables and e… for what is embedded, so that no name of a table or a
+column can be taken for one of them.
 
 The shape is PostgREST's: the rows to be shown are a subselect `r`, and of it a JSON array is made.
 
@@ -18,7 +18,7 @@ The shape is PostgREST's: the rows to be shown are a subselect `r`, and of it a 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from server.gateway.rest.catalogue import Column, Function, Relationship, TableName
+from server.gateway.rest.catalogue import Argument, Column, Function, Relationship, TableName
 from server.gateway.rest.errors import RestError, too_complex
 from server.gateway.rest.planner import (
     Call,
@@ -172,10 +172,8 @@ class _Composer:
         if plan.media.kind == "csv":
             return _CSV
         is_one = (
-            isinstance(plan.source, Call)
-            and not plan.source.function.is_set
-            or plan.media.kind == "object"
-        )
+            isinstance(plan.source, Call) and not plan.source.function.is_set
+        ) or plan.media.kind == "object"
         if is_one:
             return f"coalesce((json_agg({row}) -> 0)::text, 'null')"
         return f"coalesce(json_agg({row}), '[]')::text"
@@ -192,9 +190,7 @@ class _Composer:
         """Write what counts the rows of a table that a request is about."""
         is_sourced = is_root and self._plan.source is not None
         where = [*joined, *(self._counted_term(term, alias) for term in read.terms)]
-        for embed in read.embeds:
-            if embed.is_inner:
-                where.append(self._exists(embed, alias))
+        where += [self._exists(each, alias) for each in read.embeds if each.is_inner]
         source = _SOURCE if is_sourced else self._from_table(read)
         condition = f" WHERE {' AND '.join(where)}" if where else ""
         return f"SELECT 1 FROM {source} {alias}{condition}"
@@ -233,7 +229,7 @@ class _Composer:
         conditions: Sequence[str] = (),
         hidden: Sequence[str] = (),
     ) -> str:
-        """Write the subselect of a level; `source` and `conditions` connect it with the one above."""
+        """Write the subselect of a level; `source` and `conditions` connect it with its parent."""
         joins = [self._join(embed, alias, read) for embed in read.embeds]
         outputs: list[str] = []
         groups: list[str] = []
@@ -344,9 +340,7 @@ class _Composer:
             f"{self._value(each.value, child)} AS o{place}"
             for place, each in enumerate(self._hidden_of(embed))
         ]
-        rows = self._select(
-            embed.read, child, source=source, conditions=conditions, hidden=hidden
-        )
+        rows = self._select(embed.read, child, source=source, conditions=conditions, hidden=hidden)
         kind = "JOIN" if embed.is_inner else "LEFT JOIN"
         if embed.relationship.is_to_one:
             return f"{kind} LATERAL ({rows}) {joined} ON TRUE"
@@ -389,9 +383,7 @@ class _Composer:
             groups.append(written)
         outputs.append(f"{written} AS {quoted(embed.key)}")
 
-    def _joined(
-        self, relationship: Relationship, parent: str, child: str
-    ) -> tuple[str, list[str]]:
+    def _joined(self, relationship: Relationship, parent: str, child: str) -> tuple[str, list[str]]:
         """Write what a level selects from, and what connects it with a row above."""
         target = f"{_qualified(relationship.target)} {child}"
         if relationship.function is not None:
@@ -515,7 +507,9 @@ class _Composer:
                 setting = ", ".join(
                     f"{quoted(each.name)} = EXCLUDED.{quoted(each.name)}" for each in source.columns
                 )
-                conflict = f" ON CONFLICT ({keys}) DO UPDATE SET {setting} WHERE {_counted('-', -1)}"
+                conflict = (
+                    f" ON CONFLICT ({keys}) DO UPDATE SET {setting} WHERE {_counted('-', -1)}"
+                )
         return f"{into} {rows}{conflict}{self._returning()}"
 
     def _payload(self, source: Insert) -> str:
@@ -549,7 +543,7 @@ class _Composer:
             f"{quoted(each.name)} = p.{quoted(each.name)}" for each in source.columns
         )
         body = self._argument(source.body)
-        element = f"(CASE json_typeof({body}::json) WHEN 'array' THEN {body}::json -> 0 ELSE {body}::json END)"
+        element = f"{body}::json" if source.is_object else f"({body}::json -> 0)"
         payload = f"json_to_record({element}) AS p({_typed(source.columns)})"
         where = self._where(source.terms)
         return f"UPDATE {table} x SET {setting} FROM {payload}{where}{self._returning()}"
@@ -558,15 +552,11 @@ class _Composer:
         function = source.function
         name = _qualified(function.name)
         payload = ""
-        if source.takes_whole_body:
-            assert source.body is not None
+        if source.takes_whole_body and source.body is not None:
             arguments = self._argument(source.body, function.arguments[0].type)
         elif source.body is not None:
             given = [each for each in function.arguments if each.name in source.given]
-            arguments = ", ".join(
-                f"{'VARIADIC ' if each.is_variadic else ''}{quoted(each.name)} := p.{quoted(each.name)}"
-                for each in given
-            )
+            arguments = ", ".join(f"{_prefix(each)}p.{quoted(each.name)}" for each in given)
             if given:
                 typed = ", ".join(f"{quoted(each.name)} {each.type}" for each in given)
                 body = self._argument(source.body)
@@ -589,8 +579,7 @@ class _Composer:
                 value = self._argument(_array_literal(values), each.type)
             else:
                 value = self._argument(values[-1], each.type)
-            prefix = "VARIADIC " if each.is_variadic else ""
-            written.append(f"{prefix}{quoted(each.name)} := {value}")
+            written.append(f"{_prefix(each)}{value}")
         return ", ".join(written)
 
 
@@ -599,6 +588,12 @@ _CSV: Final = (
     "json_object_keys((json_agg(r) -> 0)) AS k(key)), '') || E'\\n' || "
     "coalesce(string_agg(substring(r::text, 2, length(r::text) - 2), E'\\n'), '')"
 )
+
+
+def _prefix(argument: Argument) -> str:
+    """Write what comes before the value of an argument; one without a name is called by place."""
+    name = f"{quoted(argument.name)} := " if argument.name else ""
+    return f"VARIADIC {name}" if argument.is_variadic else name
 
 
 def _counted(sign: str, other: int) -> str:
@@ -624,4 +619,3 @@ def _array_literal(values: Sequence[str]) -> str:
         '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values
     )
     return f"{{{listed}}}"
-

@@ -1,6 +1,6 @@
-"""The catalogue of what is exposed: read at the start, each minute, and when a name is not in it."""
+"""What is exposed: read at the start, each minute, and when a name is not in it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -16,6 +16,7 @@ from server.gateway.rest.catalogue import (
     Function,
     Table,
     TableName,
+    takes_whole_body,
 )
 
 # The functions of the schema that are meant to be called from outside. Its others are there for
@@ -41,6 +42,7 @@ FUNCTIONS: Final = (
 )
 RELOAD_EVERY_S: Final = 60.0
 LOOK_AGAIN_S: Final = 5.0
+_VIEWS_DEEP_MAX: Final = 10
 
 
 class ExposedCatalogue:
@@ -81,7 +83,7 @@ class ExposedCatalogue:
 
 def build_catalogue(schemas: Sequence[str], rows: CatalogueRows) -> Catalogue:
     """Make a catalogue of what was read."""
-    plain = {name: columns for name, columns, _ in map(_table_parts, rows.tables)}
+    plain = {name: columns for name, columns, _, _ in map(_table_parts, rows.tables)}
     functions = [_function(row, plain) for row in rows.functions]
     computed: dict[TableName, dict[str, Function]] = {}
     for row, function in zip(rows.functions, functions, strict=True):
@@ -89,8 +91,8 @@ def build_catalogue(schemas: Sequence[str], rows: CatalogueRows) -> Catalogue:
             schema, _, name = row["of_table"].partition(".")
             computed.setdefault(TableName(schema, name), {})[function.name.name] = function
     tables = [
-        Table(name, columns, key, computed.get(name, {}))
-        for name, columns, key in map(_table_parts, rows.tables)
+        Table(name, columns, key, computed.get(name, {}), is_view)
+        for name, columns, key, is_view in map(_table_parts, rows.tables)
     ]
     keys = [
         ForeignKey(
@@ -104,16 +106,69 @@ def build_catalogue(schemas: Sequence[str], rows: CatalogueRows) -> Catalogue:
         for row in rows.keys
     ]
     types = {row["name"]: row["written"] for row in rows.types}
-    return Catalogue(schemas, tables, keys, functions, types)
+    callable_ones = [each for each in functions if _can_be_called(each)]
+    return Catalogue(schemas, tables, [*keys, *_view_keys(keys, rows)], callable_ones, types)
 
 
-def _table_parts(row: asyncpg.Record) -> tuple[TableName, dict[str, Column], tuple[str, ...]]:
+def _can_be_called(function: Function) -> bool:
+    """Say whether arguments can be given to a function: by name, or one that is the whole body."""
+    names = [each.name for each in function.arguments]
+    return "" not in names or takes_whole_body(function)
+
+
+def _view_keys(keys: Sequence[ForeignKey], rows: CatalogueRows) -> list[ForeignKey]:
+    """Give views the foreign keys of the columns that they show."""
+    shown: dict[TableName, dict[str, tuple[TableName, str]]] = {}
+    for row in rows.view_columns:
+        view = TableName(row["schema"], row["name"])
+        base = TableName(row["base_schema"], row["base_name"]), row["base_column"]
+        shown.setdefault(view, {})[row["column_name"]] = base
+    # By table: what shows its columns, as a map from those to the view's own. A view of a view
+    # shows what that one shows.
+    showing: dict[TableName, list[tuple[TableName, dict[str, str]]]] = {}
+    for view, columns in shown.items():
+        by_base: dict[TableName, dict[str, str]] = {}
+        for column in columns:
+            origin = columns[column]
+            for _ in range(_VIEWS_DEEP_MAX):
+                if origin[0] not in shown:
+                    break
+                origin = shown[origin[0]].get(origin[1], origin)
+            by_base.setdefault(origin[0], {}).setdefault(origin[1], column)
+        for base_table, renamed in by_base.items():
+            showing.setdefault(base_table, []).append((view, renamed))
+    return [made for key in keys for made in _shown_keys(key, showing)]
+
+
+def _shown_keys(
+    key: ForeignKey, showing: dict[TableName, list[tuple[TableName, dict[str, str]]]]
+) -> Iterator[ForeignKey]:
+    own = dict.fromkeys(key.columns), dict.fromkeys(key.target_columns)
+    plain = [(key.table, {each: each for each in own[0]})]
+    target = [(key.target, {each: each for each in own[1]})]
+    for table, names in [*plain, *showing.get(key.table, ())]:
+        for other, other_names in [*target, *showing.get(key.target, ())]:
+            is_whole = all(each in names for each in key.columns) and all(
+                each in other_names for each in key.target_columns
+            )
+            if is_whole and (table, other) != (key.table, key.target):
+                yield key._replace(
+                    table=table,
+                    columns=tuple(names[each] for each in key.columns),
+                    target=other,
+                    target_columns=tuple(other_names[each] for each in key.target_columns),
+                )
+
+
+def _table_parts(
+    row: asyncpg.Record,
+) -> tuple[TableName, dict[str, Column], tuple[str, ...], bool]:
     columns = [
         Column(name, type_name, base, default, frozenset(readers))
         for name, type_name, base, default, readers in orjson.loads(row["columns"] or b"[]")
     ]
     name = TableName(row["schema"], row["name"])
-    return name, {each.name: each for each in columns}, tuple(row["key"])
+    return name, {each.name: each for each in columns}, tuple(row["key"]), row["is_view"]
 
 
 def _function(row: asyncpg.Record, tables: dict[TableName, dict[str, Column]]) -> Function:

@@ -127,7 +127,12 @@ class RestServing:
         plan, query = make_plan(planner, self._catalogue.current, request, body)
         statement = compose(plan)
         composed = Composed(
-            statement.text, statement.arguments, plan.is_read_only, plan.exactly, plan.at_most
+            statement.text,
+            statement.arguments,
+            plan.is_read_only,
+            plan.exactly,
+            plan.at_most,
+            plan.is_rehearsal,
         )
         async with self._place():
             try:
@@ -145,7 +150,7 @@ class RestServing:
                 raise RestError(
                     403,
                     "42501",
-                    "The service key cannot be used: the server's login is not granted service_role",
+                    "The service key cannot be used: the server's login lacks service_role",
                     hint="Set PLAYHALL_REST_SERVICE_DATABASE_URL to a login that is.",
                 ) from None
         return _written(request, plan, query, found)
@@ -171,9 +176,7 @@ def make_plan(
     """Say what a request asks for; raise `RestError`."""
     headers, method = request.headers, request.method
     is_read = method in ("GET", "HEAD")
-    schema = catalogue.find_schema(
-        headers.get("Accept-Profile" if is_read else "Content-Profile")
-    )
+    schema = catalogue.find_schema(headers.get("Accept-Profile" if is_read else "Content-Profile"))
     media = choose_media(headers.get("Accept", ""))
     prefer = parse_preferences(", ".join(headers.getall("Prefer", ())))
     raw = request.rel_url.raw_query_string.encode("utf-8", "replace")
@@ -295,4 +298,3 @@ def of_postgres(error: asyncpg.PostgresError, *, is_anonymous: bool) -> RestErro
         details=getattr(error, "detail", None),
         hint=getattr(error, "hint", None),
     )
-
