@@ -25,6 +25,10 @@ class StatementTimeout(Exception):
     """A statement took longer than its role may."""
 
 
+class ChangedByRead(Exception):
+    """What is only to read tried to change something; the message is PostgreSQL's."""
+
+
 class NoServiceRole(Exception):
     """The server's login may not work as `service_role`, and no other login was configured."""
 
@@ -100,8 +104,8 @@ class RestStore:
     ) -> Found:
         """Carry out a statement: a transaction of its own, in one round trip.
 
-        Raises `StatementTimeout`, `NoServiceRole`, the database's own errors, `Overloaded` and
-        `Unavailable`.
+        Raises `StatementTimeout`, `ChangedByRead`, `NoServiceRole`, the database's own errors,
+        `Overloaded` and `Unavailable`.
         """
         database = self._rls.anonymous
         if asker.role == SERVICE_ROLE:
@@ -124,4 +128,8 @@ class RestStore:
                 )
             except TimeoutError:
                 raise StatementTimeout from None
+            except asyncpg.ReadOnlySQLTransactionError as error:
+                if not composed.is_read:  # this is the standby, after a failover
+                    raise
+                raise ChangedByRead(str(error)) from None
         return Found(row[0], row[1], row[2], row[3])

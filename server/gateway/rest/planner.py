@@ -208,10 +208,14 @@ class Plan:
 
 
 class Limits(NamedTuple):
-    """What a role may have: its name, and how many rows at once."""
+    """What a role may have: its name, how many rows at once, and the tables that it may change.
+
+    `changes` names tables of the first schema; None is whatever its rights allow.
+    """
 
     role: str
     rows_max: int
+    changes: frozenset[str] | None = None
 
 
 # ------------------------------------------------------------------ planning
@@ -235,7 +239,7 @@ class Planner:
         self, name: TableName, query: Query, body: "Body", media: Media, prefer: Preferences
     ) -> Plan:
         """Plan `POST /table`."""
-        table = self._catalogue.find_table(name)
+        table = self._changeable(name)
         columns = self._written(table, query, body)
         resolution, conflict = prefer.resolution, query.on_conflict
         if resolution is not None:
@@ -258,7 +262,7 @@ class Planner:
         self, name: TableName, query: Query, body: "Body", media: Media, prefer: Preferences
     ) -> Plan:
         """Plan `PATCH /table`."""
-        table = self._catalogue.find_table(name)
+        table = self._changeable(name)
         if not body.is_object and len(body.rows) > 1:
             raise RestError(400, "PGRST102", "A PATCH takes one object, not an array")
         columns = self._written(table, query, body)
@@ -270,7 +274,7 @@ class Planner:
         self, name: TableName, query: Query, body: "Body", media: Media, prefer: Preferences
     ) -> Plan:
         """Plan `PUT /table`: one row, which its primary key names in the query and in the body."""
-        table = self._catalogue.find_table(name)
+        table = self._changeable(name)
         if query.limits or query.offsets:
             raise RestError(
                 400,
@@ -304,7 +308,7 @@ class Planner:
 
     def delete(self, name: TableName, query: Query, media: Media, prefer: Preferences) -> Plan:
         """Plan `DELETE /table`."""
-        table = self._catalogue.find_table(name)
+        table = self._changeable(name)
         source = Delete(table, self._changed_terms(table, query, "DELETE"))
         return self._change(table, query, source, media, prefer)
 
@@ -358,6 +362,19 @@ class Planner:
         )
 
     # ------------------------------------------------------------------ changes
+
+    def _changeable(self, name: TableName) -> Table:
+        table = self._catalogue.find_table(name)
+        changes = self._limits.changes
+        is_own = name.schema != self._catalogue.schemas[0]
+        if changes is None or is_own or name.name in changes:
+            return table
+        raise RestError(
+            401 if self._limits.role == "anon" else 403,
+            "42501",
+            f"permission denied for table {name.name}",
+            hint="Use the addresses under /v1, which check what policies cannot.",
+        )
 
     def _change(
         self, table: Table, query: Query, source: Source, media: Media, prefer: Preferences

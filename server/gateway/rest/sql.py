@@ -1,8 +1,8 @@
 """Composes the statement of a plan. Pure; the one place where SQL is written outside `.sql` files.
 
 What goes into the text is of three kinds: identifiers of the catalogue and keys of the answer, both
-by way of `quoted`, types and defaults of the catalogue (as PostgreSQL wrote them), and words of this
-file. Everything that a client sent is an argument: element n of the one array that the statement
+by way of `quoted`, types and defaults of the catalogue (as PostgreSQL wrote them), and words of
+this file. Everything that a client sent is an argument: element n of the array that the statement
 has, read as text and cast to the type that the catalogue says.
 
 Aliases are numbered, t… for tables and e… for what is embedded, so that no name of a table or a

@@ -11,7 +11,7 @@ from persistence.rls import ANONYMOUS_ROLE, AUTHENTICATED_ROLE
 from server.core.rate_limits import Rate, RateLimiter
 from server.core.settings import split_names
 from server.domains.contract import Domain, Job
-from server.domains.integrations.rest.exposed import ExposedCatalogue
+from server.domains.integrations.rest.exposed import CHANGED_BY_PEOPLE, ExposedCatalogue
 from server.domains.integrations.rest.http import RestServing, RoleLimits
 from server.domains.integrations.rest.settings import RestSettings
 from server.domains.interfaces import Authenticator
@@ -33,6 +33,8 @@ def build(services: Services) -> Domain:
         now=services.clock.monotonic,
     )
     service = _ServiceLogin(store, settings, pool_max=config.database_pool)
+    named = split_names(settings.rest_writable_tables)
+    changes = None if "*" in named else frozenset([*CHANGED_BY_PEOPLE, *named])
     user_rows, service_rows = settings.rest_rows_max, settings.rest_service_rows_max
     serving = RestServing(
         store=store,
@@ -40,8 +42,8 @@ def build(services: Services) -> Domain:
         keys=ApiKeys(secret.get_secret_value()),
         authenticate=services.interfaces.get(Authenticator).authenticate,
         limits={
-            ANONYMOUS_ROLE: RoleLimits(user_rows, settings.rest_anonymous_timeout_s),
-            AUTHENTICATED_ROLE: RoleLimits(user_rows, settings.rest_user_timeout_s),
+            ANONYMOUS_ROLE: RoleLimits(user_rows, settings.rest_anonymous_timeout_s, changes),
+            AUTHENTICATED_ROLE: RoleLimits(user_rows, settings.rest_user_timeout_s, changes),
             SERVICE_ROLE: RoleLimits(service_rows, settings.rest_service_timeout_s),
         },
         requests=RateLimiter(

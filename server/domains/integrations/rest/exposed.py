@@ -40,6 +40,19 @@ FUNCTIONS: Final = (
     "unfollow_user",
     "update_last_active",
 )
+# The tables of the schema that people change themselves, as the applications that it comes from do.
+# What is done to the others is checked by the server, beyond what policies can say.
+CHANGED_BY_PEOPLE: Final = (
+    "comments",
+    "creations",
+    "follows",
+    "likes",
+    "luminor_conversations",
+    "luminor_messages",
+    "luminor_relationships",
+    "notifications",
+    "profiles",
+)
 RELOAD_EVERY_S: Final = 60.0
 LOOK_AGAIN_S: Final = 5.0
 _VIEWS_DEEP_MAX: Final = 10

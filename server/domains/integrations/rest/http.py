@@ -12,6 +12,7 @@ from aiohttp import web
 
 from persistence.rest.store import (
     Asker,
+    ChangedByRead,
     Composed,
     Found,
     NoServiceRole,
@@ -51,6 +52,7 @@ class RoleLimits(NamedTuple):
 
     rows_max: int
     timeout_s: float
+    changes: frozenset[str] | None = None
 
 
 class RestServing:
@@ -123,7 +125,7 @@ class RestServing:
 
     async def _answer(self, caller: ApiCaller, request: web.Request, body: bytes) -> Answer:
         limits = self._limits[caller.role]
-        planner = Planner(self._catalogue.current, Limits(caller.role, limits.rows_max))
+        planner = Planner(self._catalogue.current, _planned(caller, limits))
         plan, query = make_plan(planner, self._catalogue.current, request, body)
         statement = compose(plan)
         composed = Composed(
@@ -146,6 +148,8 @@ class RestServing:
                 raise RestError(
                     500, "57014", "canceling statement due to statement timeout"
                 ) from None
+            except ChangedByRead as error:
+                raise RestError(405, "25006", str(error)) from None
             except NoServiceRole:
                 raise RestError(
                     403,
@@ -168,6 +172,10 @@ class RestServing:
             yield
         finally:
             self._places.release()
+
+
+def _planned(caller: ApiCaller, limits: RoleLimits) -> Limits:
+    return Limits(caller.role, limits.rows_max, limits.changes)
 
 
 def make_plan(

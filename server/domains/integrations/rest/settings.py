@@ -32,6 +32,10 @@ class RestSettings(Settings):
         default="",
         description="More functions of the first schema to expose, comma separated; * for all.",
     )
+    rest_writable_tables: str = Field(
+        default="",
+        description="More tables of the first schema that people may change; * for all.",
+    )
     rest_rows_max: Annotated[int, Field(ge=1, le=100_000)] = 1000
     rest_service_rows_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     rest_requests_per_minute: Annotated[float, Field(gt=0)] = 3000.0
