@@ -8,6 +8,7 @@ Where an account is found, mail goes to the address that it has stored, never to
 typed. A code proves exactly the address that it was mailed to, and counts for no other spelling.
 """
 
+import secrets
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
@@ -171,8 +172,9 @@ class EmailSignIn:
         self._require_mail()
         if may_register or await self._methods.find_account(EMAIL, email) is not None:
             await self.mail_code(email, display_name=display_name, remote=remote)
-        else:
+        else:  # nothing is mailed, after the same work
             self._mails.count(remote=remote, account=folded_email(email))
+            await self._codes.make(EMAIL, {"email": email, "display_name": None})
 
     async def redeem(self, code: str, *, email: str | None, remote: str) -> Tokens:
         """Sign in with a mailed code, or make or link what it proves; raise `BadCode`.
@@ -187,15 +189,23 @@ class EmailSignIn:
             raise BadCode
         found = await self._methods.find_account(EMAIL, address)
         if proof.user_id is not None:
+            present = await self._present(proof.user_id)
+            old = None if present is None else self._methods.read_display_name(present)
             await self._methods.link_method(
-                proof.code_hash, proof.user_id, ProvedSignInMethod(EMAIL, address)
+                proof.code_hash,
+                proof.user_id,
+                ProvedSignInMethod(EMAIL, address),
+                password_hash=None if present else await self._unknown_password(remote),
             )
+            if old is not None and folded_email(old) != folded_email(address):
+                self._send(address_changed_mail(old))
             tokens = await self._accounts.open_session(proof.user_id, method=EMAIL)
         elif found is None:
             tokens = await self._methods.create_account(
                 proof.code_hash,
                 ProvedSignInMethod(EMAIL, address),
-                password_hash=proof.contents.get("password_hash"),
+                password_hash=proof.contents.get("password_hash")
+                or await self._unknown_password(remote),
                 display_name=proof.contents.get("display_name"),
             )
         elif self._methods.read_display_name(found) != address:
@@ -204,6 +214,11 @@ class EmailSignIn:
             tokens = await self._methods.sign_in_with_code(proof.code_hash, found, reactivate=False)
         self._guesses.record_success(UserId(tokens.user_id), remote=remote)
         return tokens
+
+    async def _unknown_password(self, remote: str) -> str:
+        """Hash a password that nobody has, until one is chosen."""
+        asker = HashRequester.at("account", remote)
+        return await self._passwords.hash(secrets.token_urlsafe(32), asker)
 
     async def set_password(self, who: Identity, new_password: str, *, remote: str) -> None:
         """Choose a password in a session that was signed in to just now with the address."""

@@ -31,7 +31,7 @@ from protocol.errors import (
     TokenExpired,
     WrongCredentials,
 )
-from protocol.ids import UserId
+from protocol.ids import UserId, new_id
 from protocol.limits import NAME_CHARS_MAX, TOKEN_CHARS_MAX
 from protocol.reserved_names import is_reserved
 from protocol.text import sanitise_name
@@ -211,7 +211,7 @@ class SupabaseAuth:
         # As GoTrue answers it, whether or not there is an account: nobody is anybody yet.
         now = wire_time(self._clock.now())
         return {
-            "id": "",
+            "id": new_id(),
             "aud": "authenticated",
             "role": "authenticated",
             "email": body.email,
@@ -310,7 +310,7 @@ class SupabaseAuth:
         return shown if body.email is None else {**shown, "new_email": body.email}
 
     async def _require_recent(self, who: Identity) -> None:
-        """Raise `WrongCredentials` unless this session was signed in to with the address just now."""
+        """Raise `WrongCredentials` unless somebody has just signed in with the address."""
         for session in await self._sessions.list_sessions(who.user_id):
             is_recent = session.created_at > self._clock.now() - RECENT
             if session.session_id == who.session_id and session.method == EMAIL and is_recent:
@@ -327,7 +327,7 @@ class SupabaseAuth:
 
     async def _shown(self, user_id: UserId) -> dict[str, Any]:
         me = await self._read_me(user_id)
-        identities = []
+        identities: list[dict[str, Any]] = []
         for method in await self._methods.list_methods(user_id):
             name, linked = self._methods.read_display_name(method), wire_time(method.linked_at)
             of_kind = {"email": name} if method.kind == EMAIL else {"name": name}
@@ -411,11 +411,8 @@ _CODES: Final[tuple[tuple[type[PlayhallError], int, str], ...]] = (
 
 
 def _error_response(error: PlayhallError) -> web.Response:
-    for kind, status, code in _CODES:
-        if isinstance(error, kind):
-            break
-    else:
-        status, code = error.status, error.wire_code
+    known = ((status, code) for kind, status, code in _CODES if isinstance(error, kind))
+    status, code = next(known, (error.status, error.wire_code))
     if isinstance(error, InvalidField) and error.field == "password":
         code = "weak_password"
     body: dict[str, Any] = {"code": status, "error_code": code, "msg": error.message}
