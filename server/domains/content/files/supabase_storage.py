@@ -94,6 +94,7 @@ class SupabaseStorage:
         self._folder = folder
         self._buckets = buckets
         self._spooled = 0
+        self._since = wire_time(clock.now())  # buckets are settings, as old as the node
 
     def mount(self, app: web.Application) -> None:
         """Serve the addresses from an application; of two that fit, the first counts."""
@@ -151,12 +152,12 @@ class SupabaseStorage:
 
     async def _list_buckets(self, request: web.Request) -> Any:
         await self._caller(request)
-        return [_bucket(name, found) for name, found in self._buckets.items()]
+        return [_bucket(name, found, self._since) for name, found in self._buckets.items()]
 
     async def _read_bucket(self, request: web.Request) -> Any:
         await self._caller(request)
         name = request.match_info["bucket"]
-        return _bucket(name, self._rules(name))
+        return _bucket(name, self._rules(name), self._since)
 
     def _rules(self, bucket: str) -> BucketRules:
         found = self._buckets.get(bucket)
@@ -412,7 +413,7 @@ async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _bucket(name: str, found: BucketRules) -> dict[str, Any]:
+def _bucket(name: str, found: BucketRules, since: str) -> dict[str, Any]:
     return {
         "id": name,
         "name": name,
@@ -421,8 +422,8 @@ def _bucket(name: str, found: BucketRules) -> dict[str, Any]:
         "file_size_limit": found.bytes_max,
         "allowed_mime_types": [kind.content_type for kind in found.kinds],
         "type": "STANDARD",
-        "created_at": None,
-        "updated_at": None,
+        "created_at": since,
+        "updated_at": since,
     }
 
 
