@@ -35,7 +35,7 @@ def make_api_key(secret: str, role: ApiRole, *, issued_at: int) -> str:
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
 
 
-class ApiCaller(NamedTuple):
+class ApiClient(NamedTuple):
     """For whom a request is: a role, and the account where it is a person's."""
 
     role: Literal["anon", "authenticated", "service_role"]
@@ -59,7 +59,7 @@ class ApiKeys:
         headers: Mapping[str, str],
         query: Mapping[str, str],
         authenticate: Callable[[str], Awaitable[Identity]],
-    ) -> ApiCaller:
+    ) -> ApiClient:
         """Say for whom a request is; raise `BadToken`, `TokenExpired`, `Banned` or `Forbidden`.
 
         The client sends its key as `apikey` and, where nobody is signed in, as the bearer too.
@@ -76,13 +76,13 @@ class ApiKeys:
             if not key:
                 raise BadToken("No API key found: send the anonymous key as `apikey`.")
             assert role is not None
-            return ApiCaller(role)
+            return ApiClient(role)
         if (role := self.read_role(bearer)) is not None:
-            return ApiCaller(role)
+            return ApiClient(role)
         identity = await authenticate(bearer)
         if (refused := find_scope_error(identity, "player")) is not None:
             raise refused
-        return ApiCaller("authenticated", identity)
+        return ApiClient("authenticated", identity)
 
     def read_role(self, key: str) -> ApiRole | None:
         """Say which role a key has; None for one that is not good, or another kind of token."""

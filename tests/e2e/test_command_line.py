@@ -70,6 +70,7 @@ OTHERS = {
     "spec",
     "loadtest",
     ("keys", "new"),
+    ("keys", "supabase"),
     ("keys", "forget"),
 }
 

@@ -5,6 +5,7 @@ commas, and a value reaches to the end of its parameter or, in parentheses, to t
 Every list and every nesting is bounded, so that the work grows with the length of the text alone.
 """
 
+import re
 from collections.abc import Callable
 from typing import Final, Literal, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -41,8 +42,11 @@ _IS_VALUES: Final = ("null", "not_null", "true", "false", "unknown")
 _AGGREGATES: Final = ("sum", "avg", "count", "max", "min")
 _OPERATORS: Final = 'operator "not" or operator (eq, gt, ...)'
 _NAME: Final = "field name (* or [a..z0..9_$])"
-_RESERVED: Final = frozenset({"select", "columns", "on_conflict"})
-_ENDINGS: Final = frozenset({"order", "limit", "offset", "and", "or"})
+
+# A dash is part of a name, an arrow is not.
+_NAMED: Final = re.compile(r"[\w$ ]+(?:-[\w$ ]+)*")
+# Most of a select list: a column by its name.
+_PLAIN_ITEM: Final = re.compile(r"([\w$]+)(?=[,)]|$)")
 
 T = TypeVar("T")
 
@@ -126,19 +130,11 @@ class _Text:
         """Read the name of a column, a relation or an alias."""
         if self.next == '"':
             return self.quoted()
-        start = self.at
-        self.take_while(_is_of_name)
-        # A dash is part of a name, an arrow is not.
-        while self.next == "-" and not self.text.startswith("->", self.at):
-            after = self.text[self.at + 1 : self.at + 2]
-            if not after or not _is_of_name(after):
-                break
-            self.at += 1
-            self.take_while(_is_of_name)
-        name = self.text[start : self.at].strip()
-        if not name:
-            self.at = start
+        found = _NAMED.match(self.text, self.at)
+        name = found[0].strip() if found is not None else ""
+        if found is None or not name:
             raise self.error(_NAME)
+        self.at = found.end()
         return name
 
     def identifier(self) -> str:
@@ -342,6 +338,9 @@ def _select_items(text: _Text, depth: int) -> tuple[SelectItem, ...]:
 
 
 def _select_item(text: _Text, depth: int) -> SelectItem:
+    if (plain := _PLAIN_ITEM.match(text.text, text.at)) is not None:
+        text.at = plain.end()
+        return SelectField(Field(plain[1]))
     text.skip_blanks()
     relation = text.attempt(lambda: _relation_head(text))
     if relation is None:
@@ -395,7 +394,8 @@ def _select_field(text: _Text) -> SelectField:
 
 
 def _aggregate(text: _Text) -> str:
-    text.require(".")
+    if not text.take("."):
+        raise _NoMatch
     for name in _AGGREGATES:
         if text.take(f"{name}()"):
             return name

@@ -9,10 +9,6 @@ OBJECT: Final = "application/vnd.pgrst.object+json"
 ARRAY: Final = "application/vnd.pgrst.array+json"
 CSV: Final = "text/csv"
 
-Representation = Literal["representation", "minimal", "headers-only"]
-Count = Literal["exact", "planned", "estimated"]
-Resolution = Literal["merge-duplicates", "ignore-duplicates"]
-
 _VALUES: Final = {
     "return": ("representation", "minimal", "headers-only"),
     "count": ("exact", "planned", "estimated"),

@@ -34,7 +34,7 @@ from server.domains.content.files.uploads import Uploads
 from server.domains.interfaces import TokenScope
 from server.gateway.http.bodies import BODY_BYTES_MAX, read_body
 from server.gateway.http.endpoints import Authenticate
-from server.gateway.supabase_keys import ApiCaller, ApiKeys
+from server.gateway.supabase_keys import ApiClient, ApiKeys
 
 PREFIX: Final = "/storage/v1"
 SIGNED_S_MAX: Final = 7 * 86_400
@@ -136,14 +136,14 @@ class SupabaseStorage:
 
         return answer
 
-    async def _caller(self, request: web.Request) -> ApiCaller:
-        caller = await self._keys.identify(request.headers, request.query, self._authenticate)
-        if caller.role == "service_role":
+    async def _client(self, request: web.Request) -> ApiClient:
+        client = await self._keys.identify(request.headers, request.query, self._authenticate)
+        if client.role == "service_role":
             raise Forbidden("The service key opens no files; use a person's token.")
-        return caller
+        return client
 
     async def _person(self, request: web.Request) -> Requester:
-        requester = (await self._caller(request)).requester
+        requester = (await self._client(request)).requester
         if requester is None:
             raise Forbidden("Sign in to do this; the anonymous key only reads.")
         return requester
@@ -151,11 +151,11 @@ class SupabaseStorage:
     # ------------------------------------------------------------------ buckets
 
     async def _list_buckets(self, request: web.Request) -> Any:
-        await self._caller(request)
+        await self._client(request)
         return [_bucket(name, found, self._since) for name, found in self._buckets.items()]
 
     async def _read_bucket(self, request: web.Request) -> Any:
-        await self._caller(request)
+        await self._client(request)
         name = request.match_info["bucket"]
         return _bucket(name, self._rules(name), self._since)
 
@@ -175,17 +175,17 @@ class SupabaseStorage:
         raise FileMissing("Object not found")
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
-        caller = await self._caller(request)
-        file = await self._find(caller.requester, *_place(request))
-        return await self._serving.send(request, file, is_anonymous=caller.identity is None)
+        client = await self._client(request)
+        file = await self._find(client.requester, *_place(request))
+        return await self._serving.send(request, file, is_anonymous=client.identity is None)
 
     async def _send_public(self, request: web.Request) -> web.StreamResponse:
         file = await self._find(None, *_place(request))
         return await self._serving.send(request, file, is_anonymous=True)
 
     async def _info(self, request: web.Request) -> Any:
-        caller = await self._caller(request)
-        file = await self._find(caller.requester, *_place(request))
+        client = await self._client(request)
+        file = await self._find(client.requester, *_place(request))
         return {
             "id": file.file_id,
             "name": file.path,
@@ -199,13 +199,13 @@ class SupabaseStorage:
         }
 
     async def _list(self, request: web.Request) -> Any:
-        caller = await self._caller(request)
+        client = await self._client(request)
         bucket = request.match_info["bucket"]
         self._rules(bucket)
         body = await _read(request, _List)
         folder = body.prefix.strip("/")
         found = await self._store.list_folder(
-            caller.requester,
+            client.requester,
             bucket,
             f"{folder}/" if folder else "",
             search=body.search,
@@ -233,23 +233,23 @@ class SupabaseStorage:
     # ------------------------------------------------------------------ signed URLs
 
     async def _sign(self, request: web.Request) -> Any:
-        caller = await self._caller(request)
+        client = await self._client(request)
         body = await _read(request, _Sign)
-        file = await self._find(caller.requester, *_place(request))
-        return {"signedURL": self._signed(file, caller.requester, body.expires_in)}
+        file = await self._find(client.requester, *_place(request))
+        return {"signedURL": self._signed(file, client.requester, body.expires_in)}
 
     async def _sign_many(self, request: web.Request) -> Any:
-        caller = await self._caller(request)
+        client = await self._client(request)
         body = await _read(request, _Sign)
         signed = []
         for path in body.paths:
             try:
-                file = await self._find(caller.requester, request.match_info["bucket"], path)
+                file = await self._find(client.requester, request.match_info["bucket"], path)
             except FileMissing:
                 said = "Either the object does not exist or you do not have access to it"
                 signed.append({"path": path, "signedURL": None, "error": said})
             else:
-                url = self._signed(file, caller.requester, body.expires_in)
+                url = self._signed(file, client.requester, body.expires_in)
                 signed.append({"path": path, "signedURL": url, "error": None})
         return signed
 

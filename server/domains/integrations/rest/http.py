@@ -24,7 +24,6 @@ from server.core.rate_limits import RateLimiter, client_network
 from server.domains.integrations.rest.exposed import ExposedCatalogue
 from server.gateway.http.bodies import read_body
 from server.gateway.http.endpoints import Authenticate
-from server.gateway.rest.answers import Answer, change_answer, read_answer
 from server.gateway.rest.catalogue import Catalogue, TableName
 from server.gateway.rest.errors import (
     RestError,
@@ -36,8 +35,9 @@ from server.gateway.rest.parser import parse_query
 from server.gateway.rest.planner import Body, Call, Insert, Limits, Plan, Planner, check_body
 from server.gateway.rest.preferences import choose_media, parse_preferences
 from server.gateway.rest.query import Query
+from server.gateway.rest.responses import RestResponse, respond_to_change, respond_to_read
 from server.gateway.rest.sql import compose
-from server.gateway.supabase_keys import ApiCaller, ApiKeys
+from server.gateway.supabase_keys import ApiClient, ApiKeys
 
 PREFIX: Final = "/rest/v1"
 BODY_BYTES_MAX: Final = 1024 * 1024
@@ -94,16 +94,16 @@ class RestServing:
     async def _serve(self, request: web.Request) -> web.Response:
         is_anonymous = True
         try:
-            caller = await self._keys.identify(request.headers, request.query, self._authenticate)
-            is_anonymous = caller.role == "anon"
-            self._count(caller, request)
+            client = await self._keys.identify(request.headers, request.query, self._authenticate)
+            is_anonymous = client.role == "anon"
+            self._count(client, request)
             body = await _read_body(request)
             try:
-                answer = await self._answer(caller, request, body)
+                answer = await self._answer(client, request, body)
             except RestError as error:
                 if error.code not in _NOT_KNOWN or not await self._catalogue.reload_if_old():
                     raise
-                answer = await self._answer(caller, request, body)
+                answer = await self._answer(client, request, body)
         except RestError as error:
             return error_response(error)
         except PlayhallError as error:
@@ -116,16 +116,16 @@ class RestServing:
             headers=answer.headers,
         )
 
-    def _count(self, caller: ApiCaller, request: web.Request) -> None:
-        if caller.role == "service_role":
+    def _count(self, client: ApiClient, request: web.Request) -> None:
+        if client.role == "service_role":
             return
-        who = caller.identity
+        who = client.identity
         subject = client_network(request.remote or "") if who is None else who.user_id
         self._requests.require_allowed(subject, self._now())
 
-    async def _answer(self, caller: ApiCaller, request: web.Request, body: bytes) -> Answer:
-        limits = self._limits[caller.role]
-        planner = Planner(self._catalogue.current, _planned(caller, limits))
+    async def _answer(self, client: ApiClient, request: web.Request, body: bytes) -> RestResponse:
+        limits = self._limits[client.role]
+        planner = Planner(self._catalogue.current, _planned(client, limits))
         plan, query = make_plan(planner, self._catalogue.current, request, body)
         statement = compose(plan)
         composed = Composed(
@@ -139,7 +139,7 @@ class RestServing:
         async with self._place():
             try:
                 found = await self._store.run(
-                    Asker(caller.role, caller.requester),
+                    Asker(client.role, client.requester),
                     composed,
                     timeout_s=limits.timeout_s,
                     keeps_session=not isinstance(plan.source, Call),
@@ -174,8 +174,8 @@ class RestServing:
             self._places.release()
 
 
-def _planned(caller: ApiCaller, limits: RoleLimits) -> Limits:
-    return Limits(caller.role, limits.rows_max, limits.changes)
+def _planned(client: ApiClient, limits: RoleLimits) -> Limits:
+    return Limits(client.role, limits.rows_max, limits.changes)
 
 
 def make_plan(
@@ -248,16 +248,16 @@ def _parsed(request: web.Request, body: bytes, *, is_call: bool = False) -> Body
     return check_body(body.decode("utf-8"), data, is_call=is_call)
 
 
-def _written(request: web.Request, plan: Plan, query: Query, found: Found) -> Answer:
+def _written(request: web.Request, plan: Plan, query: Query, found: Found) -> RestResponse:
     headers = request.headers
     prefer = parse_preferences(", ".join(headers.getall("Prefer", ())))
     is_read = request.method in ("GET", "HEAD")
     profile = headers.get("Accept-Profile" if is_read else "Content-Profile")
     source = plan.source
     if source is None or isinstance(source, Call):
-        return read_answer(plan, query, prefer, found.body, found.page, found.total, profile)
+        return respond_to_read(plan, query, prefer, found.body, found.page, found.total, profile)
     inserted = found.inserted if isinstance(source, Insert) else None
-    return change_answer(
+    return respond_to_change(
         plan,
         prefer,
         body=found.body,

@@ -8,7 +8,7 @@ from server.gateway.rest.preferences import Preferences
 from server.gateway.rest.query import Query
 
 
-class Answer(NamedTuple):
+class RestResponse(NamedTuple):
     """What a client is sent."""
 
     status: int
@@ -22,7 +22,7 @@ def content_range(lower: int, rows: int, total: int | None) -> str:
     return f"{found}/{'*' if total is None else total}"
 
 
-def read_answer(
+def respond_to_read(
     plan: Plan,
     query: Query,
     prefer: Preferences,
@@ -30,12 +30,12 @@ def read_answer(
     page: int,
     total: int | None,
     profile: str | None,
-) -> Answer:
+) -> RestResponse:
     """Answer a read, or the call of a function."""
     lower = max(0, query.offsets.get((), 0))
     is_call = isinstance(plan.source, Call)
     if isinstance(plan.source, Call) and plan.source.function.returns == "void":
-        return Answer(204, {"Content-Range": content_range(0, 1, None)}, b"")
+        return RestResponse(204, {"Content-Range": content_range(0, 1, None)}, b"")
     if total is not None and lower > total:
         raise RestError(
             416,
@@ -53,10 +53,10 @@ def read_answer(
     applied = ("count", "handling", "max-affected") if is_call else ("count", "handling")
     _add(headers, prefer.applied(*applied), profile)
     status = 206 if total is not None and page < total else 200
-    return Answer(status, headers, (body or "").encode())
+    return RestResponse(status, headers, (body or "").encode())
 
 
-def change_answer(
+def respond_to_change(
     plan: Plan,
     prefer: Preferences,
     *,
@@ -65,7 +65,7 @@ def change_answer(
     inserted: int | None,
     is_put: bool,
     profile: str | None,
-) -> Answer:
+) -> RestResponse:
     """Answer an insert, an update or a delete."""
     total = page if plan.is_counted else None
     shown = (body or "").encode() if plan.returns_rows else b""
@@ -88,7 +88,7 @@ def change_answer(
         headers["Content-Range"] = content_range(0, page, total)
         status = 200 if plan.returns_rows else 204
     _add(headers, prefer.applied(*names), profile)
-    return Answer(status, headers, shown)
+    return RestResponse(status, headers, shown)
 
 
 def _add(headers: dict[str, str], applied: str, profile: str | None) -> None:
