@@ -1,13 +1,16 @@
 """`/rest/v1` on a real node: the Supabase client's requests, and whose rows they show."""
 
 import itertools
+import random
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
+import orjson
 import psycopg
 import pytest
+from yarl import URL
 
 from server.gateway.supabase_keys import make_api_key
 from tests.fixtures.http import bearer
@@ -317,6 +320,62 @@ async def test_errors_have_postgrests_codes(
     found, said, _ = await anyone.shop(method, path, body)
     assert (found, said["code"]) == (status, code)
     assert set(said) == {"code", "details", "hint", "message"}
+
+
+PIECES: Final = (
+    *("select=", "&id=eq.", "&price=", "gt.", "not.", "in.(", "cs.", "{", "}", "(", ")", ",", "."),
+    *(
+        "id",
+        "price",
+        "made",
+        "labels",
+        "label",
+        "spot",
+        "shelves",
+        "goods",
+        "cheap",
+        "*",
+        "->",
+        "->>",
+    ),
+    *("&order=", ".desc", ".nullslast", "&limit=", "&offset=", "&or=(", "&and=(", "id.eq.1", "1"),
+    *("::text", "::int", ".sum()", "count()", "!inner", "!", "...", ":", "a", '"', "'", "\\", "--"),
+    *("%00", "%ff", "%F0%9F%8D%A6", "-1", "99999999999999999999", "null", "&columns=", "is.null"),
+    *(
+        "&on_conflict=",
+        "fts(simple).x",
+        "match.[",
+        "like.*",
+        "shelves(name)",
+        "goods(id)",
+        "=",
+        "&",
+    ),
+)
+TABLES: Final = ("goods", "shelves", "cheap", "rpc/add", "rpc/empty_shelf", "nothing")
+METHODS: Final = ("GET", "GET", "GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
+BODIES: Final = ([{"id": 1}], {"id": 1, "name": "x"}, {"a": "x"}, {}, [], 7, None, "\x00", [[1]])
+
+
+async def test_no_request_makes_the_server_fail(anyone: Rest) -> None:
+    chosen = random.Random(20261130)
+    answered: set[int] = set()
+    for _ in range(400):
+        query = "".join(chosen.choices(PIECES, k=chosen.randint(1, 12)))
+        path = f"{chosen.choice(TABLES)}?{query}"
+        prefer = chosen.choice(("return=representation,tx=rollback", "tx=rollback,count=exact"))
+        accept = chosen.choice(("*/*", "application/vnd.pgrst.object+json", "text/csv", "x"))
+        url = URL(f"/rest/v1/{path}", encoded=True)
+        headers = {"apikey": ANONYMOUS, "Accept": accept, "Prefer": prefer}
+        headers |= {"Accept-Profile": "shop", "Content-Profile": "shop"}
+        method, body = chosen.choice(METHODS), chosen.choice(BODIES)
+        async with anyone.web.request(method, url, json=body, headers=headers) as answer:
+            said = await answer.read()
+        assert answer.status < 500, (method, path, body, said)
+        if answer.status >= 400 and method != "HEAD" and answer.status != 405:
+            assert set(orjson.loads(said)) == {"code", "details", "hint", "message"}, said
+        answered.add(answer.status)
+    assert {200, 400, 404, 406} <= answered
 
 
 # ------------------------------------------------------------------ keys
