@@ -133,7 +133,13 @@ class BenchRun:
     """All measurements, on nodes in one temporary folder."""
 
     def __init__(
-        self, folder: Path, *, on: CoreAssignment, scale: BenchScale, peer: ComparedServer | None
+        self,
+        folder: Path,
+        *,
+        on: CoreAssignment,
+        scale: BenchScale,
+        peer: ComparedServer | None,
+        seeded: Path | None,
     ) -> None:
         self.figures = BenchFigures(
             games=scale.games,
@@ -146,6 +152,7 @@ class BenchRun:
         self._on = on
         self._scale = scale
         self._peer = peer
+        self._seeded = seeded
 
     def run(self, parts: list[Measurement]) -> None:
         """Measure; what cannot be measured is said, and the rest goes on."""
@@ -178,10 +185,13 @@ class BenchRun:
     @contextmanager
     def _node(self, name: str) -> Iterator[BenchNode]:
         """Start a node with an empty database for a block: nothing is left of an earlier part."""
-        node = BenchNode(self._folder / name, on=self._on)
+        kept = self._seeded if name == Measurement.SOCIAL else None
+        node = BenchNode(self._folder / name if kept is None else kept, on=self._on)
         try:
             node.start()
             yield node
+            if kept is not None:
+                node.stop()
         finally:
             node.destroy()
 
@@ -442,6 +452,10 @@ def bench(
     peer: Annotated[
         ComparedServer | None, typer.Option(help="Compare with it (Node.js, npm).")
     ] = None,
+    seeded: Annotated[
+        Path | None,
+        typer.Option(help="Keep the social platform's database in this folder, to use it again."),
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all as JSON.")] = None,
     update_docs: Annotated[
         bool, typer.Option("--update-docs", help=f"Write the table into {DOCS.name}.")
@@ -458,7 +472,9 @@ def bench(
     # Not `TemporaryDirectory`'s own folder: PostgreSQL, which is not root, must pass through it.
     with tempfile.TemporaryDirectory(prefix="playhall-bench-") as folder:
         Path(folder).chmod(0o755)
-        measured = BenchRun(Path(folder), on=on, scale=QUICK if quick else BenchScale(), peer=peer)
+        measured = BenchRun(
+            Path(folder), on=on, scale=QUICK if quick else BenchScale(), peer=peer, seeded=seeded
+        )
         with suppress(KeyboardInterrupt):  # what was measured until then is shown
             measured.run(only or list(Measurement))
     figures = measured.figures

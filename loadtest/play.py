@@ -14,7 +14,7 @@ from rich.markup import escape
 from loadtest.players import KINDS
 from loadtest.players.kind import Behaviour, GenericBehaviour
 from loadtest.terminal import make_screen
-from loadtest.terminal.any_game import strip_control_characters
+from loadtest.terminal.any_game import RULES_CHARS_MAX, strip_control_characters
 from loadtest.terminal.keyboard import Keyboard
 from loadtest.terminal.line_editor import Interrupted, LineEditor
 from loadtest.terminal.saved_games import SavedGame, SavedGameFolder
@@ -152,6 +152,7 @@ class _Session:
             make_screen(saved.ruleset, me, saved.names),
             GenericBehaviour(me, chance) if kind is None else kind.behaviour(me, chance),
             keyboard=None if self._auto else _keyboard(),
+            rules=await _rules_of(client, saved.ruleset),
             head=head,
         )
         try:
@@ -307,6 +308,12 @@ async def _bots_of(client: Client, ruleset: str) -> tuple[list[str], int]:
     )
 
 
+async def _rules_of(client: Client, ruleset: str) -> str:
+    """Ask how a game is played."""
+    listed = (await client.http.get("/v1/rulesets"))["rulesets"]
+    return next((str(each["rules"]) for each in listed if each["name"] == ruleset), "")
+
+
 class _Ahead:
     """The next event of a game, waited for in a task, so that a typed line can be as well."""
 
@@ -347,6 +354,7 @@ class _GameLoop:
         behaviour: Behaviour,
         *,
         keyboard: Keyboard | LineEditor | None,
+        rules: str,
         head: int,
     ) -> None:
         self._client = client
@@ -354,6 +362,7 @@ class _GameLoop:
         self._screen = screen
         self._behaviour = behaviour
         self._keyboard = keyboard
+        self._rules = rules
         self._head = head  # what happened before is not printed again
         self._index = -1  # the last event that was printed
         self._played_turn = -1
@@ -500,7 +509,10 @@ class _GameLoop:
         """Carry out a line that is a command and not a move; say whether it was one."""
         command, _, text = typed.strip().partition(" ")
         if command == "?":
-            out.print(f"{self._screen.rules} Talk with /say TEXT; Ctrl+D leaves the game.")
+            said = (self._rules, self._screen.input_help, "Talk with /say TEXT; Ctrl+D leaves.")
+            out.print(
+                strip_control_characters(" ".join(filter(None, said)), chars_max=RULES_CHARS_MAX)
+            )
         elif command == "/say" and text.strip():
             try:
                 await self._client.call("chat.say", game_id=self._game.game_id, text=text)

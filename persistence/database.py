@@ -203,11 +203,12 @@ class Database:
             return connection
 
     @asynccontextmanager
-    async def acquire(self, *, keeps_session: bool = False) -> AsyncIterator[Connection]:
+    async def acquire(self, *, changes_session: bool = False) -> AsyncIterator[Connection]:
         """Borrow a connection; each statement commits by itself.
 
-        `keeps_session`: the block changes nothing that outlives a transaction, such as a setting, a
-        session's lock or a cursor. So the session need not be reset, which costs a round trip.
+        `changes_session`: the block changes what outlives a transaction, such as a setting, or a
+        lock of the session. Then the session is reset, which costs a round trip; a block that
+        fails has it reset in any case.
 
         Raises `Unavailable` if the database is gone, `Overloaded` if it has no time.
         """
@@ -215,7 +216,7 @@ class Database:
             async with self._lend() as connection:
                 with _translated(connection, lost=_ANSWER_LOST):
                     yield connection
-                if keeps_session:  # and the block did not fail
+                if not changes_session:  # and the block did not fail
                     cast("_PooledConnection", connection).note_unchanged()
 
     @asynccontextmanager
@@ -235,12 +236,9 @@ class Database:
             await self._pool.release(connection)
 
     @asynccontextmanager
-    async def transaction(self, *, keeps_session: bool = False) -> AsyncIterator[Connection]:
-        """Borrow a connection in a transaction: the block is kept whole or not at all.
-
-        `keeps_session`: as for `acquire`.
-        """
-        async with self.acquire(keeps_session=keeps_session) as connection:
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Borrow a connection in a transaction: the block is kept whole or not at all."""
+        async with self.acquire() as connection:
             transaction = connection.transaction()
             await transaction.start()
             with _translated(connection):
@@ -353,7 +351,9 @@ def _translated(connection: Connection | None = None, *, lost: str | None = None
     try:
         yield
     except _BUSY as error:
-        raise Overloaded from error
+        overloaded = Overloaded()
+        overloaded.is_deadlock = isinstance(error, asyncpg.DeadlockDetectedError)
+        raise overloaded from error
     except TimeoutError as error:
         raise (Unavailable(lost) if lost else Overloaded) from error
     except asyncpg.InsufficientResourcesError as error:

@@ -30,24 +30,24 @@ class JoinedDatabase(Database):
                 _held.reset(token)
 
     @asynccontextmanager
-    async def acquire(self, *, keeps_session: bool = False) -> AsyncIterator[Connection]:
+    async def acquire(self, *, changes_session: bool = False) -> AsyncIterator[Connection]:
         """Borrow a connection: the joined transaction's, if there is one."""
         held = _held.get()
         if held is not None:
             yield held
             return
-        async with super().acquire(keeps_session=keeps_session) as connection:
+        async with super().acquire(changes_session=changes_session) as connection:
             yield connection
 
     @asynccontextmanager
-    async def transaction(self, *, keeps_session: bool = False) -> AsyncIterator[Connection]:
+    async def transaction(self) -> AsyncIterator[Connection]:
         """Borrow a connection in a transaction, or in a savepoint of the joined one."""
         held = _held.get()
         if held is not None:
             async with held.transaction():
                 yield held
             return
-        async with super().transaction(keeps_session=keeps_session) as connection:
+        async with super().transaction() as connection:
             yield connection
 
 
@@ -55,13 +55,11 @@ class JoinedRls(RlsDatabase):
     """Reads inside a joined transaction as the server, since nobody else sees its rows yet."""
 
     @asynccontextmanager
-    async def as_user(
-        self, requester: Requester | None, *, keeps_session: bool = False
-    ) -> AsyncIterator[Connection]:
+    async def as_user(self, requester: Requester | None) -> AsyncIterator[Connection]:
         """Borrow a connection as this person; inside a joined transaction, as the server."""
         held = _held.get()
         if held is not None:
             yield held
             return
-        async with super().as_user(requester, keeps_session=keeps_session) as connection:
+        async with super().as_user(requester) as connection:
             yield connection

@@ -43,16 +43,13 @@ class RlsDatabase:
         return self._database
 
     @asynccontextmanager
-    async def as_user(
-        self, requester: Requester | None, *, keeps_session: bool = False
-    ) -> AsyncIterator[Connection]:
+    async def as_user(self, requester: Requester | None) -> AsyncIterator[Connection]:
         """Borrow a connection in a transaction as this person; None is nobody in particular.
 
-        A statement that goes too far raises `Forbidden`, or touches no row. `keeps_session`: as for
-        `Database.acquire`; the role and the claims end with the transaction.
+        A statement that goes too far raises `Forbidden`, or touches no row.
         """
         role = AUTHENTICATED_ROLE if requester else ANONYMOUS_ROLE
-        async with self._database.transaction(keeps_session=keeps_session) as connection:
+        async with self._database.transaction() as connection:
             await connection.execute(_queries["speak_for"], role, write_claims(requester, role))
             try:
                 yield connection

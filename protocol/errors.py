@@ -190,6 +190,8 @@ class Overloaded(PlayhallError):
     """The server is busy and nothing was changed; try again in a moment."""
 
     code, status, retry = "overloaded", 503, True
+    # Two transactions waited for each other, and the database gave this one up.
+    is_deadlock = False
 
 
 class Unavailable(PlayhallError):

@@ -87,6 +87,12 @@ class FileTaken(PlayhallError):
     code, status = "file_taken", 409
 
 
+class FileInUse(PlayhallError):
+    """A published creation of yours shows this file; archive or delete the creation first."""
+
+    code, status = "file_in_use", 409
+
+
 class FileRefused(PlayhallError):
     """The file does not match its announcement, or this bucket does not accept it."""
 

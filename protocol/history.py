@@ -54,6 +54,7 @@ class Ruleset(WireModel):
 
     name: str
     title: str
+    rules: str = Field(description="How to play, in a few sentences; empty if it does not say.")
     version: int
     seats_min: int
     seats_max: int

@@ -33,6 +33,7 @@ NotificationType = Literal[
     "creation_remixed",
     "creation_published",
     "moderation_decision",
+    "collaboration_invited",
 ]
 Uuid = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 GroupKey = Annotated[str, StringConstraints(min_length=1, max_length=200), NAME]

@@ -90,7 +90,7 @@ class BenchNode(BenchServer):
     """`playhall serve` with a bundled database, which goes to the other core."""
 
     def __init__(self, folder: Path, *, on: CoreAssignment) -> None:
-        folder.mkdir(mode=0o755)
+        folder.mkdir(mode=0o755, exist_ok=True)
         self._data = folder / "data"
         self._postmaster = self._data / "postgres" / "cluster" / "postmaster.pid"
         super().__init__(

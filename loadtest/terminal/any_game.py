@@ -13,6 +13,7 @@ from playhall import Json
 from playhall.game import INVALID_ACTION
 
 LINE_CHARS_MAX: Final = 400
+RULES_CHARS_MAX: Final = 4000
 MOVES_SHOWN_MAX: Final = 30
 # A value that fits on a line of this length is written in one; others are laid out, so deep.
 INLINE_CHARS_MAX: Final = 60
@@ -98,7 +99,7 @@ class GenericScreen(Screen):
         return self.player_name(value) if is_player else value
 
 
-def strip_control_characters(text: str) -> str:
+def strip_control_characters(text: str, *, chars_max: int = LINE_CHARS_MAX) -> str:
     """Write what others wrote so that nothing moves the cursor, and that it has an end."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return shown if len(shown) <= LINE_CHARS_MAX else f"{shown[: LINE_CHARS_MAX - 1]}…"
+    return shown if len(shown) <= chars_max else f"{shown[: chars_max - 1]}…"

@@ -30,11 +30,7 @@ class ReversiScreen(Screen):
     """The board with columns a to h and rows 1 to 8, and both clocks."""
 
     title = "Reversi"
-    rules: ClassVar[str] = (
-        "Place a disc so that it encloses discs of the other colour in a straight line; these turn "
-        "over. A player without such a cell passes. When nobody can play, more discs win. Each "
-        "player has a clock: who runs out of time loses. Type a cell: d3."
-    )
+    input_help: ClassVar[str] = "Type a cell: d3."
     moves: ClassVar[frozenset[str]] = frozenset({"disc_placed"})
 
     def describe_move(self, event: str, payload: Json) -> str:
@@ -110,10 +106,7 @@ class RockPaperScissorsScreen(Screen):
     """The score, and three throws; typed as words, or by their first letters."""
 
     title = "Rock, paper, scissors"
-    rules: ClassVar[str] = (
-        "Both throw at the same time: rock beats scissors, scissors beat paper, paper beats rock. "
-        "Who throws nothing in time loses to any throw. Type rock, paper or scissors, or r, p, s."
-    )
+    input_help: ClassVar[str] = "Type rock, paper or scissors, or r, p, s."
     moves: ClassVar[frozenset[str]] = frozenset({"thrown"})
 
     def __init__(self, me: str, names: Mapping[str, str]) -> None:

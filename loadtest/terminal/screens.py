@@ -25,8 +25,8 @@ class Screen(ABC):
     """One game, as one person at a terminal sees it. `names` gives everybody's by player id."""
 
     title: str
-    # How to play, in a few sentences.
-    rules: ClassVar[str] = "Choose one of the moves that are listed."
+    # What may be typed.
+    input_help: ClassVar[str] = "Type the number of a move that is listed, or a move as JSON."
     # The events that a move begins with; without a command's number the server has moved.
     moves: ClassVar[frozenset[str]]
 
@@ -158,12 +158,8 @@ class ElDoradoScreen(Screen):
     """Bids, tricks and scores."""
 
     title = "El Dorado"
-    rules: ClassVar[str] = (
-        "Ten rounds with fewer and fewer cards. Bid how many tricks you will take, then take "
-        "exactly that many: 5 points and your bid if you do, as many less if you do not. Follow "
-        "the led suit if you can; the highest trump takes the trick, else the highest card of the "
-        "led suit. Type a card's number, or its name: AS is the ace of spades, 10H the ten of "
-        "hearts."
+    input_help: ClassVar[str] = (
+        "Type a card's number, or its name: AS is the ace of spades, 10H the ten of hearts."
     )
     moves: ClassVar[frozenset[str]] = frozenset({"player_bid", "card_played"})
 
@@ -294,10 +290,7 @@ class FourInARowScreen(Screen):
     """The board; columns are counted from 1."""
 
     title = "Four in a row"
-    rules: ClassVar[str] = (
-        "Drop discs into columns in turn. Four of yours in a row, upright, level or diagonal, win. "
-        "Type a column's number."
-    )
+    input_help: ClassVar[str] = "Type a column's number."
     moves: ClassVar[frozenset[str]] = frozenset({"disc_dropped"})
 
     def describe_move(self, event: str, payload: Json) -> str:
@@ -350,7 +343,7 @@ class LamplighterScreen(Screen):
     """The story, and numbered choices."""
 
     title = "The Lamplighter"
-    rules: ClassVar[str] = "A story: type the number of what you want to do."
+    input_help: ClassVar[str] = "Type the number of what you want to do."
     moves: ClassVar[frozenset[str]] = frozenset({"choice_made"})
 
     def describe_move(self, event: str, payload: Json) -> str:

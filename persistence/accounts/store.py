@@ -287,7 +287,7 @@ class AccountStore:
 
     async def read_session_status(self, session_id: SessionId) -> SessionStatus | None:
         """Say whose session this is and whether it is good; None if it is not known."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["session_status"], session_id)
         if record is None:
             return None

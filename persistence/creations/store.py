@@ -235,7 +235,7 @@ class CreationStore:
         """Count a view of nobody known, once per network and day. Raises `CreationNotFound`."""
         async with self._rls.as_user(None) as connection:
             await _one(connection, creation_id, None)
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             with _still_there():
                 counted: bool = await connection.fetchval(
                     SQL["count_anonymous_view"], creation_id, network

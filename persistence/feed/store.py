@@ -60,14 +60,14 @@ class FeedStore:
 
         The function shows the feed of whom it is told, so the role need not be changed for it.
         """
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             return list(await connection.fetch(SQL["following"], who.user_id, limit, *after))
 
     async def read_public(
         self, who: Requester | None, which: FeedFilter, *, after: FeedPlace, limit: int
     ) -> list[asyncpg.Record]:
         """Read a page of published creations."""
-        async with self._rls.as_user(who, keeps_session=True) as connection:
+        async with self._rls.as_user(who) as connection:
             return list(await connection.fetch(SQL["public"], limit, *after, *which))
 
     async def search(
@@ -81,7 +81,7 @@ class FeedStore:
     ) -> list[asyncpg.Record]:
         """Find published creations by words; without a place also by titles that are similar."""
         place = after or (None, None)
-        async with self._rls.as_user(who, keeps_session=True) as connection:
+        async with self._rls.as_user(who) as connection:
             return list(await connection.fetch(SQL["search"], query, type_, limit, *place))
 
     async def read_similar(

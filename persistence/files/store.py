@@ -10,7 +10,7 @@ import asyncpg
 from persistence.database import Connection, Database
 from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
-from protocol.files import BadUpload, FileTaken
+from protocol.files import BadUpload, FileInUse, FileTaken
 from protocol.ids import FileId, MatchId, UserId
 
 SQL = load_queries("files/store")
@@ -167,9 +167,13 @@ class FileStore:
         return [FolderEntry(*row) for row in rows]
 
     async def delete(self, who: Requester, bucket: str, path: str) -> bool:
-        """Delete somebody's own file; False if there is none."""
+        """Delete somebody's own file; False if there is none. Raises `FileInUse`."""
         async with self._rls.as_user(who) as connection:
-            return await connection.fetchval(SQL["delete_file"], bucket, path) is not None
+            if await connection.fetchval(SQL["delete_file"], bucket, path) is not None:
+                return True
+            if await connection.fetchval(SQL["is_in_use"], bucket, path):
+                raise FileInUse
+            return False
 
     async def find_missing(self, links: Collection[str]) -> list[str]:
         """Say which of these (bucket/path) are not stored."""

@@ -94,6 +94,10 @@ SELECT id AS file_id, owner_id, bucket, path, key, size, content_type, sha256, i
        is_withheld
 FROM files WHERE bucket = $1 AND path = $2;
 
+-- name: is_in_use
+-- Say whether a published creation of whoever asks shows the file at a path.
+SELECT is_shown_by_a_creation(auth.uid(), '/files/' || $1::text || '/' || $2::text);
+
 -- name: delete_file
 -- Delete the file at a path; whose it may be is said by the policies.
 DELETE FROM files WHERE bucket = $1 AND path = $2 RETURNING id;

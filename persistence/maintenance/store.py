@@ -58,12 +58,12 @@ class MaintenanceStore:
 
     async def add_job(self, job: str, *, first_in_s: float) -> None:
         """Have a job known, if it is not."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             await connection.execute(SQL["add_job"], job, first_in_s)
 
     async def claim(self, job: str, *, lease_s: float) -> datetime | None:
         """Take a job that is due; gives the lease, or None."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             lease: datetime | None = await connection.fetchval(SQL["claim"], job, lease_s)
             return lease
 
@@ -72,17 +72,17 @@ class MaintenanceStore:
     ) -> None:
         """Note how a job went; a lease that was lost notes nothing."""
         said = None if error is None else error[:ERROR_CHARS_MAX]
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             await connection.execute(SQL["finish"], job, lease, rows, said, due_in_s)
 
     async def list_jobs(self) -> list[JobRun]:
         """List the jobs."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             return [JobRun(*row) for row in await connection.fetch(SQL["list_jobs"])]
 
     async def request_job(self, job: str) -> bool:
         """Have a job done soon; False if there is none of this name."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             return await connection.fetchval(SQL["request_job"], job) is not None
 
     # ------------------------------------------------------------------ the work
@@ -101,22 +101,22 @@ class MaintenanceStore:
 
     async def count_late(self) -> int:
         """Count the rows that wait for the partition of their month."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["count_late"]))
 
     async def archive_conversations(self, *, days: int, limit: int) -> int:
         """Archive some conversations in which nothing was said for long; gives how many."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["archive_conversations"], days, limit))
 
     async def list_tables(self) -> list[MaintainedTable]:
         """List the tables that are analysed and vacuumed."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             return [MaintainedTable(*row) for row in await connection.fetch(SQL["list_tables"])]
 
     async def analyse(self, table: str) -> bool:
         """Analyse a table; False if it is gone."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             return bool(await connection.fetchval(SQL["analyse"], table))
 
     async def vacuum(self, table: str) -> None:
@@ -135,13 +135,13 @@ class MaintenanceStore:
 
     async def list_sizes(self) -> dict[str, int]:
         """Read how many bytes the largest tables take."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["list_sizes"], SIZES_MAX)
             return {row["name"]: row["bytes"] for row in rows}
 
     async def read_statements(self) -> list[StatementTotal]:
         """Read what statements took; nothing where pg_stat_statements is not there."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             if not await connection.fetchval(SQL["has_statements"]):
                 return []
             rows = await connection.fetch(SQL["read_statements"], STATEMENTS_MAX)

@@ -139,17 +139,17 @@ class FanoutStore:
 
     async def list_parked(self, *, limit: int) -> list[ParkedFanout]:
         """List what was given up, oldest first."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             return [ParkedFanout(*row) for row in await connection.fetch(SQL["list_parked"], limit)]
 
     async def retry_parked(self, fanout_id: str | None) -> int:
         """Have what was given up tried again, one or all; gives how many."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             return len(await connection.fetch(SQL["retry_parked"], fanout_id))
 
     async def count_open(self) -> OpenFanouts:
         """Count what is still to be notified of, each figure up to a bound."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             row = await connection.fetchrow(SQL["count_open"], COUNTED_MAX)
         assert row is not None
         return OpenFanouts(*row)

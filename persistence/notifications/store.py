@@ -122,7 +122,7 @@ class NotificationStore:
         The functions show whose inbox is named, less what blocks hide, to the server as well.
         """
         which = (who.user_id, *before, filter_.archived, filter_.unread, filter_.group_key)
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             rows = await connection.fetch(
                 SQL["list_heads"], *which, LOOKED_AT_MAX, limit, GROUP_COUNT_MAX
             )
@@ -222,7 +222,7 @@ class NotificationStore:
 
     async def number_some(self) -> list[NumberedNotification]:
         """Number committed notifications, unless another node does so; gives what it numbered."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             if not await connection.fetchval(SQL["has_unnumbered"]):
                 return []  # mostly: it is asked several times a second
         async with self._database.transaction() as connection:

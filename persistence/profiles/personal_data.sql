@@ -28,14 +28,22 @@ WHERE p.user_id = $1::uuid::text
 ORDER BY m.seq;
 
 -- name: own_moves
--- Read the events that a person's own commands began, game by game.
+-- Read the events that a person's own commands began, game by game; of ticks, only their own inputs.
 SELECT jsonb_build_object('game_id', e.game_id, 'event_index', e.event_index, 'type', e.type,
-         'payload', e.payload, 'at', e.created_at)
+         'payload', CASE WHEN own.inputs IS NULL THEN e.payload
+             ELSE jsonb_set(e.payload, '{inputs}', own.inputs) END, 'at', e.created_at)
 FROM players p
 JOIN match_players mp ON mp.player_id = p.id
 JOIN matches m ON m.id = mp.match_id
 JOIN game_events e ON e.game_id = m.game_id
-WHERE p.user_id = $1::uuid::text AND (e.payload -> '_cmd' ->> 0)::int = mp.seat
+LEFT JOIN LATERAL (
+    SELECT jsonb_agg(each ORDER BY place) AS inputs
+    FROM jsonb_array_elements(CASE e.type WHEN 'tick' THEN e.payload -> 'inputs' ELSE '[]' END)
+        WITH ORDINALITY AS all_inputs (each, place)
+    WHERE (each ->> 0)::int = mp.seat
+) own ON true
+WHERE p.user_id = $1::uuid::text
+    AND ((e.payload -> '_cmd' ->> 0)::int = mp.seat OR own.inputs IS NOT NULL)
 ORDER BY m.seq, e.event_index;
 
 -- name: own_votes

@@ -68,7 +68,7 @@ class ReactionStore:
         """
         likers = [who for who, is_liked in wanted.items() if is_liked]
         unlikers = [who for who, is_liked in wanted.items() if not is_liked]
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             with _refused():
                 rows = await connection.fetch(SQL["set_likes"], creation_id, likers, unlikers)
         return {

@@ -100,7 +100,7 @@ class RestStore:
             )
 
     async def run(
-        self, asker: Asker, composed: Composed, *, timeout_s: float, keeps_session: bool
+        self, asker: Asker, composed: Composed, *, timeout_s: float, changes_session: bool
     ) -> Found:
         """Carry out a statement: a transaction of its own, in one round trip.
 
@@ -112,7 +112,7 @@ class RestStore:
             if self._service is None:
                 raise NoServiceRole
             database = self._service
-        async with database.acquire(keeps_session=keeps_session) as connection:
+        async with database.acquire(changes_session=changes_session) as connection:
             try:
                 row: Any = await connection.fetchrow(
                     _queries["run"],

@@ -280,7 +280,7 @@ class SaveStore:
 
     async def current(self, account_id: UserId, slot_id: str) -> StoredSlot:
         """Read a slot that others may change meanwhile; raise `SaveSlotNotFound`."""
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             return await _read(connection, "read_current", account_id, slot_id)
 
     async def advance(
@@ -296,7 +296,7 @@ class SaveStore:
 
         Raises `MutationRaced` if the mutation was carried out before.
         """
-        async with self._database.acquire(keeps_session=True) as connection:
+        async with self._database.acquire() as connection:
             work = SaveTransaction(connection, slot, self._changes)
             try:
                 return await work.advance_unless_newer(row, mutation, said, package=package)

@@ -121,7 +121,7 @@ class TelemetryStore:
     @asynccontextmanager
     async def begin_ingest(self, account_id: UserId) -> AsyncIterator[IngestTransaction]:
         """Hold an account while its events are stored; raise `BadToken` if it is gone."""
-        async with self._database.transaction(keeps_session=True) as connection:
+        async with self._database.transaction() as connection:
             if await connection.fetchval(SQL["lock_account"], account_id) is None:
                 raise BadToken("This account no longer exists.")
             # A statement of its own: it sees what was decided while the lock was waited for.
@@ -185,7 +185,7 @@ class TelemetryStore:
     async def lead_partitions(self) -> AsyncIterator[bool]:
         """Be the one node that tends to the partitions, if no other is."""
         # Held by the connection: a transaction would be idle for too long meanwhile.
-        async with self._database.acquire() as connection:
+        async with self._database.acquire(changes_session=True) as connection:
             is_leader = bool(await connection.fetchval(SQL["try_lead"]))
             try:
                 yield is_leader

@@ -189,6 +189,8 @@ class Ruleset(ABC, Generic[State, Move]):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     title: ClassVar[str]
+    # How to play, in a few sentences for people who know nothing of it; part of /v1/rulesets.
+    rules: ClassVar[str] = ""
     seats: ClassVar[range]
     config: ClassVar[type[RulesetConfig]] = RulesetConfig
     bots: Mapping[str, Bot] = {}

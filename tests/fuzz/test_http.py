@@ -23,7 +23,7 @@ from tests.fuzz.conftest import World
 
 SEED: Final = 20_261_128
 KINDS: Final = ("anonymous", "player", "bot", "admin")
-EXAMPLES: Final = 4
+EXAMPLES: Final = 2
 EXAMPLES_LONG: Final = 150
 TIMEOUT_S: Final = 60
 

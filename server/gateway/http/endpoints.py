@@ -23,6 +23,7 @@ from protocol.errors import (
     BadToken,
     MethodNotAllowed,
     NotFound,
+    Overloaded,
     PlayhallError,
     UnsupportedEncoding,
 )
@@ -40,6 +41,9 @@ from server.gateway.http.query import query_reader
 from server.gateway.session.identity import Identity, Scope, find_scope_error
 
 log = logging.getLogger(__name__)
+
+# After a deadlock one of two transactions goes on, so the other one hardly meets a second.
+DEADLOCK_RETRIES: Final = 3
 
 Authenticate = Callable[[str], Awaitable[Identity]]
 
@@ -213,10 +217,24 @@ def _serve(
             endpoint.admit(asked)
         if (body := await _body(endpoint, request)) is not None:
             asked = replace(asked, body=body)
-        response = _respond(await endpoint.handler(asked))
+        response = _respond(await _handle(endpoint, asked))
         return _tagged(response, request) if endpoint.is_tagged else response
 
     return serve
+
+
+async def _handle(endpoint: Endpoint, asked: HttpRequest) -> Answer:
+    """Carry out a request, and again where the database gave it up in a deadlock.
+
+    What the request did was rolled back, so the client, who would be told so, has nothing to add.
+    """
+    for _ in range(DEADLOCK_RETRIES):
+        try:
+            return await endpoint.handler(asked)
+        except Overloaded as error:
+            if not error.is_deadlock:
+                raise
+    return await endpoint.handler(asked)
 
 
 def _tagged(response: web.Response, request: web.Request) -> web.Response:

@@ -122,6 +122,10 @@ class Arena(RealtimeRuleset[State, Payload]):
 
     name = "arena"
     title = "Arena"
+    rules = (
+        "Run over gems to gather them; everybody moves at once. A dash makes you faster for a "
+        "moment, and whoever it hits is stunned and loses a gem. The most gems when time is up win."
+    )
     seats: ClassVar[range] = range(1, 9)
     config = Config
     bots = BOTS

@@ -72,6 +72,12 @@ class ElDorado1(Ruleset[State, Move]):
     name = "el_dorado"
     version = 1
     title = "El Dorado"
+    rules = (
+        "Ten rounds with fewer and fewer cards. Bid how many tricks you will take, then take "
+        "exactly that many: 5 points and your bid if you do, as many less if you do not. Follow "
+        "the led suit if you can; the highest trump takes the trick, else the highest card of the "
+        "led suit."
+    )
     leavers_rank_last = False
     seats: ClassVar[range] = range(2, 11)
     config = Config

@@ -152,6 +152,9 @@ class FourInARow(Ruleset[State, int]):
 
     name = "four_in_a_row"
     title = "Four in a row"
+    rules = (
+        "Drop discs into columns in turn. Four of yours in a row, upright, level or diagonal, win."
+    )
     seats: ClassVar[range] = range(2, 3)
     statistics = (Statistic(WINS, "sum", board=True),)
     rated = True

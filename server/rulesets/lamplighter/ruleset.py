@@ -79,6 +79,10 @@ class Lamplighter(Ruleset[State, str]):
 
     name = "lamplighter"
     title = "The Lamplighter"
+    rules = (
+        "A story for one: choose what to do next. Choices cost and earn things, open others, and "
+        "decide how it ends."
+    )
     seats: ClassVar[range] = range(1, 2)
     config = Config
     bots = BOTS

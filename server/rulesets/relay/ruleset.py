@@ -50,6 +50,7 @@ class Relay(Ruleset[State, Payload]):
 
     name = "relay"
     title = "Relay"
+    rules = "A game of the players' own: the server passes on what they send and knows no rules."
     seats: ClassVar[range] = range(1, SEATS_MAX + 1)
     verbatim_moves = True
     # The host declares the result, so the server can vouch for none of it.

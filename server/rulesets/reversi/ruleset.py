@@ -110,6 +110,11 @@ class Reversi(Ruleset[State, int]):
 
     name = "reversi"
     title = "Reversi"
+    rules = (
+        "Place a disc so that it encloses discs of the other colour in a straight line; these turn "
+        "over. A player without such a cell passes. When nobody can play, more discs win. Each "
+        "player has a clock: who runs out of time loses."
+    )
     seats: ClassVar[range] = range(2, 3)
     statistics = (Statistic(WINS, "sum", board=True),)
     rated = True

@@ -97,6 +97,10 @@ class RockPaperScissors(Ruleset[State, str]):
 
     name = "rock_paper_scissors"
     title = "Rock, paper, scissors"
+    rules = (
+        "Both throw at the same time: rock beats scissors, scissors beat paper, paper beats rock. "
+        "Who throws nothing in time loses to any throw."
+    )
     seats: ClassVar[range] = range(2, 3)
     statistics = (Statistic(WINS, "sum", board=True),)
     rated = True

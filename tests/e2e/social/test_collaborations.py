@@ -24,6 +24,11 @@ async def join(ann: Person, bob: Person, creation: str, role: str = "editor") ->
     await bob.ok("POST", f"/me/collaborations/{creation}/accept")
 
 
+async def invitations(person: Person) -> list[Any]:
+    groups = (await person.ok("GET", "/notifications"))["groups"]
+    return [group for group in groups if group["type"] == "collaboration_invited"]
+
+
 async def test_invitation_allows_nothing_until_it_is_accepted(platform: Platform) -> None:
     ann, bob = await platform.people(2)
     creation = await ann.draft("A secret lake")
@@ -31,6 +36,10 @@ async def test_invitation_allows_nothing_until_it_is_accepted(platform: Platform
     assert await bob.refused("GET", f"/creations/{creation}") == (404, "creation_not_found")
     [invited] = (await bob.ok("GET", "/me/collaborations"))["collaborations"]
     assert (invited["title"], invited["accepted_at"], invited["owner_id"]) == (None, None, ann.id)
+    [told] = await invitations(bob)
+    assert told["metadata"] == {"role": "editor"}
+    assert told["creation_id"] == creation
+    assert "secret lake" not in str(told)
     await bob.ok("POST", f"/me/collaborations/{creation}/accept")
     assert (await bob.ok("GET", f"/creations/{creation}"))["title"] == "A secret lake"
     [accepted] = (await bob.ok("GET", "/me/collaborations"))["collaborations"]
@@ -38,6 +47,18 @@ async def test_invitation_allows_nothing_until_it_is_accepted(platform: Platform
     assert accepted["accepted_at"] is not None
     [listed] = (await bob.ok("GET", f"/creations/{creation}/collaborators"))["collaborators"]
     assert (listed["user_id"], listed["role"]) == (bob.id, "editor")
+
+
+async def test_invitation_that_is_withdrawn_takes_its_notification_with_it(
+    platform: Platform,
+) -> None:
+    ann, bob = await platform.people(2)
+    creation = await ann.draft()
+    for _ in range(2):  # whoever is invited anew is told anew
+        await invite(ann, bob, creation)
+        assert len(await invitations(bob)) == 1
+        await ann.ok("DELETE", f"/creations/{creation}/collaborators/{bob.id}")
+        assert await invitations(bob) == []
 
 
 async def test_editors_edit_the_draft_and_viewers_read_it(platform: Platform) -> None:

@@ -81,8 +81,13 @@ async def test_creation_whose_file_was_deleted_is_published_with_a_new_one(
     await ann.ok("DELETE", url)
     refused = await ann.refused("POST", f"/creations/{creation}/publish")
     assert refused == (409, "creation_incomplete")
-    await ann.upload(creation)
+    url = await ann.upload(creation)
     assert (await ann.ok("POST", f"/creations/{creation}/publish"))["status"] == "published"
+    thumbnail = (await ann.ok("GET", f"/creations/{creation}"))["thumbnail_url"]
+    for shown in (url, thumbnail):
+        assert await ann.refused("DELETE", shown) == (409, "file_in_use")
+    await ann.ok("POST", f"/creations/{creation}/archive")
+    await ann.ok("DELETE", url)
 
 
 async def test_file_that_lies_about_its_type_is_refused(platform: Platform) -> None:

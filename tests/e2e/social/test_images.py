@@ -202,6 +202,21 @@ async def test_avatar_is_public_only_once_it_is_clean(platform: Platform) -> Non
         assert hidden.status == 404
 
 
+async def test_profile_forgets_an_avatar_that_is_deleted(platform: Platform) -> None:
+    [ann] = await platform.people(1)
+    url = f"/files/avatars/{ann.id}/avatar.jpg"
+    await ann.ok("PATCH", "/me", {"avatar_url": url})
+    assert (await ann.ok("GET", "/me"))["avatar_url"] == url
+    content = photograph()
+    body = {"bucket": "avatars", "path": f"{ann.id}/avatar.jpg", "size": len(content)}
+    announced = await ann.ok("POST", "/files/uploads", {**body, "content_type": "image/jpeg"})
+    headers = {"Content-Type": "image/jpeg"}
+    async with platform.web.put(announced["upload_url"], data=content, headers=headers) as answer:
+        assert answer.status == 200
+    await ann.ok("DELETE", url)
+    assert (await ann.ok("GET", "/me"))["avatar_url"] is None
+
+
 async def test_thumbnail_of_ones_own_is_cleaned_and_not_replaced(platform: Platform) -> None:
     [ann] = await platform.people(1)
     creation = await ann.draft(type="image")

@@ -157,7 +157,7 @@ async def test_lobbies_come_and_go(server_url, tmp_path):
 
 async def test_lobbies_come_and_go_at_the_pace_that_the_server_allows(serving_dsn, tmp_path):
     file = tmp_path / "report.json"
-    with Node(tmp_path / "slow", serving_dsn, commands_per_s=40, commands_burst=10) as slow:
+    with Node(tmp_path / "slow", serving_dsn, commands_per_s=12, commands_burst=10) as slow:
         status, printed = await loadtest(
             "lobby", "--url", slow.url, "--pairs", 2, "--duration", 1.5, "--json", file
         )

@@ -30,26 +30,39 @@ PROMISES = {
 PEOPLE = 6
 
 
+# A busy machine does less in a second, so what chance has not brought about yet gets more time.
+PATIENCE_S = (1.5, 4, 8, 16)
+SPOILT = {COUNTED, LIKES_KEPT, LISTED, SEARCHED, PAGED}
+
+
 def test_people_see_what_they_may_and_counters_are_right(server_url, tmp_path):
     file = tmp_path / "report.json"
-    done = playhall(
-        "loadtest", "social", "--url", server_url, "--people", 12, "--seconds", 2, "--think", 60,
-        "--processes", 2, "--json", file,
-    )  # fmt: skip
-    assert done.status == 0, done.said
-    report = orjson.loads(file.read_bytes())
-    assert set(report["checks"]) == PROMISES
-    assert all(each["passed"] for each in report["checks"].values()), report["checks"]
-    assert report["results"]["blocks in all"] > 0
+    for seconds in PATIENCE_S:
+        done = playhall(
+            "loadtest", "social", "--url", server_url, "--people", 12, "--seconds", seconds,
+            "--think", 60, "--processes", 2, "--json", file,
+        )  # fmt: skip
+        assert done.status == 0, done.said
+        report = orjson.loads(file.read_bytes())
+        assert set(report["checks"]) == PROMISES
+        assert all(each["passed"] for each in report["checks"].values()), report["checks"]
+        if report["results"].get("blocks in all", 0) > 0:
+            return
+    raise AssertionError("nobody ever blocked anybody")
 
 
-async def failed_promises(url, *, seconds=1.0):
-    """Live for a moment; gives the promises that were broken."""
-    share = SocialScenario(
-        shard=Shard(url), people=PEOPLE, duration_s=seconds, think_s=0.05, patience_s=0.5
-    )
-    measured = await share.run(lambda _: None)
-    return {name for name, each in measured.checks.by_name.items() if each.failed}
+async def failed_promises(url, *, expected):
+    """Live until the expected promises were broken, or for long; gives all that were broken."""
+    broken: set[str] = set()
+    for seconds in PATIENCE_S:
+        share = SocialScenario(
+            shard=Shard(url), people=PEOPLE, duration_s=seconds, think_s=0.05, patience_s=0.5
+        )
+        measured = await share.run(lambda _: None)
+        broken |= {name for name, each in measured.checks.by_name.items() if each.failed}
+        if expected <= broken:
+            break
+    return broken
 
 
 # ---------------------------------------------------------------------- what clients see
@@ -94,19 +107,21 @@ def some_lost():
 
 async def test_spoilt_answers_break_the_promises_about_them(server_url):
     async with proxied(server_url, untouched, spoil_http=spoil_http) as url:
-        failed = await failed_promises(url)
-    assert {COUNTED, LIKES_KEPT, LISTED, SEARCHED, PAGED} <= failed
+        failed = await failed_promises(url, expected=SPOILT)
+    assert failed >= SPOILT
     assert not {NOTIFIED, NOTIFIED_ONCE, ANNOUNCED} & failed
 
 
 async def test_what_is_told_twice_breaks_a_promise(server_url):
     async with proxied(server_url, doubled) as url:
-        assert {NOTIFIED_ONCE, ANNOUNCED} <= await failed_promises(url)
+        expected = {NOTIFIED_ONCE, ANNOUNCED}
+        assert expected <= await failed_promises(url, expected=expected)
 
 
 async def test_what_is_not_told_breaks_a_promise(server_url):
     async with proxied(server_url, some_lost()) as url:
-        assert {NOTIFIED, ANNOUNCED} <= await failed_promises(url)
+        expected = {NOTIFIED, ANNOUNCED}
+        assert expected <= await failed_promises(url, expected=expected)
 
 
 async def test_a_cache_that_forgets_who_asks_shows_what_a_block_hides(server_url):
@@ -121,7 +136,7 @@ async def test_a_cache_that_forgets_who_asks_shows_what_a_block_hides(server_url
         return content
 
     async with proxied(server_url, untouched, spoil_http=spoil) as url:
-        assert HIDDEN in await failed_promises(url, seconds=2.0)
+        assert HIDDEN in await failed_promises(url, expected={HIDDEN})
 
 
 # ---------------------------------------------------------------------- a careless server
@@ -177,4 +192,4 @@ def careless(databases, serving_dsn):
 async def test_a_careless_server_is_found_out(fault, careless, server_url):
     statements, promises = CARELESS[fault]
     with careless(statements):
-        assert promises <= await failed_promises(server_url, seconds=2.0)
+        assert promises <= await failed_promises(server_url, expected=promises)

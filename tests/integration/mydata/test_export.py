@@ -64,6 +64,30 @@ async def test_what_names_a_wallet_of_hers_is_in_it(
     assert not [name for name in await exported(store) if name.startswith("wallets/")]
 
 
+async def test_inputs_to_real_time_games_are_in_it_without_those_of_others(
+    owner: asyncpg.Connection, store: PersonalDataStore
+) -> None:
+    await owner.execute(
+        """
+        WITH hers AS (
+            SELECT m.game_id, mp.seat FROM match_players mp JOIN matches m ON m.id = mp.match_id
+            WHERE mp.player_id = $1 AND m.game_id IS NOT NULL LIMIT 1
+        )
+        INSERT INTO game_events (game_id, event_index, hash, type, payload)
+        SELECT game_id, 1000 + tick, decode(repeat('00', 16), 'hex'), 'tick',
+            jsonb_build_object('tick', tick, 'inputs',
+            CASE tick WHEN 1 THEN jsonb_build_array(jsonb_build_array(seat, 1, '"hers"'::jsonb),
+                jsonb_build_array(seat + 1, 1, '"another''s"'::jsonb))
+            ELSE jsonb_build_array(jsonb_build_array(seat + 1, 2, '"another''s"'::jsonb)) END)
+        FROM hers, generate_series(1, 2) AS tick
+        """,
+        PLAYER,
+    )
+    moves = [orjson.loads(row) for row in (await exported(store))["games/moves"].split(b"\n")]
+    [tick] = [move["payload"] for move in moves if move["type"] == "tick"]
+    assert [move for _, _, move in tick["inputs"]] == ["hers"]
+
+
 async def test_others_are_in_it_as_ids_only(
     owner: asyncpg.Connection, store: PersonalDataStore
 ) -> None:

@@ -106,31 +106,32 @@ async def test_a_cancelled_block_leaves_nothing_and_stays_cancelled(database: Da
     assert await _count_nodes(database) == 0
 
 
-async def test_a_session_is_reset_unless_the_block_says_that_it_keeps_it(fresh_dsn: str) -> None:
-    async def set_timeout(*, keeps_session: bool, fails: bool = False) -> None:
-        async with database.transaction(keeps_session=keeps_session) as connection:
-            await connection.execute("SET LOCAL lock_timeout = '1s'")
+async def test_a_session_is_reset_if_the_block_says_so_or_fails(fresh_dsn: str) -> None:
+    async def set_timeout(*, changes_session: bool, fails: bool = False) -> None:
+        async with database.acquire(changes_session=changes_session) as connection:
+            async with connection.transaction():
+                await connection.execute("SET LOCAL lock_timeout = '1s'")
             await connection.execute("SET statement_timeout = '7s'")
             if fails:
                 raise LookupError
 
     async def timeouts() -> tuple[str, str]:
-        async with database.acquire(keeps_session=True) as connection:
+        async with database.acquire() as connection:
             return (
                 await connection.fetchval("SHOW statement_timeout"),
                 await connection.fetchval("SHOW lock_timeout"),
             )
 
     async with await Database.open(fresh_dsn, embedded=True, pool_max=1) as database:
-        await set_timeout(keeps_session=False)
+        await set_timeout(changes_session=True)
         assert await timeouts() == ("15s", "5s")
         with pytest.raises(LookupError):
-            await set_timeout(keeps_session=True, fails=True)
+            await set_timeout(changes_session=False, fails=True)
         assert await timeouts() == ("15s", "5s")
         # Nobody looked: the round trip was saved.
-        await set_timeout(keeps_session=True)
+        await set_timeout(changes_session=False)
         assert await timeouts() == ("7s", "5s")
-        async with database.acquire():
+        async with database.acquire(changes_session=True):
             pass
         assert await timeouts() == ("15s", "5s")
 

@@ -14,6 +14,7 @@ from protocol.files import (
     BadUpload,
     File,
     FileDeleted,
+    FileInUse,
     FileMissing,
     FileTaken,
     NewReplay,
@@ -221,7 +222,7 @@ class FileRoutes:
                 self._delete,
                 auth="required",
                 answer=FileDeleted,
-                errors=(FileMissing,),
+                errors=(FileMissing, FileInUse),
                 tag=TAG,
             ),
             Endpoint(

@@ -142,7 +142,7 @@ class RestServing:
                     Asker(client.role, client.requester),
                     composed,
                     timeout_s=limits.timeout_s,
-                    keeps_session=not isinstance(plan.source, Call),
+                    changes_session=isinstance(plan.source, Call),
                 )
             except StatementTimeout:
                 raise RestError(

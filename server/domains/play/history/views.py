@@ -43,6 +43,7 @@ def ruleset(rules: AnyRuleset) -> Ruleset:
         seats_min=min(rules.seats),
         seats_max=max(rules.seats),
         bots=sorted(rules.bots),
+        rules=rules.rules,
         config_schema=rules.config.model_json_schema(),
     )
 

@@ -13,6 +13,7 @@ _DONE: Final[Mapping[str, str]] = {
     "comment_reply": "replied to your comment",
     "comment_liked": "liked your comment",
     "creation_remixed": "remixed your creation",
+    "collaboration_invited": "invited you to creations",
 }
 
 

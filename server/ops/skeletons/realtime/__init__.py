@@ -68,6 +68,7 @@ class Skeleton(RealtimeRuleset[State, int]):
 
     name = "skeleton"
     title = "Skeleton"
+    rules = "Run along the line; whoever touches the flag scores, and it moves on."
     seats = range(1, 5)
     config = Config
     tick_hz = 20

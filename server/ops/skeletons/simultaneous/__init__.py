@@ -69,6 +69,7 @@ class Skeleton(Ruleset[State, int]):
 
     name = "skeleton"
     title = "Skeleton"
+    rules = "Everybody picks a number at once; the highest that nobody else picked scores."
     seats = range(2, 5)
     config = Config
     bots = MappingProxyType({"random": random_bot})

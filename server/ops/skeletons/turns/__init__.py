@@ -62,6 +62,7 @@ class Skeleton(Ruleset[State, int]):
 
     name = "skeleton"
     title = "Skeleton"
+    rules = "Add 1 to 3 to the sum in turn; whoever reaches the target wins."
     seats = range(2, 3)
     config = Config
     bots = MappingProxyType({"random": random_bot})

@@ -6,7 +6,7 @@ SELECT nspname, relname FROM pg_class JOIN ours ON ours.oid = relnamespace
 UNION SELECT nspname, 'column ' || relname || '.' || attname || ' ' || format_type(atttypid, atttypmod)
     FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN ours ON ours.oid = relnamespace
     WHERE attnum > 0 AND NOT attisdropped
-UNION SELECT nspname, 'function ' || proname FROM pg_proc JOIN ours ON ours.oid = pronamespace
+UNION SELECT nspname, 'function ' || proname || ' ' || md5(prosrc) FROM pg_proc JOIN ours ON ours.oid = pronamespace
 UNION SELECT nspname, 'type ' || typname FROM pg_type JOIN ours ON ours.oid = typnamespace
     WHERE typtype = 'e'
 UNION SELECT nspname, 'trigger ' || relname || '.' || tgname
