@@ -5,6 +5,8 @@ import random
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import aiohttp
 import orjson
@@ -20,6 +22,7 @@ from tests.fixtures.postgres import TEMPLATE, Databases
 SECRET: Final = "a secret of the tests, long enough to sign"
 ANONYMOUS: Final = make_api_key(SECRET, "anon", issued_at=1_700_000_000)
 SERVICE: Final = make_api_key(SECRET, "service_role", issued_at=1_700_000_000)
+SERVICE_LOGIN: Final = f"rest_service_{uuid4().hex}"
 MARK: Final = "only-for-ann"
 
 # An application's own schema, as a project brings it: with rights, functions and no policies.
@@ -78,6 +81,11 @@ class Rest:
         return await self.ask(method, path, body, **profile, **headers)
 
 
+def _with_login(dsn: str, login: str) -> str:
+    parts = urlsplit(dsn)
+    return parts._replace(netloc=f"{login}@{parts.hostname or ''}").geturl()
+
+
 @pytest.fixture(scope="module")
 def place(
     databases: Databases, tmp_path_factory: pytest.TempPathFactory
@@ -85,16 +93,19 @@ def place(
     dsn = databases.create(template=TEMPLATE)
     with psycopg.connect(dsn, autocommit=True) as owner:
         owner.execute(OWN_SCHEMA)
+        owner.execute(f"CREATE ROLE {SERVICE_LOGIN} LOGIN IN ROLE service_role")
     folder = tmp_path_factory.mktemp("node")
     settings = {
         "supabase_api_secret": SECRET,
         "rest_schemas": "public,shop",
-        "rest_service_database_url": dsn,
+        "rest_service_database_url": _with_login(dsn, SERVICE_LOGIN),
         "rest_anonymous_timeout_s": 1,
         "rest_requests_burst": 10_000,
     }
     with Node(folder, databases.serving_dsn(dsn), **settings) as node:
         yield node, dsn
+    with psycopg.connect(dsn, autocommit=True) as owner:
+        owner.execute(f"DROP ROLE {SERVICE_LOGIN}")
     databases.drop(dsn)
 
 

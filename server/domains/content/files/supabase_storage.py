@@ -23,14 +23,15 @@ from persistence.objects import reporting_full_disk
 from persistence.private_files import make_folder
 from persistence.rls import Requester
 from protocol.codec import read_json, validate
-from protocol.errors import BadFrame, BadToken, Forbidden, Overloaded, PlayhallError, TooLarge
+from protocol.errors import BadFrame, BadToken, Forbidden, PlayhallError, TooLarge
 from protocol.files import BadUpload, FileMissing, FileTaken, NewUpload, media_type
 from protocol.ids import SessionId, UserId
 from server.core.clock import Clock, wire_time
+from server.core.rate_limits import client_network
 from server.domains.content.files import rules
 from server.domains.content.files.http import CHUNK_BYTES, FileServing
 from server.domains.content.files.model import BucketRules, Buckets
-from server.domains.content.files.uploads import Uploads
+from server.domains.content.files.uploads import Uploads, UploadShares
 from server.domains.interfaces import TokenScope
 from server.gateway.http.bodies import BODY_BYTES_MAX, read_body
 from server.gateway.http.endpoints import Authenticate
@@ -40,7 +41,6 @@ PREFIX: Final = "/storage/v1"
 SIGNED_S_MAX: Final = 7 * 86_400
 LISTED_MAX: Final = 1000
 DELETED_MAX: Final = 100
-SPOOLED_AT_ONCE: Final = 8
 SIGNED_AT_ONCE: Final = 100
 UPLOAD_URL_S: Final = 7_200
 _PATH: Final = "/{bucket}/{path:.+}"
@@ -93,7 +93,7 @@ class SupabaseStorage:
         self._clock = clock
         self._folder = folder
         self._buckets = buckets
-        self._spooled = 0
+        self._receiving = UploadShares()
         self._since = wire_time(clock.now())  # buckets are settings, as old as the node
 
     def mount(self, app: web.Application) -> None:
@@ -316,7 +316,7 @@ class SupabaseStorage:
         is_known = rules.is_file_address(bucket, path) and await self._store.find(who, bucket, path)
         if is_known and not may_replace:
             raise FileTaken("The resource already exists")
-        async with self._spool(request, found.bytes_max) as (file, size, content_type):
+        async with self._spool(request, who, found.bytes_max) as (file, size, content_type):
             given = {"bucket": bucket, "path": path, "size": size, "content_type": content_type}
             new = validate(NewUpload, given)
             announced = await self._uploads.announce(who, new)
@@ -332,25 +332,24 @@ class SupabaseStorage:
 
     @asynccontextmanager
     async def _spool(
-        self, request: web.Request, bytes_max: int
+        self, request: web.Request, who: Requester, bytes_max: int
     ) -> AsyncIterator[tuple[IO[bytes], int, str]]:
         """Write what is sent to disk: how long a file is has to be known before it is announced."""
-        if self._spooled >= SPOOLED_AT_ONCE:
-            raise Overloaded
-        self._spooled += 1
-        try:
-            with reporting_full_disk(), self._place_on_disk() as file:
-                size = 0
-                content_type, chunks = await _content(request)
-                async for chunk in chunks:
-                    size += len(chunk)
-                    if size > bytes_max:
-                        raise TooLarge(f"A file here can have at most {bytes_max} bytes.")
-                    await asyncio.to_thread(file.write, chunk)
-                file.seek(0)
-                yield file, size, content_type
-        finally:
-            self._spooled -= 1
+        network = client_network(request.remote or "")
+        with (
+            self._receiving.place(who.user_id, network),
+            reporting_full_disk(),
+            self._place_on_disk() as file,
+        ):
+            size = 0
+            content_type, chunks = await _content(request)
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > bytes_max:
+                    raise TooLarge(f"A file here can have at most {bytes_max} bytes.")
+                await asyncio.to_thread(file.write, chunk)
+            file.seek(0)
+            yield file, size, content_type
 
     def _place_on_disk(self) -> IO[bytes]:
         make_folder(self._folder)
