@@ -23,6 +23,7 @@ SECRET: Final = "a secret of the tests, long enough to sign"
 ANONYMOUS: Final = make_api_key(SECRET, "anon", issued_at=1_700_000_000)
 SERVICE: Final = make_api_key(SECRET, "service_role", issued_at=1_700_000_000)
 SERVICE_LOGIN: Final = f"rest_service_{uuid4().hex}"
+ORIGIN: Final = "https://app.example"
 MARK: Final = "only-for-ann"
 
 # An application's own schema, as a project brings it: with rights, functions and no policies.
@@ -101,6 +102,7 @@ def place(
         "rest_service_database_url": _with_login(dsn, SERVICE_LOGIN),
         "rest_anonymous_timeout_s": 1,
         "rest_requests_burst": 10_000,
+        "origins": ORIGIN,
     }
     with Node(folder, databases.serving_dsn(dsn), **settings) as node:
         yield node, dsn
@@ -410,10 +412,16 @@ async def test_only_keys_and_tokens_of_this_server_open_anything(
     assert (await Rest(web, SERVICE).rows("notifications?limit=1")) == []
 
 
-async def test_browsers_may_send_what_the_client_sends(place: tuple[Node, str]) -> None:
-    node, _ = place
-    async with aiohttp.ClientSession(node.url) as web, web.options("/rest/v1/luminors") as answer:
-        assert answer.status == 405  # without allowed origins, none is told anything
+async def test_pages_of_allowed_origins_may_send_what_the_client_sends(anyone: Rest) -> None:
+    asked = "apikey,authorization,content-profile,content-type,prefer,x-client-info"
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": asked}
+    for origin, is_allowed in ((ORIGIN, True), ("https://other.example", False)):
+        headers = {"Origin": origin, **preflight}
+        async with anyone.web.options("/rest/v1/luminors", headers=headers) as answer:
+            allowed = answer.headers.get("Access-Control-Allow-Headers", "").lower().split(", ")
+        assert (set(asked.split(",")) <= set(allowed)) == is_allowed
+        _, _, found = await anyone.ask("GET", "luminors?limit=1", Origin=origin)
+        assert (found.get("Access-Control-Allow-Origin") == origin) == is_allowed
 
 
 # ------------------------------------------------------------------ whose rows
