@@ -437,6 +437,8 @@ def _settings(shares: Sequence[Scenario]) -> dict[str, object]:
     shown = [field for field in fields(first) if field.metadata.get("shown", True)]  # type: ignore[arg-type]  # all shares are dataclasses
     named = {field.name: getattr(first, field.name) for field in shown}
     shard: Shard = named.pop("shard")
+    if (kind := named.pop("kind", None)) is not None:
+        named = {"ruleset": kind.ruleset, **named}
     texts = {
         name: value if isinstance(value, (int, float, str)) else str(value)
         for name, value in named.items()

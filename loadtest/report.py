@@ -24,6 +24,16 @@ _RATES: Final = (
     "manifests",
 )
 _MIB: Final = 1024 * 1024
+# Settings that say how much is simulated, in the order in which a title has them.
+_COUNTED: Final = {
+    "players": "players per game",
+    "concurrency": "games at once",
+    "rooms": "games at once",
+    "pairs": "pairs at once",
+    "connections": "connections",
+    "people": "people",
+    "watchers": "watchers",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,17 @@ class Report:
     refusals: dict[str, int]
     latency: Histogram
     samples: list[TotalsSample] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """What was simulated: the scenario, the ruleset, how many players, how many at once."""
+        known = {name: self.settings.get(name) for name in ("ruleset", *_COUNTED)}
+        ruleset = known.pop("ruleset")
+        parts = [str(ruleset)] if ruleset is not None else []
+        parts += [
+            f"{value:,} {_COUNTED[name]}" for name, value in known.items() if isinstance(value, int)
+        ]
+        return f"{self.scenario}: {', '.join(parts)}" if parts else self.scenario
 
     @property
     def ok(self) -> bool:
@@ -68,6 +89,7 @@ def format_json(report: Report) -> dict[str, object]:
     """Write a report as JSON has it."""
     return {
         "scenario": report.scenario,
+        "title": report.title,
         "began_at": report.began_at,
         "ok": report.ok,
         "settings": report.settings,
@@ -125,7 +147,8 @@ def _server_rows(measured: Measurements) -> dict[str, float]:
 
 def print_report(report: Report, console: Console) -> None:
     """Print a report; what went wrong stands last and in red."""
-    console.print(Group(_results_table(report), _checks_table(report)))
+    heading = Text(f"{report.title}, {report.began_at}", style="table.title")
+    console.print(Group(heading, _results_table(report), _checks_table(report)))
     if not report.ok:
         console.print(_failures_panel(report))
 
@@ -138,7 +161,7 @@ def format_number(value: float) -> str:
 
 
 def _results_table(report: Report) -> Table:
-    table = Table(title=f"{report.scenario}, {report.began_at}", title_justify="left")
+    table = Table()
     table.add_column("measured")
     table.add_column("", justify="right")
     for name, value in report.rows.items():

@@ -26,9 +26,9 @@ def render_page(report: Report) -> str:
         (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width">',
-            f"<title>Playhall load test: {escape(report.scenario)}</title>",
+            f"<title>Playhall load test: {escape(report.title)}</title>",
             f"<style>{_STYLE}</style></head><body>",
-            f"<h1>Load test: {escape(report.scenario)}</h1>",
+            f"<h1>Load test: {escape(report.title)}</h1>",
             f"<p>{escape(report.began_at)}. {_verdict(report)}</p>",
             _table(("measured", ""), ((n, format_number(v)) for n, v in report.rows.items())),
             "<h2>Checked</h2>",

@@ -16,6 +16,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
 from persistence.queries import load_queries
 from protocol.domain_events import DurableEvent
@@ -37,6 +38,20 @@ class ClaimedEvent(NamedTuple):
     occurred_at: datetime
     attempts: int
     delivered_to: list[str]
+
+
+class WaitingEvent(NamedTuple):
+    """An event that some listener does not have; `dead_at` is when it was given up."""
+
+    seq: int
+    event_id: str
+    name: str
+    occurred_at: datetime
+    attempts: int
+    delivered_to: list[str]
+    last_error: str | None
+    next_attempt_at: datetime
+    dead_at: datetime | None
 
 
 class OutboxBacklog(NamedTuple):
@@ -105,6 +120,27 @@ class EventOutbox:
         """Delete some events that were done, or given up, so long ago; says how many."""
         async with self._database.acquire() as connection:
             return int(await connection.fetchval(SQL["clear_events"], kept_s, dead_kept_s, limit))
+
+    async def list_events(self, *, is_dead: bool, after: int, limit: int) -> list[WaitingEvent]:
+        """List events that wait, or that were given up, oldest first, after one of them."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["list_events"], is_dead, after, limit)
+        return [WaitingEvent(*row) for row in rows]
+
+    async def retry_event(self, event_id: str, *, actor: str) -> bool:
+        """Have an event delivered again now; False if none with this id waits."""
+        async with self._database.transaction() as connection:
+            name = await connection.fetchval(SQL["retry_event"], event_id)
+            if name is None:
+                return False
+            await record_entry(
+                connection,
+                actor=actor,
+                action="retry_event",
+                target=event_id,
+                after={"name": name},
+            )
+        return True
 
     async def count_backlog(self) -> OutboxBacklog:
         """Count what waits."""

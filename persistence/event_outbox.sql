@@ -54,3 +54,16 @@ SELECT
     (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(occurred_at)), 0)::float8
         FROM (SELECT occurred_at FROM event_outbox WHERE done_at IS NULL AND dead_at IS NULL
             ORDER BY next_attempt_at, seq LIMIT $1) AS oldest) AS oldest_s;
+
+-- name: list_events
+-- List events that wait, or that were given up, oldest first, after one of them.
+SELECT seq, event_id, name, occurred_at, attempts, delivered_to, last_error, next_attempt_at, dead_at
+FROM event_outbox
+WHERE done_at IS NULL AND (dead_at IS NOT NULL) = $1 AND seq > $2
+ORDER BY seq LIMIT $3;
+
+-- name: retry_event
+-- Have an event that waits or was given up delivered again now, with all its attempts before it.
+UPDATE event_outbox SET dead_at = NULL, attempts = 0, next_attempt_at = clock_timestamp()
+WHERE event_id = $1 AND done_at IS NULL
+RETURNING name;

@@ -474,6 +474,49 @@ class RolesRequest(WireModel):
     """Set the roles of an account."""
 
     roles: Annotated[list[Role], Field(max_length=4)]
+    reason: (
+        Annotated[
+            str,
+            StringConstraints(strip_whitespace=True, min_length=1, max_length=TEXT_CHARS_MAX),
+            TEXT,
+        ]
+        | None
+    ) = Field(default=None, description="For the audit log.")
+
+
+class OwnRoles(WireModel):
+    """What your account was made; a player has no role."""
+
+    user_id: str
+    roles: list[str]
+
+
+class EndSessionsRequest(WireModel):
+    """End sessions of an account: its tokens are refused, and its connections are closed."""
+
+    session_id: WireSessionId | None = Field(
+        default=None, description="The one to end; all of them without it."
+    )
+    reason: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=TEXT_CHARS_MAX),
+        TEXT,
+    ] = Field(description="For the audit log.")
+
+
+class AccountSession(WireModel):
+    """A session of an account."""
+
+    session_id: str
+    method: str
+    created_at: str
+    used_at: str
+
+
+class AccountSessions(WireModel):
+    """Where an account is signed in, most recently used first."""
+
+    sessions: list[AccountSession]
 
 
 class Ban(WireModel):
@@ -494,26 +537,52 @@ class Person(WireModel):
     roles: list[Role]
     ban: Ban | None
     deactivated_by: Literal["self", "staff"] | None
+    methods: list[str] = Field(description="Kinds of its sign-in methods; a guest has none.")
 
 
 class PeopleQuery(WireModel):
-    """Search for accounts."""
+    """Search for accounts; without anything, all of them."""
 
-    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX)] = Field(
-        description="A user's or player's id, the beginning of a username, or an email."
+    text: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX)] | None = Field(
+        default=None,
+        description="A user's or player's id, the beginning of a username, part of a display name, "
+        "an email, a wallet's address, or an id at a provider.",
     )
+    method: Kind | None = Field(
+        default=None, description="Only accounts that sign in by it: email, discord, …"
+    )
+    role: Role | None = None
+    is_banned: bool = False
+    cursor: Cursor | None = None
+    limit: Limit = 50
 
 
 class People(WireModel):
-    """The accounts found, ordered by username."""
+    """A page of the accounts found, ordered by username."""
 
     people: list[Person]
+    next: str | None
+
+
+AuditText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+AuditTime = Annotated[
+    str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?Z)?$")
+]
 
 
 class AuditQuery(WireModel):
     """Which page of the audit log."""
 
     user_id: WireUserId | None = Field(default=None, description="Only entries about this account.")
+    target: AuditText | None = Field(
+        default=None, description="Only entries about this id: of a game, a lobby, a webhook, …"
+    )
+    actor: AuditText | None = Field(
+        default=None, description="Only what this account did; `console` for the command line."
+    )
+    action: AuditText | None = Field(default=None, description="Such as `ban` or `end_game`.")
+    since: AuditTime | None = Field(default=None, description="Such as 2026-11-30T08:00:00Z.")
+    until: AuditTime | None = None
     cursor: Cursor | None = None
     limit: Limit = 50
 

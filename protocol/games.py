@@ -189,7 +189,8 @@ class Ephemeral(Update):
 class GameStopped(Update):
     """The game has been stopped. No more events are sent, and commands get the same `code`.
 
-    `quarantined`: its rules failed; the log is kept as it is until an operator investigates.
+    `quarantined`: its rules failed, and the log is kept as it is until an operator investigates; or
+    an operator ended it, for the reason in the `message`.
     """
 
     type: Literal["game.stopped"] = "game.stopped"

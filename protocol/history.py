@@ -13,6 +13,7 @@ from protocol.limits import (
     EVENTS_PAGE_MAX,
     PAGE_ITEMS_MAX,
     SEATS_MAX,
+    VIEWS_PAGE_MAX,
 )
 from protocol.lobbies import RulesetName
 
@@ -141,6 +142,38 @@ class Events(WireModel):
     events: list[LoggedEvent]
     head: int
     commitment: Commitment
+
+
+class ViewsQuery(WireModel):
+    """Which part of a game to look at."""
+
+    after: Annotated[int, Field(ge=-1, le=EVENT_INDEX_MAX)] = -1
+    limit: Annotated[int, Field(ge=1, le=VIEWS_PAGE_MAX)] = 50
+
+
+class DrawnEvent(WireModel):
+    """A game as it was after an event."""
+
+    event_index: int
+    table: dict[str, Any] = Field(
+        description="What changed of `status`, `players`, `turn`, `seat` and, in real-time games, "
+        "`tick`; in the first item of a page all of it."
+    )
+    view: dict[str, Any] = Field(
+        description="What changed of a spectator's view; in the first item of a page all of it."
+    )
+    seats: list[dict[str, Any]] = Field(
+        description="What the view of each seat has beside or instead of a spectator's; empty "
+        "while the game runs."
+    )
+
+
+class Views(WireModel):
+    """A part of a game, event by event, as spectators and each seat saw it."""
+
+    game_id: WireGameId
+    head: int = Field(description="Index of the last event that you may see.")
+    views: list[DrawnEvent]
 
 
 class GameSummary(WireModel):

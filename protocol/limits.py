@@ -25,6 +25,7 @@ INPUT_BYTES_MAX: Final = 1024  # of a player's input in a real-time game
 EPHEMERAL_BYTES_MAX: Final = 1024  # of what players show each other without its being logged
 PAGE_ITEMS_MAX: Final = 100
 EVENTS_PAGE_MAX: Final = 1000
+VIEWS_PAGE_MAX: Final = 100
 CHUNK_BYTES_MAX: Final = 64 * 1024
 FILE_BYTES_MAX: Final = 1024 * 1024 * 1024  # whatever its bucket allows
 

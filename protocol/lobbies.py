@@ -102,7 +102,9 @@ ChangeKind = Literal[
     "caught_up",
     "closed",
 ]
-Reason = Literal["connection_lost", "host_silent", "nobody_there", "game_over"]
+Reason = Literal[
+    "connection_lost", "host_silent", "nobody_there", "game_over", "closed_by_operator"
+]
 
 
 class Member(WireModel):

@@ -15,11 +15,12 @@ from persistence.event_outbox import EventOutbox
 from protocol.asyncapi import asyncapi_document
 from protocol.history import Status
 from protocol.limits import SUBPROTOCOL
+from protocol.operations import EffectiveSettings
 from server.config import Config
 from server.core.containment import FAILURES
 from server.core.event_delivery import OutboxDeliverer
 from server.core.retention import RetentionJob, RetentionSweep
-from server.core.settings import split_names, unread_variables, variable_names
+from server.core.settings import nearest_variable, split_names, unread_variables, variable_names
 from server.domains.compete.blockchain.domain import build as blockchain
 from server.domains.compete.bots.domain import build as bots
 from server.domains.compete.epochs.domain import build as epochs
@@ -77,12 +78,15 @@ from server.gateway.session.sessions import merge_routes
 from server.gateway.transport.limits import TransportLimits, connections_per_address
 from server.gateway.transport.listener import Listener, WebSocketRoute
 from server.gateway.transport.proxies import Proxies, trust_proxies
+from server.ops.admin_http import OperatorRoutes
+from server.ops.effective_settings import describe_settings
 from server.ops.http import OperationRoutes
+from server.rulesets import find_views
+from server.version import VERSION
 from server.web.pages import add_pages
 
 log = logging.getLogger(__name__)
 
-VERSION = "0.1.0"
 WEBSOCKET_PATH = "/ws"
 
 # Each is built of the services and of what those before it provide. In this order they start.
@@ -140,7 +144,8 @@ class App:
         self._variables = set(variable_names(Config))
         for build in (*DOMAINS, *services.titles):
             self._mount(build(services))
-        outbox, config = EventOutbox(services.database), services.config
+        self._outbox = outbox = EventOutbox(services.database)
+        config = services.config
         self._events = OutboxDeliverer(
             outbox,
             tuple(each for domain in self.domains for each in domain.durable),
@@ -183,7 +188,9 @@ class App:
         `address` is where clients reach this node.
         """
         for name in unread_variables(self._variables):
-            log.warning("%s is set, but nothing reads it; see docs/reference/settings.md", name)
+            meant = nearest_variable(name, self._variables)
+            hint = f"did you mean {meant}?" if meant else "see docs/reference/settings.md"
+            log.warning("%s is set, but nothing reads it; %s", name, hint)
         services = self.services
         services.address.url = address
         for domain in self.domains:
@@ -218,7 +225,7 @@ class App:
         app = build_http(
             self.endpoints(), authenticate, self.services.error_counts.counting("http")
         )
-        add_pages(app)
+        add_pages(app, find_views(self.services.rulesets), split_names(config.origins))
         for domain in self.domains:
             for mount in domain.mounts:
                 mount(app)
@@ -277,7 +284,22 @@ class App:
             asyncapi=lambda: orjson.dumps(asyncapi_document(version=VERSION)),
         )
         listed += operations.endpoints()  # which describe themselves as well
+        listed += OperatorRoutes(
+            services=self.services,
+            outbox=self._outbox,
+            settings=self._settings_in_force,
+        ).endpoints()
         return listed
+
+    def _settings_in_force(self) -> EffectiveSettings:
+        services = self.services
+        read: list[tuple[str | None, BaseSettings]] = [(None, services.config)]
+        read += (
+            (domain.name, services.settings(domain.settings))
+            for domain in self.domains
+            if domain.settings is not None
+        )
+        return describe_settings(services.node, read, known=self._variables)
 
     # ------------------------------------------------------------------ how it is doing
 

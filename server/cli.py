@@ -7,7 +7,6 @@ import asyncio
 import gc
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,11 +27,25 @@ from persistence.private_files import make_folder, restrict_to_owner
 from persistence.signals import StoppedBySecondSignal, stop_on_signals
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
-from server.core.settings import SettingsReader, read_settings
+from server.core.settings import (
+    SettingsReader,
+    nearest_variable,
+    read_settings,
+    unread_variables,
+    variable_names,
+)
 from server.domains.settings import read_included
 from server.gamekit.checking import RulesetRefused
 from server.ops.shell import DataDir, Shell
-from server.terminal import UNWRITABLE, find_unreadable_argument, flush_streams, prepare_streams
+from server.terminal import (
+    PROGRAM,
+    UNWRITABLE,
+    command_name,
+    find_unreadable_argument,
+    flush_streams,
+    prepare_streams,
+    spell_commands,
+)
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +68,26 @@ HERE = "http://127.0.0.1:8080"
 KEPT_IN_DATA_DIR = frozenset({"postgres", "files", "uploads", "mail", "node", "secret.key"})
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")]
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from server.version import VERSION
+
+        out.print(f"playhall {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -171,7 +204,7 @@ def _welcome(url: str) -> None:
 
 
 def _print_welcome(url: str) -> None:
-    me, there = _how_we_are_called(), "" if url == HERE else f" --url {url}"
+    me, there = command_name(), "" if url == HERE else f" --url {url}"
     for line in (
         f"[bold]Playhall[/bold] is ready at [bold]{url}[/bold]",
         f"  play in a terminal   {me} play{there}",
@@ -181,14 +214,6 @@ def _print_welcome(url: str) -> None:
     ):
         out.print(line, soft_wrap=True)
     sys.stdout.flush()
-
-
-def _how_we_are_called() -> str:
-    """Give the command that runs this program from the folder it was started in."""
-    called = Path(sys.argv[0])
-    if called.name != "playhall":
-        return f"{sys.executable} -m server.cli"
-    return "playhall" if shutil.which("playhall") else os.path.relpath(called)
 
 
 @app.command()
@@ -226,7 +251,7 @@ def migrate(
         pending = [*stands.pending, *_pending_of_titles(dsn, titles)]
     out.print(f"The database is at revision {stands.current or 'base'}.")
     if pending:
-        out.print(f"Pending: {', '.join(pending)}. Run: playhall migrate")
+        out.print(f"Pending: {', '.join(pending)}. Run: {command_name()} migrate")
 
 
 def _pending_of_titles(dsn: str, titles: Sequence[Any]) -> list[str]:
@@ -291,7 +316,7 @@ def restore(file: Path, data_dir: DataDir = None) -> None:
         stands = runner.status(database.owner)
     out.print(f"The database is at revision {stands.current}.")
     if stands.pending:
-        out.print(f"Pending: {', '.join(stands.pending)}. Run: playhall migrate")
+        out.print(f"Pending: {', '.join(stands.pending)}. Run: {command_name()} migrate")
 
 
 @app.command()
@@ -331,16 +356,28 @@ def plain_errors() -> Iterator[None]:
 
 def fail(sentence: str) -> None:
     """Say why, and exit with status 1."""
-    err.print(f"[red]playhall:[/red] {escape(sentence)}", soft_wrap=True)
+    spelled = spell_commands(sentence, _ADDED.keys() | _HERE)
+    err.print(f"[red]playhall:[/red] {escape(spelled)}", soft_wrap=True)
     raise typer.Exit(1)
 
 
 def read_config(**overrides: object) -> Config:
     """Read the node's configuration; options given on the command line win.
 
-    What `serve` would refuse is refused by every command, a domain's settings as well.
+    What `serve` would refuse is refused by every command, a domain's settings as well. A variable
+    that looks like one of them and is none is named; `serve` does that once it knows all titles.
     """
-    return _read_settings(**overrides)[0]
+    config, settings = _read_settings(**overrides)
+    if not config.titles_path:
+        known = {*variable_names(Config), *settings.variable_names()}
+        for name in unread_variables(known):
+            if (meant := nearest_variable(name, known)) is not None:
+                err.print(
+                    f"[yellow]playhall:[/yellow] {name} is set, but nothing reads it; "
+                    f"did you mean {meant}?",
+                    soft_wrap=True,
+                )
+    return config
 
 
 def _read_settings(**overrides: object) -> tuple[Config, SettingsReader]:
@@ -434,7 +471,8 @@ def _run() -> tuple[int | str | None, OSError | None]:
     """Run the command; gives its exit status, and why its output cannot be written."""
     status, unwritten = None, None
     try:
-        app()
+        # Else the usage says `python -m server.cli`, which is right.
+        app(prog_name=command_name() if Path(sys.argv[0]).name == PROGRAM else None)
     except SystemExit as ended:
         status = ended.code
     except OSError as error:
@@ -457,6 +495,12 @@ def _add_audit() -> None:
 
 def _add_accounts() -> None:
     from server.ops.accounts_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
+def _add_games() -> None:
+    from server.ops.games_cli import add_commands
 
     add_commands(app, _SHELL)
 
@@ -542,6 +586,7 @@ _ADDED: Final = {
     "matchmaking": _add_matchmaking,
     "accounts": _add_accounts,
     "keys": _add_accounts,
+    "games": _add_games,
     "epoch": _add_epochs,
     "economy": _add_economy,
     "saves": _add_saves,
@@ -556,13 +601,14 @@ _ADDED: Final = {
     "play": _add_player,
 }
 _HERE: Final = {"serve", "migrate", "backup", "restore", "export", "spec"}
+_NO_COMMAND: Final = {"--version"}
 
 
 def _add_commands(asked: str) -> None:
     """Add the command that is asked for; all of them for what is none, such as `--help`."""
     if asked in _ADDED:
         _ADDED[asked]()
-    elif asked not in _HERE:
+    elif asked not in _HERE | _NO_COMMAND:
         for add in dict.fromkeys(_ADDED.values()):
             add()
 

@@ -6,8 +6,15 @@ what it does: a server whose terminal goes away serves on.
 
 import errno
 import os
+import re
+import shutil
 import sys
+from collections.abc import Collection
+from pathlib import Path
 from typing import Final
+
+PROGRAM: Final = "playhall"
+MODULE_FILE: Final = "cli.py"  # as `python -m server.cli` is called
 
 STREAMS = (0, 1, 2)
 # Why a standard stream that leads to a file cannot be written: the disk or a quota is full, the
@@ -50,6 +57,26 @@ def flush_streams() -> OSError | None:
             os.dup2(nothing, stream.fileno())
             os.close(nothing)
     return unwritable
+
+
+def command_name() -> str:
+    """Give the command that runs this program from the folder it was started in."""
+    called = Path(sys.argv[0])
+    if called.name == MODULE_FILE:
+        return f"{sys.executable} -m server.cli"
+    if called.name != PROGRAM:
+        return PROGRAM  # within another program
+    found = shutil.which(PROGRAM)
+    if found is not None and Path(found).resolve() == called.resolve():
+        return PROGRAM
+    return os.path.relpath(called)
+
+
+def spell_commands(text: str, commands: Collection[str]) -> str:
+    """Write the commands of this program that a text names as they work where it was started."""
+    names = "|".join(map(re.escape, sorted(commands, key=len, reverse=True)))
+    called = command_name()
+    return re.sub(rf"(?<![\w./-]){PROGRAM} (?=(?:{names})\b)", lambda _: f"{called} ", text)
 
 
 def find_unreadable_argument(arguments: list[str]) -> str | None:

@@ -3,7 +3,7 @@
 from migrations.script import run_beside
 
 revision = "20261130_000130"
-down_revision = "20261130_000101"
+down_revision = "20261130_000120"
 
 
 def upgrade() -> None:

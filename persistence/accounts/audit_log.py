@@ -44,10 +44,18 @@ async def record_entry(
 
 
 async def read_entries(
-    database: Database, *, below: int, limit: int, target: str | None = None
+    database: Database,
+    *,
+    below: int,
+    limit: int,
+    target: str | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> list[AuditEntry]:
-    """Read acts with ids below one, newest first; all or those that concern a target."""
+    """Read acts with ids below one, newest first; all, or those that these name."""
+    which = (target, actor, action, since, until)
     async with database.acquire() as connection:
-        return [
-            AuditEntry(*row) for row in await connection.fetch(SQL["read"], below, limit, target)
-        ]
+        rows = await connection.fetch(SQL["read"], below, limit, *which)
+    return [AuditEntry(*row) for row in rows]

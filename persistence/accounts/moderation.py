@@ -10,9 +10,10 @@ import asyncpg
 from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
 from persistence.queries import load_queries
-from protocol.ids import PlayerId, UserId
+from protocol.ids import PlayerId, SessionId, UserId
 
 SQL = load_queries("accounts/moderation")
+_SESSIONS = load_queries("accounts/sessions")
 
 
 DeactivatedBy = Literal["self", "staff"]
@@ -36,6 +37,17 @@ class AccountDetails(NamedTuple):
     roles: list[str]
     ban: Ban | None
     deactivated_by: DeactivatedBy | None
+    methods: list[str]
+
+
+class AccountFilter(NamedTuple):
+    """Which accounts to list; None for all. `lookups` are what `text` is indexed by."""
+
+    text: str | None = None
+    lookups: Sequence[bytes] = ()
+    method: str | None = None
+    role: str | None = None
+    is_banned: bool = False
 
 
 class NoSuchAccount(Exception):
@@ -104,7 +116,9 @@ class ModerationStore:
                 before={"deactivated_by": before},
             )
 
-    async def set_roles(self, user_id: UserId, roles: Sequence[str], *, actor: str) -> None:
+    async def set_roles(
+        self, user_id: UserId, roles: Sequence[str], *, actor: str, reason: str | None = None
+    ) -> None:
         """Make an account exactly this; raise `NoSuchAccount`."""
         async with self._account(user_id) as connection:
             before = await _roles_of(connection, user_id)
@@ -118,7 +132,7 @@ class ModerationStore:
                 action="set_roles",
                 target=user_id,
                 before={"roles": before},
-                after={"roles": sorted(roles)},
+                after={"roles": sorted(roles), **({"reason": reason} if reason else {})},
             )
 
     async def read_roles(self, user_id: UserId) -> list[str]:
@@ -127,12 +141,46 @@ class ModerationStore:
             return await _roles_of(connection, user_id)
 
     async def search_accounts(
-        self, text: str, *, email_indexes: list[bytes], limit: int
+        self, which: AccountFilter, *, after: str | None = None, limit: int
     ) -> list[AccountDetails]:
-        """Find accounts by an id, the beginning of a username, or an email's index."""
+        """List some accounts by username, after one of them."""
+        text, lookups, *others = which
         async with self._database.acquire() as connection:
-            rows = await connection.fetch(SQL["find_people"], text, email_indexes, limit)
+            rows = await connection.fetch(
+                SQL["find_people"], text, list(lookups), *others, after, limit
+            )
         return [_person(row) for row in rows]
+
+    async def find_account(self, name: str) -> AccountDetails | None:
+        """Find the account with a user id, a player id, or a username."""
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(SQL["find_account"], name)
+        return None if row is None else _person(row)
+
+    async def list_method_kinds(self) -> list[str]:
+        """List the kinds of sign-in methods that accounts have."""
+        async with self._database.acquire() as connection:
+            return [kind for (kind,) in await connection.fetch(SQL["list_method_kinds"])]
+
+    async def end_sessions(
+        self, user_id: UserId, session_id: SessionId | None, reason: str, *, actor: str
+    ) -> list[SessionId]:
+        """End one session of an account, or all; says which; raise `NoSuchAccount`."""
+        async with self._account(user_id) as connection:
+            if session_id is None:
+                rows = await connection.fetch(_SESSIONS["end_all_sessions"], user_id, None)
+            else:
+                rows = await connection.fetch(_SESSIONS["end_own_session"], session_id, user_id)
+            ended: list[SessionId] = [row["id"] for row in rows]
+            if ended:
+                await record_entry(
+                    connection,
+                    actor=actor,
+                    action="end_sessions",
+                    target=user_id,
+                    after={"sessions": ended, "reason": reason},
+                )
+        return ended
 
     @asynccontextmanager
     async def _account(self, user_id: UserId) -> AsyncIterator[Connection]:

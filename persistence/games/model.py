@@ -114,6 +114,7 @@ class StoredGame:
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
+    end_reason: str | None = None  # why an operator ended it before its rules did
     players_min: int | None = None
     players_max: int | None = None
 

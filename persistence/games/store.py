@@ -19,6 +19,7 @@ PAGE_ROWS_MAX = 1000
 ORPHANS_MAX = 200
 HELD_MAX = 20_000
 REASON_CHARS_MAX = 2000
+TRACE_CHARS_MAX = 8000  # the end of it is kept: that is where it failed
 
 
 class ClaimedGame(NamedTuple):
@@ -140,11 +141,18 @@ class GameStore:
             )
         return {record["id"] for record in records}
 
-    async def quarantine(self, game_id: GameId, reason: str, *, owner_epoch: int) -> None:
+    async def quarantine(
+        self, game_id: GameId, reason: str, *, owner_epoch: int, trace: str | None = None
+    ) -> None:
         """Set a game aside and keep why, unless another owner has taken it meanwhile."""
-        kept = reason.replace("\0", "\\0")[:REASON_CHARS_MAX]  # PostgreSQL stores no NUL
+        kept = _storable(reason)[:REASON_CHARS_MAX]
+        traced = None if trace is None else _storable(trace)[-TRACE_CHARS_MAX:]
         async with self._database.acquire() as connection:
-            await connection.execute(SQL["quarantine_game"], game_id, kept, owner_epoch)
+            await connection.execute(SQL["quarantine_game"], game_id, kept, owner_epoch, traced)
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "\\0")  # PostgreSQL stores no NUL
 
 
 def parse_game_row(record: asyncpg.Record) -> StoredGame:

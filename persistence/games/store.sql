@@ -2,7 +2,7 @@
 -- Read one game's row.
 SELECT id, ruleset, ruleset_version, session_seed, config, status, lobby_id, is_public,
        owner_epoch, next_event_index, quarantined_at IS NOT NULL AS quarantined,
-       created_at, started_at, completed_at
+       created_at, started_at, completed_at, end_reason
 FROM games WHERE id = $1;
 
 -- name: read_events
@@ -87,7 +87,7 @@ WHERE g.owner_node = $3;
 
 -- name: quarantine_game
 -- Set a game aside whose log or rules failed, if this owner epoch still has it; nothing else about it changes.
-UPDATE games SET quarantined_at = clock_timestamp(), quarantine_reason = $2
+UPDATE games SET quarantined_at = clock_timestamp(), quarantine_reason = $2, quarantine_trace = $4
 WHERE id = $1 AND quarantined_at IS NULL AND status = 'in_progress' AND owner_epoch = $3;
 
 -- name: totals

@@ -106,6 +106,26 @@ class PeerMatch(NamedTuple):
     scores: dict[PlayerId, int | None]
 
 
+class AdministeredLobby(NamedTuple):
+    """A lobby as operators list it, public or not."""
+
+    lobby_id: LobbyId
+    name: str
+    status: str
+    mode: str
+    ruleset: str | None
+    join_code: str | None
+    is_public: bool
+    has_password: bool
+    host_player_id: PlayerId | None
+    host_name: str | None
+    players: int
+    seats: int
+    game_id: GameId | None
+    created_at: datetime
+    last_heartbeat: datetime
+
+
 class LobbyListPosition(NamedTuple):
     """A place in the list: the lobbies that follow it are older, or as old with a higher id."""
 

@@ -16,8 +16,10 @@ from datetime import datetime
 import asyncpg
 import orjson
 
+from persistence.accounts.audit_log import record_entry
 from persistence.database import Connection, Database
 from persistence.lobbies.model import (
+    AdministeredLobby,
     JoiningPlayer,
     Lobby,
     LobbyCard,
@@ -78,6 +80,15 @@ class LobbyStore:
                 SQL["list_lobbies"], *filters, *place, *region_and_limit
             )
         return [LobbyCard(*record) for record in records]
+
+    async def list_for_operators(
+        self, *, status: str | None, text: str, after: LobbyListPosition | None, limit: int
+    ) -> list[AdministeredLobby]:
+        """List some lobbies of any kind, newest first."""
+        place = after or (None, None)
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["list_for_operators"], status, text, *place, limit)
+        return [AdministeredLobby(*row) for row in rows]
 
     async def find_quick_play(self, player_id: PlayerId, fit: QuickPlayCriteria) -> LobbyId | None:
         """Find the quick-play lobby for a player: their own, else the fullest."""
@@ -202,6 +213,17 @@ class LobbyTransaction:
     async def add_bots(self, bots: Sequence[tuple[PlayerId, str]]) -> None:
         """Make the players that bots sit as, with their names, where they are new."""
         await self._connection.execute(SQL["add_bots"], *zip(*bots, strict=True))
+
+    async def record_closing(self, before: Lobby, reason: str, *, actor: str) -> None:
+        """Put on record that an operator closes a lobby, and why."""
+        await record_entry(
+            self._connection,
+            actor=actor,
+            action="close_lobby",
+            target=before.lobby_id,
+            before={"status": before.status, "name": before.name},
+            after={"status": "CLOSED", "reason": reason},
+        )
 
     async def save(self, before: Lobby, after: Lobby) -> Lobby:
         """Write the difference and return the lobby with its new version.

@@ -248,3 +248,18 @@ RETURNING id;
 -- name: player_names
 -- Read the names of players who were not erased.
 SELECT id, display_name FROM players WHERE id = ANY ($1::uuid[]) AND erased_at IS NULL;
+
+-- name: list_for_operators
+-- List lobbies of any kind, newest first, after the one that a cursor names; by status, and by an id, a join code or a part of the name.
+SELECT l.id AS lobby_id, l.name, l.status::text, l.mode, l.ruleset, l.join_code, l.is_public,
+       l.password_hash IS NOT NULL AS has_password, l.host_player_id, p.display_name AS host_name,
+       (SELECT count(*)::int FROM lobby_members m WHERE m.lobby_id = l.id AND m.role = 'player') AS players,
+       l.seats, l.game_id, l.created_at, l.last_heartbeat
+FROM lobbies l LEFT JOIN players p ON p.id = l.host_player_id
+WHERE ($1::text IS NULL OR l.status::text = $1)
+  AND ($2::text = '' OR l.id::text = lower($2) OR l.join_code = upper($2)
+       OR strpos(lower(l.name), lower($2)) > 0)
+  AND ($3::timestamptz IS NULL
+       OR l.created_at <= $3 AND (l.created_at < $3 OR l.id > $4::uuid))
+ORDER BY l.created_at DESC, l.id
+LIMIT $5;

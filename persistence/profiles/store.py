@@ -72,7 +72,7 @@ class ProfileStore:
         self._database = database
 
     async def find(self, name: str, requester: Requester | None) -> StoredProfile | None:
-        """Read a profile by its account's id or its username."""
+        """Read a profile by its account's id, its player's or its username."""
         user_id = name if re.match(UUID_PATTERN, name) else None
         async with self._rls.as_user(requester) as connection:
             record = await connection.fetchrow(SQL["find_profile"], user_id, name)

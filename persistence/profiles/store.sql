@@ -1,10 +1,11 @@
 -- name: find_profile
--- Read what everybody may see of an account, by its id or its username.
+-- Read what everybody may see of an account, by its id, its player's or its username.
 SELECT f.id AS user_id, p.id AS player_id, f.username, p.display_name, p.avatar_seed, p.color,
        total_xp(f.id) AS xp_total, f.created_at, f.arcanean_id, f.tier, f.avatar_url, f.bio, f.creation_count,
        f.follower_count, f.following_count, f.is_verified
 FROM profiles f JOIN players p ON p.user_id = f.id::text
-WHERE f.id = $1 OR f.username = $2;
+WHERE f.id = $1 OR f.username = $2
+   OR f.id = (SELECT played.user_id::uuid FROM players played WHERE played.id = $1);
 
 -- name: is_username_taken
 -- Say whether somebody has a username, also one who cannot be seen.

@@ -5,10 +5,11 @@ class of its own, names it in `Domain.settings`, and is given it by `Services.se
 """
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from difflib import get_close_matches
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
@@ -16,6 +17,8 @@ from persistence.errors import StartRefused
 from server.core.addresses import is_origin
 
 PREFIX: Final = "PLAYHALL_"
+# How much of two names must be equal for the one to be taken for the other, misspelled.
+NEAR_ENOUGH: Final = 0.85
 
 
 class Settings(BaseSettings):
@@ -25,6 +28,17 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    # What was given by name, such as by an option of the command line, and not by a variable.
+    _given: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def note_given(self, names: Iterable[str]) -> None:
+        """Note what was not read from the environment."""
+        self._given = frozenset(names)
+
+    def was_given(self, field: str) -> bool:
+        """Say whether a field was given by name."""
+        return field in self._given
 
 
 S = TypeVar("S", bound=BaseSettings)
@@ -36,7 +50,7 @@ def read_settings(model: type[S], **given: Any) -> S:
     What is given by name is used instead of its variable.
     """
     try:
-        return model(**given)
+        made = model(**given)
     except ValidationError as error:
         first = error.errors()[0]
         field = "_".join(map(str, first["loc"]))
@@ -45,17 +59,30 @@ def read_settings(model: type[S], **given: Any) -> S:
         raise StartRefused(f"{where}{first['msg']}.") from None
     except SettingsError as error:  # a list or an object that is not JSON
         raise StartRefused(f"A setting {_prefix(model)}… must be JSON: {error}.") from None
+    if isinstance(made, Settings):
+        made.note_given(given)
+    return made
 
 
 def variable_names(model: type[BaseSettings]) -> Iterator[str]:
     """Name the variables that a class is read from."""
-    return (f"{_prefix(model)}{field}".upper() for field in model.model_fields)
+    return (variable_name(model, field) for field in model.model_fields)
+
+
+def variable_name(model: type[BaseSettings], field: str) -> str:
+    """Name the variable that a field is read from."""
+    return f"{_prefix(model)}{field}".upper()
 
 
 def unread_variables(known: Collection[str]) -> list[str]:
     """Name the variables that look like ours and that nothing reads: most are misspelled."""
     given = (name.upper() for name in os.environ)
     return sorted(name for name in given if name.startswith(PREFIX) and name not in known)
+
+
+def nearest_variable(name: str, known: Collection[str]) -> str | None:
+    """Give the variable that a misspelled one was probably meant to be."""
+    return next(iter(get_close_matches(name.upper(), known, n=1, cutoff=NEAR_ENOUGH)), None)
 
 
 def _prefix(model: type[BaseSettings]) -> str:
@@ -70,6 +97,11 @@ class SettingsReader:
 
     def __init__(self, *given: BaseSettings) -> None:
         self._read: dict[type[BaseSettings], BaseSettings] = {type(each): each for each in given}
+
+    def variable_names(self) -> Iterator[str]:
+        """Name the variables that were read so far."""
+        for model in self._read:
+            yield from variable_names(model)
 
     def __call__(self, model: type[S]) -> S:
         """Give a domain's settings; raise `StartRefused`."""

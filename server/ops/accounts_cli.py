@@ -15,7 +15,12 @@ import typer
 from rich.console import Console
 
 from persistence.accounts.audit_log import CONSOLE
-from persistence.accounts.moderation import AccountDetails, Ban, ModerationStore
+from persistence.accounts.moderation import (
+    AccountDetails,
+    AccountFilter,
+    Ban,
+    ModerationStore,
+)
 from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.database import Database
@@ -30,7 +35,8 @@ from server.core.clock import Clock, wire_time
 from server.domains.integrations.webhooks.service import reseal_secrets
 from server.domains.people.accounts.domain import build_seal
 from server.domains.people.accounts.keys import SigningKeys
-from server.domains.people.accounts.sealed import method_indexes, require_keys
+from server.domains.people.accounts.moderation import find_lookups
+from server.domains.people.accounts.sealed import require_keys
 from server.domains.people.accounts.sign_in_methods import reencrypt_methods
 from server.domains.progression.packages.service import reseal_signing_keys
 from server.gateway.supabase_keys import make_api_key
@@ -38,7 +44,7 @@ from server.ops.shell import DataDir, Shell
 
 T = TypeVar("T")
 
-FOUND_MAX: Final = 50
+LIMIT_MAX: Final = 1000
 BAN_DAYS_MAX: Final = 36_500
 ROLES: Final = ("moderator", "admin", "support", "editor")
 
@@ -94,16 +100,36 @@ class _Commands:
     def find(
         self,
         text: Annotated[
-            str, typer.Argument(help="An id, the beginning of a username, or an email.")
-        ],
+            str | None,
+            typer.Argument(
+                help="An id, the beginning of a username, part of a display name, an email, a "
+                "wallet's address, or an id at a provider; without it, all accounts are listed."
+            ),
+        ] = None,
+        method: Annotated[
+            str | None, typer.Option(help="Only those that sign in by it: email, discord, …")
+        ] = None,
+        role: Annotated[
+            str | None, typer.Option(help="Only those with this role.", metavar="ROLE")
+        ] = None,
+        banned: Annotated[bool, typer.Option("--banned", help="Only banned ones.")] = False,
+        limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="At most so many.")] = 50,
+        after: Annotated[
+            str | None, typer.Option(help="Go on after this username, the last of a page.")
+        ] = None,
         data_dir: DataDir = None,
     ) -> None:
-        """Find accounts."""
-        people = self._in_context(lambda context: _find(context, text), data_dir)
+        """Find accounts, by username."""
+        which = AccountFilter(text, (), method, role and _role_option(role), banned)
+        people = self._in_context(
+            lambda context: _find(context, which, after=after, limit=limit), data_dir
+        )
         for person in people:
             self._out.print(_line(person))
         if not people:
             self._out.print("No account found.")
+        elif len(people) == limit:
+            self._out.print(f"There may be more: add --after {people[-1].username}")
 
     def ban(self, whom: Whom, reason: Reason, days: Days = None, data_dir: DataDir = None) -> None:
         """Ban an account: it cannot sign in, and its connections are closed."""
@@ -282,17 +308,26 @@ async def _context(config: Config, dsn: str, *, opens: bool) -> AsyncIterator[Ac
         yield AccountsContext(moderators, methods, accounts, keys, seal, webhooks, packages)
 
 
-async def _find(context: AccountsContext, text: str) -> list[AccountDetails]:
-    indexes = method_indexes(context.seal, "email", text)
-    return await context.moderators.search_accounts(text, email_indexes=indexes, limit=FOUND_MAX)
+async def _find(
+    context: AccountsContext, which: AccountFilter, *, after: str | None, limit: int
+) -> list[AccountDetails]:
+    if which.text is not None:
+        lookups = await find_lookups(context.moderators, context.seal, which.text)
+        which = which._replace(lookups=lookups)
+    return await context.moderators.search_accounts(which, after=after, limit=limit)
 
 
 async def _one(context: AccountsContext, whom: str) -> AccountDetails:
     """Find exactly one account by an id or a whole username."""
-    for person in await _find(context, whom):
-        if whom.lower() in (person.user_id, person.player_id, person.username):
-            return person
+    if (person := await context.moderators.find_account(whom)) is not None:
+        return person
     raise NotFound(f"There is no account {whom!r}; `playhall accounts find` lists some.")
+
+
+def _role_option(role: str) -> str:
+    if role not in ROLES:
+        raise typer.BadParameter(f"--role: there are {', '.join(ROLES)}.")
+    return role
 
 
 def _role(role: str) -> str:
@@ -303,7 +338,9 @@ def _role(role: str) -> str:
 
 def _line(person: AccountDetails) -> str:
     roles = f"  {', '.join(person.roles)}" if person.roles else ""
-    return f"{person.user_id}  {person.username}  {person.display_name!r}{roles}{_ban(person.ban)}"
+    methods = f"  by {', '.join(person.methods)}" if person.methods else ""
+    named = f"{person.user_id}  {person.username}  {person.display_name!r}"
+    return f"{named}{methods}{roles}{_ban(person.ban)}"
 
 
 def _ban(ban: Ban | None) -> str:

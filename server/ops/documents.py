@@ -10,12 +10,13 @@ from persistence.database import Database
 from persistence.retention import matrix
 from persistence.rls import RlsDatabase
 from protocol.asyncapi import asyncapi_document
-from server.app import VERSION, App
+from server.app import App
 from server.config import Config
 from server.core.clock import Clock
 from server.core.tasks import Tasks
 from server.domains.services import Services
 from server.gateway.http.openapi import openapi_document
+from server.version import VERSION
 
 PRIVACY_PAGE: Final = Path("operations/privacy.md")
 _BEGIN: Final = "<!-- Written by `playhall spec` from persistence/retention.py. -->\n"

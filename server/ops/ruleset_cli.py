@@ -15,6 +15,7 @@ from server.gamekit.conformance import SEED, Failure, Question, find_promises, l
 from server.gamekit.fold import AnyRuleset
 from server.ops.shell import Shell
 from server.rulesets import find_rulesets, load_ruleset
+from server.terminal import command_name
 
 SKELETONS: Final = Path(__file__).parent / "skeletons"
 # Shorter than a folder's name may be: lobbies name their ruleset in a column of this size.
@@ -62,15 +63,15 @@ class _Commands:
                 raise RulesetRefused("Choose one of --simultaneous and --realtime.")
             kind = "simultaneous" if simultaneous else "realtime" if realtime else "turns"
             made = write_skeleton(name, folder, kind=kind)
-        here = shlex.quote(str(made))
+        here, me = shlex.quote(str(made)), command_name()
         self._out.print(f"Wrote {made}.")
-        self._out.print(f"  check it    playhall ruleset test {here}")
+        self._out.print(f"  check it    {me} ruleset test {here}")
         self._out.print(f"  its tests   python -m unittest discover {here}")
         self._out.print(
-            f"  serve it    PLAYHALL_RULESETS_PATH={shlex.quote(str(made.parent))} playhall serve "
+            f"  serve it    PLAYHALL_RULESETS_PATH={shlex.quote(str(made.parent))} {me} serve "
             "--reload-rulesets"
         )
-        self._out.print(f"  play it     playhall play --ruleset {name}")
+        self._out.print(f"  play it     {me} play --ruleset {name}")
 
     def test(
         self,

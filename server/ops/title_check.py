@@ -21,7 +21,7 @@ from protocol.asyncapi import asyncapi_document
 from protocol.catalog import COMMANDS
 from protocol.envelope import type_of
 from protocol.schemas import SchemaNameTaken
-from server.app import VERSION, App
+from server.app import App
 from server.config import Config
 from server.core.clock import Clock
 from server.core.settings import SettingsReader
@@ -34,6 +34,7 @@ from server.gateway.http.endpoints import Endpoint
 from server.gateway.http.openapi import PLACEHOLDER, openapi_document
 from server.gateway.session.sessions import CommandRoute
 from server.titles import TitlePackage
+from server.version import VERSION
 from server.web.pages import PAGES
 
 

@@ -74,6 +74,20 @@ def list_folders(extra: Iterable[Path]) -> list[Path]:
     ]
 
 
+def find_views(rulesets: Iterable[str]) -> dict[str, Path]:
+    """Find the view that each of these rulesets brings for the page on which people play it.
+
+    It is `web/<name>.js` in the ruleset's folder; most have none.
+    """
+    modules = {name: sys.modules.get(f"{__name__}.{name}") for name in rulesets}
+    files = {
+        name: Path(module.__file__).parent / "web" / f"{name}.js"
+        for name, module in modules.items()
+        if module is not None and module.__file__ is not None
+    }
+    return {name: file for name, file in files.items() if file.is_file()}
+
+
 def reload_ruleset(folder: Path) -> AnyRuleset:
     """Import a ruleset's code once more; raise `RulesetRefused`, and leave the old code in place.
 

@@ -1,18 +1,41 @@
-"""Files of `static/` at their addresses, under a strict content security policy."""
+"""The pages at their addresses, under a strict content security policy.
 
-from collections.abc import Awaitable, Callable
+They are the files of `static/`, the JavaScript client, and the views that rulesets bring.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from hashlib import sha256
 from importlib.resources import files
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from aiohttp import web
 
-# The names of the pages; every other file is at `/static/<name>`.
+from server.core.addresses import is_origin, normalize_origin
+
+# The names of the pages; every other file is at `/static/<name>`. A page whose address has a
+# parameter is one file for all of its values: its script reads `location.pathname`.
 PAGES: Final = {
     "start.html": "/",
     "docs.html": "/docs",
-    "account.html": "/account/confirm",
+    "account.html": "/account",
+    "confirm.html": "/account/confirm",
+    "lobbies.html": "/lobbies",
+    "peers.html": "/peers",
+    "play.html": "/play/{game}",
     "unsubscribe.html": "/notifications/unsubscribe",
+    "replay.html": "/replay/{game}",
+    "watch.html": "/watch/{game}",
+    "players.html": "/players/{player}",
+    "people.html": "/people/{person}",
+    "leaderboards.html": "/leaderboards",
+    "epochs.html": "/epochs",
+    "epoch.html": "/epochs/{day}",
+    "creations.html": "/creations",
+    "creation.html": "/creations/{creation}",
+    "companions.html": "/companions",
+    "me.html": "/me",
+    "admin.html": "/admin",
 }
 
 CONTENT_TYPES: Final = {
@@ -43,26 +66,66 @@ class CachedPage(NamedTuple):
     etag: str
 
 
-def load_pages() -> list[CachedPage]:
-    """Read all files."""
+SDK: Final = "/sdk/playhall.js"
+# The view of every other ruleset; the last one, as the first address that fits is served.
+ANY_VIEW: Final = "/rulesets/{ruleset}.js"
+
+
+def load_pages(views: Mapping[str, Path] | None = None) -> list[CachedPage]:
+    """Read all files; `views` are those that rulesets bring, by the ruleset's name."""
     found = sorted((files(__package__) / "static").iterdir(), key=lambda file: file.name)
-    return [_page(file.name, file.read_bytes()) for file in found]
+    pages = [
+        _page(PAGES.get(file.name, f"/static/{file.name}"), file.name, file.read_bytes())
+        for file in found
+    ]
+    outside = {
+        SDK: _sdk(),
+        **{f"/rulesets/{name}.js": file for name, file in (views or {}).items()},
+        ANY_VIEW: Path(str(files(__package__) / "static" / "table.js")),
+    }
+    return [*pages, *(_page(at, file.name, file.read_bytes()) for at, file in outside.items())]
 
 
-def add_pages(app: web.Application) -> None:
-    """Serve the pages; a file that a browser has is answered with 304."""
-    for page in load_pages():
-        app.router.add_get(page.address, _serve(page))
+def _sdk() -> Path:
+    """Find the JavaScript client: beside this file in a wheel, in its own folder in a checkout."""
+    here = Path(__file__).parent
+    packaged = here / "sdk" / "playhall.js"  # put there by pyproject.toml's force-include
+    return packaged if packaged.exists() else here.parents[1] / "clients" / "js" / "playhall.js"
 
 
-def _page(name: str, body: bytes) -> CachedPage:
-    address = PAGES.get(name, f"/static/{name}")
+def add_pages(
+    app: web.Application,
+    views: Mapping[str, Path] | None = None,
+    origins: Iterable[str] = (),
+) -> None:
+    """Serve the pages; a file that a browser has is answered with 304.
+
+    They may open websockets at `origins` as well: with several nodes, a game may be on another one.
+    """
+    headers = {**HEADERS, "Content-Security-Policy": _policy(origins)}
+    for page in load_pages(views):
+        app.router.add_get(page.address, _serve(page, headers))
+
+
+def _policy(origins: Iterable[str]) -> str:
+    sockets = [
+        normalize_origin(origin).replace("http", "ws", 1)
+        for origin in origins
+        if is_origin(origin)  # `*` names nobody
+    ]
+    policy = HEADERS["Content-Security-Policy"]
+    return policy.replace("connect-src 'self'", " ".join(["connect-src 'self'", *sockets]))
+
+
+def _page(address: str, name: str, body: bytes) -> CachedPage:
     content_type = CONTENT_TYPES[name.rpartition(".")[2]]
     return CachedPage(address, body, content_type, sha256(body).hexdigest()[:16])
 
 
-def _serve(page: CachedPage) -> Callable[[web.Request], Awaitable[web.Response]]:
-    headers = {**HEADERS, "ETag": f'"{page.etag}"'}
+def _serve(
+    page: CachedPage, headers: Mapping[str, str]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    headers = {**headers, "ETag": f'"{page.etag}"'}
 
     async def serve(request: web.Request) -> web.Response:
         known = {etag.value for etag in request.if_none_match or ()}

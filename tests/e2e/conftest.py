@@ -1,7 +1,9 @@
 """Two people's accounts on a real node, to be merged."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +13,11 @@ import aiohttp
 import asyncpg
 import pytest
 
+from tests.fixtures.browser import Browser, browser
 from tests.fixtures.http import bearer
 from tests.fixtures.node import Node
+from tests.fixtures.ports import free_port
+from tests.fixtures.postgres import TEMPLATE, Databases
 from tests.fixtures.smtp import PostOffice, post_office, until
 
 GUEST, MERGE, PREVIEW = "/v1/auth/guest", "/v1/me/merge", "/v1/me/merge/preview"
@@ -27,6 +32,9 @@ KEPT = (
     "match_players",
     "player_lifetime_stats",
 )
+
+AXE = "axe-core@4"
+INSTALL_TIMEOUT_S = 60
 
 # What changes by itself, or is sealed anew.
 PASSING = ("updated_at", "sealed", "platform_links", "last_seen")
@@ -109,3 +117,48 @@ async def world(fresh_dsn: str, serving_dsn: str, tmp_path: Path) -> AsyncIterat
             await owner.close()
             node.kill()
     assert "Traceback" not in (said := "\n".join(node.output)), said
+
+
+# The origin of a page that is developed elsewhere, as `PLAYHALL_ORIGINS` names it.
+DEVELOPERS_PORT = free_port()
+
+
+@pytest.fixture(scope="module")
+def pages_node(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A node whose pages are used; it comes back at the same address after it was killed."""
+    dsn = databases.create(template=TEMPLATE)
+    settings = {
+        "port": free_port(),
+        "quick_play_wait_s": 0.2,
+        "origins": f"http://127.0.0.1:{DEVELOPERS_PORT}",
+    }
+    serving_dsn = databases.serving_dsn(dsn)
+    with Node(tmp_path_factory.mktemp("node"), serving_dsn, **settings) as node:
+        yield node
+    assert "Traceback" not in (said := "\n".join(node.output)), said
+    databases.drop(dsn)
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser, in which every person has a storage of their own."""
+    with browser(tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, from npm."""
+    if (npm := shutil.which("npm")) is None:
+        pytest.skip("npm is not installed")
+    folder = tmp_path_factory.mktemp("npm")
+    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", AXE]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, timeout=INSTALL_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm's registry does not answer")
+    if done.returncode:
+        pytest.skip("npm cannot install axe-core")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()

@@ -3,7 +3,9 @@
 import ctypes
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,10 @@ READERS: list[tuple[str, ...]] = [
     ("epoch", "verify", "2026-02-12"),
     ("epoch", "voters", "1"),
     ("export", GAME),
+    ("games", "end", GAME, "--reason", "stuck"),
+    ("games", "inspect", GAME),
+    ("games", "list"),
+    ("games", "release", GAME, "--reason", "mended"),
     ("keys", "forget", "old"),
     ("keys", "list"),
     ("keys", "reencrypt"),
@@ -184,3 +190,33 @@ def test_a_mistake_is_a_sentence(tmp_path: Path, arguments: tuple[str, ...], exp
     assert done.status in (1, 2)
     assert expected in done.said
     done.assert_plain()
+
+
+def test_version_is_the_distribution_s() -> None:
+    done = playhall("--version")
+    assert (done.status, done.out) == (0, f"playhall {version('playhall-server')}\n")
+
+
+def test_commands_are_printed_the_way_they_work_where_they_were_started(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("playhall")
+    environment = surroundings({"PATH": os.environ["PATH"].replace(str(program.parent), "")})
+    for called in (str(program), os.path.relpath(program, tmp_path)):
+        done = subprocess.run(
+            [called, "games", "list"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        said = " ".join(done.stderr.split())
+        assert f"`{os.path.relpath(program, tmp_path)} serve` creates a new one" in said
+
+
+def test_misspelled_variable_is_named_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    misspelled = {"PLAYHALL_DATABSE_URL": "postgresql://x", "PLAYHALL_OF_SOMEBODY": "1"}
+    done = playhall("games", "list", cwd=tmp_path, environment=misspelled)
+    assert "PLAYHALL_DATABSE_URL is set, but nothing reads it" in done.said
+    assert "did you mean PLAYHALL_DATABASE_URL?" in done.said
+    assert "PLAYHALL_OF_SOMEBODY" not in done.said

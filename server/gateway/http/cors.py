@@ -12,7 +12,7 @@ from server.core.addresses import normalize_origin
 
 ANY_ORIGIN: Final = "*"
 # What pages may ask from elsewhere; everything else is for browsers themselves.
-PATHS: Final = ("/v1/", "/files/", "/rest/v1/", "/auth/v1/", "/storage/v1/")
+PATHS: Final = ("/v1/", "/files/", "/sdk/", "/rest/v1/", "/auth/v1/", "/storage/v1/")
 METHODS: Final = "GET, HEAD, POST, PATCH, PUT, DELETE"
 ASKED_WITH: Final = (
     "Authorization, Content-Type, Content-Encoding, Range, If-Match, If-None-Match, If-Range, "

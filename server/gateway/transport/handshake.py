@@ -160,6 +160,5 @@ def _is_welcome(origin: str | None, host: str, origins: frozenset[str]) -> bool:
     """Say whether a browser's page may connect; clients that are no browsers send no Origin."""
     if origin is None or ANY_ORIGIN in origins:
         return True
-    if origins:
-        return normalize_origin(origin) in origins
-    return is_same_host(origin, host)
+    # The server's own pages may always connect, whichever others are named.
+    return is_same_host(origin, host) or normalize_origin(origin) in origins

@@ -1,7 +1,9 @@
 // The docs page, drawn from /asyncapi.json and /openapi.json.
 
-import { build, getJson, prose } from "/static/build.js";
+import { build, getJson, prose } from "/static/dom.js";
 import { fields, nameOf } from "/static/schema.js";
+import "/static/site.js";
+import { tryIt } from "/static/try_it.js";
 
 const byTag = (entries) => Map.groupBy
   ? Map.groupBy(entries, (entry) => entry.tag)
@@ -40,14 +42,20 @@ function httpEntries(doc) {
       tag: operation.tags[0],
       id: operation.operationId,
       label: `${method.toUpperCase()} ${path}`,
-      card: card(operation.operationId, method, path, operation.summary, [
+      card: named(method, path, card(operation.operationId, method, path, operation.summary, [
         access(operation.security),
         operation.parameters.length ? answer("Parameters", fields(parameters(operation), linkTo)) : null,
-        operation.requestBody ? answer("Body", fields(schemaIn(operation.requestBody.content), linkTo)) : null,
+        body(operation.requestBody, schemaIn, linkTo),
         success(operation.responses["200"], schemaIn, linkTo),
         refusals(operation.responses),
-      ]),
+        tryIt(method, path, operation, doc),
+      ])),
     })));
+}
+
+function named(method, path, element) {
+  Object.assign(element.dataset, { path, endpoint: `${method.toUpperCase()} ${path}` });
+  return element;
 }
 
 function access(security) {
@@ -63,6 +71,13 @@ function parameters(operation) {
   };
 }
 
+// A body that is no JSON is the bytes of a file.
+function body(requestBody, schemaIn, linkTo) {
+  if (!requestBody) return null;
+  const schema = schemaIn(requestBody.content);
+  return answer("Body", schema ? fields(schema, linkTo) : build("p", { class: "small" }, Object.keys(requestBody.content).join(", ")));
+}
+
 function success(response, schemaIn, linkTo) {
   const schema = schemaIn(response.content);
   return schema ? answer(`Answer: ${response.description}`, fields(schema, linkTo)) : null;
@@ -76,9 +91,10 @@ function refusals(responses) {
 
 // ---------------------------------------------------------------- shared parts
 
-function card(id, kind, name, description, parts) {
+// Those in groups are a level below the group's heading.
+function card(id, kind, name, description, parts, heading = "h4") {
   return build("article", { class: "card", id },
-    build("h3", {}, build("span", { class: `kind ${kind}` }, kind), build("a", { href: `#${id}` }, name)),
+    build(heading, {}, build("span", { class: `kind ${kind}` }, kind), build("a", { href: `#${id}` }, name)),
     paragraphs(description),
     ...parts);
 }
@@ -97,13 +113,13 @@ function section(id, title, lead, content) {
 
 function groups(entries) {
   return [...byTag(entries)].flatMap(([tag, members]) =>
-    [build("h4", { class: "tag" }, tag), ...members.map((entry) => entry.card)]);
+    [build("h3", { class: "tag" }, tag), ...members.map((entry) => entry.card)]);
 }
 
 function shapes(doc, prefix) {
   const messages = new Set(Object.values(doc.components.messages ?? {}).map((each) => nameOf(each.payload.$ref)));
   return Object.entries(doc.components.schemas).filter(([name]) => !messages.has(name)).map(([name, schema]) =>
-    card(`${prefix}-${name}`, "shape", name, schema.description, [fields(schema, (inner) => `${prefix}-${inner}`)]));
+    card(`${prefix}-${name}`, "shape", name, schema.description, [fields(schema, (inner) => `${prefix}-${inner}`)], "h3"));
 }
 
 function table(heads, rows) {
@@ -158,19 +174,33 @@ function filterBy(text) {
   document.body.classList.toggle("filtered", wanted !== "");
 }
 
+/**
+ * Go to what the address names: an id, or a name as one writes it: `#game.act`, `#GET /v1/me`,
+ * `#/v1/me`, `#rate_limited`.
+ */
+function goToHash() {
+  const name = decodeURIComponent(location.hash.slice(1));
+  if (!name) return;
+  const found = document.getElementById(name) ?? document.getElementById(`ws-${name}`)
+    ?? [...document.querySelectorAll(".card")].find((each) => [each.dataset.path, each.dataset.endpoint].includes(name))
+    ?? [...document.querySelectorAll("#errors tr")].find((row) => row.querySelector("code")?.textContent === name);
+  found?.scrollIntoView();
+  found?.querySelector("a")?.focus({ preventScroll: true });
+}
+
 async function draw() {
-  const main = document.getElementById("docs");
   try {
     const [asyncapi, openapi] = await Promise.all([getJson("/asyncapi.json"), getJson("/openapi.json")]);
     const { drawn, contents: parts } = sections(asyncapi, openapi);
-    main.replaceChildren(build("p", { class: "small" }, `Version ${asyncapi.info.version}`), ...drawn);
+    document.getElementById("drawn").replaceChildren(build("p", { class: "small" }, `Version ${asyncapi.info.version}`), ...drawn);
     document.getElementById("contents").replaceChildren(...contents(parts, drawn));
-    document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
     document.body.dataset.drawn = "yes";
+    goToHash();
   } catch (error) {
-    main.replaceChildren(build("p", { role: "alert" }, `The documents could not be loaded: ${error.message}.`));
+    document.getElementById("drawn").replaceChildren(build("p", { role: "alert" }, `The documents could not be loaded: ${error.message}.`));
   }
 }
 
 document.getElementById("filter").addEventListener("input", (event) => filterBy(event.target.value));
+window.addEventListener("hashchange", goToHash);
 draw();

@@ -1,6 +1,6 @@
 // JSON schemas as people read them: a type in words, and a table of fields.
 
-import { build, prose } from "/static/build.js";
+import { build, prose } from "/static/dom.js";
 
 export const nameOf = (ref) => ref.slice(ref.lastIndexOf("/") + 1);
 

@@ -1,5 +1,7 @@
 // The page behind the unsubscribe link of a digest: the token is behind the #, so no log has it.
 
+import "/static/site.js";
+
 const form = document.getElementById('form');
 const said = document.getElementById('said');
 const token = location.hash.slice(1);

@@ -113,6 +113,7 @@ def more_addresses(room: Room) -> list[Endpoint]:
         seal=SEAL,
         banned=revocation.publish_banned,
         activity_changed=revocation.publish_activity,
+        revoked=revocation.publish_revoked,
     )
-    admin = AdminRoutes(moderation=moderation, database=room.database, clock=clock)
+    admin = AdminRoutes(moderation=moderation, sessions=store, database=room.database, clock=clock)
     return [*SessionRoutes(store=store, revocation=revocation).endpoints(), *admin.endpoints()]

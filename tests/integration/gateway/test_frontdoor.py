@@ -181,7 +181,7 @@ async def test_version_refusal_names_the_version() -> None:
         (set(), "http://127.0.0.1:81", 403),
         ({" https://Play.example/"}, "https://PLAY.example", 101),
         ({"https://play.example"}, "http://play.example", 403),
-        ({"https://play.example"}, "http://127.0.0.1", 403),
+        ({"https://play.example"}, "http://127.0.0.1", 101),
         ({"*"}, "https://any.example", 101),
         (set(), "http://127.0.0.1:80", 101),
         (set(), "HTTP://127.0.0.1.", 101),

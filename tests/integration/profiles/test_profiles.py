@@ -134,6 +134,7 @@ async def test_profile_is_found_by_username_and_by_id_without_a_token(room: Room
     status, by_name = await room.ask("GET", "/v1/profiles/ANNA")
     assert status == 200
     assert (await room.ask("GET", f"/v1/profiles/{ann.user_id}"))[1] == by_name
+    assert (await room.ask("GET", f"/v1/profiles/{by_name['player_id']}"))[1] == by_name
     assert (
         by_name.items()
         >= {

@@ -67,6 +67,19 @@ def test_server_that_was_started_again_has_no_rates():
     ]
 
 
+def test_every_way_of_showing_names_ruleset_players_and_concurrency():
+    settings = {"ruleset": "four_in_a_row", "players": 2, "concurrency": 1500, "games": None}
+    drawn = make_report("matches", measured(), began_at="now", settings=settings)
+    title = "matches: four_in_a_row, 2 players per game, 1,500 games at once"
+    said = StringIO()
+    print_report(drawn, Console(file=said, width=200))
+
+    assert f"<h1>Load test: {title}</h1>" in render_page(drawn)
+    assert f"{title}, now" in said.getvalue()
+    assert format_json(drawn)["title"] == title
+    assert make_report("signaling", measured(), began_at="now", settings={}).title == "signaling"
+
+
 def test_report_is_ok_only_if_something_was_checked_and_held():
     assert report().ok
     assert not report(fault="event 3 came before event 2").ok

@@ -1,6 +1,6 @@
 """`/v1/admin`: what moderators and admins do, each act on record."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -9,21 +9,28 @@ import orjson
 from persistence.accounts.audit_log import AuditEntry as RecordedAct
 from persistence.accounts.audit_log import read_entries
 from persistence.accounts.moderation import AccountDetails as Found
+from persistence.accounts.moderation import AccountFilter
+from persistence.accounts.sessions import SessionStore
 from persistence.database import Database
 from protocol.accounts import (
+    AccountSession,
+    AccountSessions,
     AuditLogEntry,
     AuditPage,
     AuditQuery,
     Ban,
     BanRequest,
     DeactivationRequest,
+    EndSessionsRequest,
+    OwnRoles,
     People,
     PeopleQuery,
     Person,
     RolesRequest,
+    SessionsEnded,
     UserPath,
 )
-from protocol.errors import Forbidden, NotFound
+from protocol.errors import Forbidden, InvalidField, NotFound
 from protocol.ids import UserId
 from server.core.clock import Clock, wire_fields
 from server.core.cursors import CursorCodec
@@ -34,13 +41,22 @@ TAG = "moderation"
 
 _ID_MAX: Final = 2**63 - 1
 _CURSOR: Final = CursorCodec("audit", int, int)
+_PEOPLE: Final = CursorCodec("accounts", str, str)
 
 
 class AdminRoutes:
     """The addresses of those who look after others."""
 
-    def __init__(self, *, moderation: AccountModeration, database: Database, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        moderation: AccountModeration,
+        sessions: SessionStore,
+        database: Database,
+        clock: Clock,
+    ) -> None:
         self._moderation = moderation
+        self._sessions = sessions
         self._database = database
         self._clock = clock
 
@@ -55,6 +71,15 @@ class AdminRoutes:
         )
         of_user = "/v1/admin/users/{user_id}"
         return [
+            Endpoint(
+                "GET",
+                "/v1/me/roles",
+                "Read which roles you have.",
+                self._own_roles,
+                auth="required",
+                answer=OwnRoles,
+                tag=TAG,
+            ),
             make(
                 "GET",
                 "/v1/admin/users",
@@ -100,6 +125,23 @@ class AdminRoutes:
             ),
             make(
                 "GET",
+                f"{of_user}/sessions",
+                "List where an account is signed in.",
+                self._list_sessions,
+                scope="admin",
+                answer=AccountSessions,
+            ),
+            make(
+                "POST",
+                f"{of_user}/sessions/end",
+                "End one session of an account, or all of them.",
+                self._end_sessions,
+                scope="admin",
+                body=EndSessionsRequest,
+                answer=SessionsEnded,
+            ),
+            make(
+                "GET",
                 "/v1/admin/audit",
                 "Read the audit log.",
                 self._audit,
@@ -109,9 +151,20 @@ class AdminRoutes:
             ),
         ]
 
+    async def _own_roles(self, request: HttpRequest) -> OwnRoles:
+        return OwnRoles(user_id=request.who.user_id, roles=sorted(request.who.roles))
+
     async def _find(self, request: HttpRequest) -> People:
-        found = await self._moderation.find_accounts(request.who, request.query.text)
-        return People(people=[_person(person) for person in found])
+        query: PeopleQuery = request.query
+        found = await self._moderation.find_accounts(
+            AccountFilter(query.text, (), query.method, query.role, query.is_banned),
+            after=None if query.cursor is None else _PEOPLE.read(query.cursor),
+            limit=query.limit,
+        )
+        return People(
+            people=[_person(person) for person in found],
+            next=_PEOPLE.after_page(found, query.limit, lambda last: last.username),
+        )
 
     async def _ban(self, request: HttpRequest) -> Person:
         body: BanRequest = request.body
@@ -135,27 +188,51 @@ class AdminRoutes:
         return await self._changed(request)
 
     async def _roles(self, request: HttpRequest) -> Person:
-        await self._moderation.set_roles(request.who, _user_id(request), request.body.roles)
+        body: RolesRequest = request.body
+        await self._moderation.set_roles(request.who, _user_id(request), body.roles, body.reason)
         return await self._changed(request)
+
+    async def _list_sessions(self, request: HttpRequest) -> AccountSessions:
+        account = await self._moderation.read_account(_user_id(request))
+        listed = await self._sessions.list_sessions(account.user_id)
+        return AccountSessions(sessions=[AccountSession(**wire_fields(each)) for each in listed])
+
+    async def _end_sessions(self, request: HttpRequest) -> SessionsEnded:
+        body: EndSessionsRequest = request.body
+        ended = await self._moderation.end_sessions(
+            request.who, _user_id(request), body.session_id, body.reason
+        )
+        return SessionsEnded(ended=ended)
 
     async def _audit(self, request: HttpRequest) -> AuditPage:
         query: AuditQuery = request.query
         below = _ID_MAX if query.cursor is None else _CURSOR.read(query.cursor)
         acts = await read_entries(
-            self._database, below=below, limit=query.limit, target=query.user_id
+            self._database,
+            below=below,
+            limit=query.limit,
+            target=query.user_id or query.target,
+            actor=query.actor,
+            action=query.action,
+            since=_time(query.since, "since"),
+            until=_time(query.until, "until"),
         )
         earlier = _CURSOR.after_page(acts, query.limit, lambda last: last.id)
         return AuditPage(acts=[_act(act) for act in acts], next=earlier)
 
     async def _changed(self, request: HttpRequest) -> Person:
-        found = await self._moderation.find_accounts(request.who, _user_id(request))
-        if not found:
-            raise NotFound("The account no longer exists.")
-        return _person(found[0])
+        return _person(await self._moderation.read_account(_user_id(request)))
 
 
 def _user_id(request: HttpRequest) -> UserId:
     return request.parse_path(UserPath).user_id
+
+
+def _time(text: str | None, field: str) -> datetime | None:
+    try:
+        return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise InvalidField(f"{field}: there is no such time as {text}.", field=field) from None
 
 
 def _person(found: Found) -> Person:

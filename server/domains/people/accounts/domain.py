@@ -125,6 +125,7 @@ def build(services: Services) -> Domain:
         seal=seal,
         banned=revocation.publish_banned,
         activity_changed=revocation.publish_activity,
+        revoked=revocation.publish_revoked,
     )
     account_routes = AccountRoutes(
         accounts=accounts,
@@ -171,7 +172,9 @@ def build(services: Services) -> Domain:
             deactivate=people.deactivate, reactivate=people.reactivate, now=clock.monotonic
         ).endpoints(),
         *MergeRoutes(merging=merging, now=clock.monotonic).endpoints(),
-        *AdminRoutes(moderation=moderation, database=services.database, clock=clock).endpoints(),
+        *AdminRoutes(
+            moderation=moderation, sessions=sessions, database=services.database, clock=clock
+        ).endpoints(),
     ]
     if settings.dev_login:
         require_private(config.host, config.public_url)

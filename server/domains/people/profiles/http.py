@@ -109,7 +109,7 @@ class ProfileRoutes:
             public(
                 "GET",
                 "/v1/profiles/{name}",
-                "Read a profile by its username or its account's id.",
+                "Read a profile by its username, its account's id or its player's.",
                 self._profile,
                 answer=Profile,
                 errors=(ProfileNotFound,),

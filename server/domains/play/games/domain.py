@@ -8,6 +8,7 @@ from typing import Any
 
 from persistence.eventlog.completion import XpRule
 from persistence.eventlog.writer import EventLogWriter
+from persistence.games.administration import GameAdministrationStore
 from persistence.games.directory import RoomDirectoryStore
 from persistence.games.store import GameStore
 from protocol.errors import Overloaded, Unavailable
@@ -25,6 +26,8 @@ from server.domains.interfaces import (
     LobbyAccess,
 )
 from server.domains.play.games.access import GameAccess
+from server.domains.play.games.admin_http import GameAdminRoutes
+from server.domains.play.games.administration import GameAdministration
 from server.domains.play.games.commands import GameCommands
 from server.domains.play.games.completed_games import CompletedGameReader
 from server.domains.play.games.directory import DirectoryMaintenance, DirectoryRoutes
@@ -96,9 +99,21 @@ def build(services: Services) -> Domain:
         clock=clock,
     )
     endpoints = GameRoutes(
-        access=access, store=store, rulesets=services.rulesets, faults=games.faults
+        access=access,
+        store=store,
+        rulesets=services.rulesets,
+        faults=games.faults,
+        now=clock.monotonic,
     )
 
+    administration = GameAdministration(
+        store=GameAdministrationStore(services.database),
+        games=store,
+        registry=games,
+        rulesets=services.rulesets,
+        subscriptions=services.subscriptions,
+        events=services.events,
+    )
     watch = RulesWatch(
         limit_s=settings.rules_limit_s, room_bytes=settings.rules_memory_mb * 1_048_576
     )
@@ -126,7 +141,11 @@ def build(services: Services) -> Domain:
         name="games",
         settings=GameSettings,
         commands=commands.routes(),
-        endpoints=[*DirectoryRoutes(directory).endpoints(), *endpoints.endpoints()],
+        endpoints=[
+            *DirectoryRoutes(directory).endpoints(),
+            *endpoints.endpoints(),
+            *GameAdminRoutes(administration).endpoints(),
+        ],
         listens={
             PlayerDisconnected: lambda event: presence.player_disconnected(event.player_id),
             MemberKicked: presence.member_kicked,

@@ -1,24 +1,31 @@
 """Games over HTTP: what a game is, and its log."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
 from persistence.games.store import GameStore
 from protocol.codec import validate
 from protocol.envelope import WireModel
-from protocol.errors import GameNotFound, InvalidField
-from protocol.history import Events, EventsQuery, LoggedEvent
+from protocol.errors import GameNotFound, InvalidField, RateLimited
+from protocol.history import Events, EventsQuery, LoggedEvent, Views, ViewsQuery
 from protocol.history import Game as WireGame
 from protocol.ids import GameId, PlayerId, WireGameId
 from server.core.clock import wire_time, wire_time_or_none
+from server.core.rate_limits import Rate, RateLimiter, client_network
 from server.domains.play.games.access import GameAccess
 from server.domains.play.games.recovery import decode_row
+from server.domains.play.games.replay import ReplayReader
 from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.domains.play.games.subscribers import ViewEncoder
 from server.gamekit.contract import Viewer
 from server.gamekit.fold import AnyRuleset
 from server.gateway.http.endpoints import Endpoint, HttpRequest
+
+# Each request folds part of a log, at worst all of it. A replay asks every few seconds, and
+# a spectator with a delay once for each event.
+VIEWS: Final = Rate(120, 60)
 
 
 class _Path(WireModel):
@@ -40,8 +47,12 @@ class GameRoutes:
         store: GameStore,
         rulesets: Mapping[str, AnyRuleset],
         faults: RulesetFailures,
+        now: Callable[[], float],
     ) -> None:
         self._access = access
+        self._now = now
+        self._replays = ReplayReader(store, rulesets)
+        self._limit = RateLimiter("views", VIEWS, "You are asking for views too fast")
         self._faults = faults
         self._store = store
         self._rulesets = rulesets
@@ -66,6 +77,17 @@ class GameRoutes:
                 query=EventsQuery,
                 answer=Events,
                 errors=(GameNotFound, InvalidField),
+                tag="games",
+            ),
+            Endpoint(
+                "GET",
+                "/v1/games/{game_id}/views",
+                "Draw a game after each event: for spectators and, once it is over, for each seat",
+                self.views,
+                query=ViewsQuery,
+                answer=Views,
+                admit=self._admit_views,
+                errors=(GameNotFound, InvalidField, RateLimited),
                 tag="games",
             ),
         ]
@@ -109,6 +131,21 @@ class GameRoutes:
             head=head,
             commitment=await self._access.commitment(stored, head),
         )
+
+    async def views(self, request: HttpRequest) -> Views:
+        """Draw a page of a game."""
+        who = request.identity.player_id if request.identity is not None else None
+        stored = await self._access.require_readable(game_id_of(request), who)
+        query: ViewsQuery = request.query
+        head = await self._horizon(stored, who)
+        until = min(query.after + query.limit, head)
+        views = await self._replays.read_views(stored, after=query.after, until=until)
+        return Views(game_id=stored.id, head=head, views=views)
+
+    def _admit_views(self, request: HttpRequest) -> None:
+        identity = request.identity
+        key = client_network(request.remote) if identity is None else identity.user_id
+        self._limit.require_allowed(key, self._now())
 
     async def _horizon(self, stored: StoredGame, who: PlayerId | None) -> int:
         """Say up to which event this viewer may see the game now."""

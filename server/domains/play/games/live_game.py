@@ -110,7 +110,9 @@ from server.domains.play.games.ruleset_failures import (
     GameFailures,
     Method,
     RulesetFailures,
+    RulesFault,
     describe_error,
+    describe_fault,
 )
 from server.domains.play.games.subscribers import GameFollower, Subscribers, ViewEncoder
 from server.domains.play.games.views import build_snapshot
@@ -256,6 +258,7 @@ class LiveGame:
         "committed",
         "failures",
         "fault",
+        "fault_trace",
         "fold",
         "game_id",
         "lobby_id",
@@ -296,6 +299,7 @@ class LiveGame:
         # Why the game is FAILING or FAILED. Where the rules failed half way through a fold, `fold`
         # is a state that no log has: only what is on its way to the disk still counts.
         self.fault: str | None = None
+        self.fault_trace: str | None = None  # where; None where it was no call of the rules
         self.busy_at = clock.monotonic()
         self._recorder = recorder
         self._hash = recorder.hash  # of the last committed event
@@ -497,15 +501,22 @@ class LiveGame:
         if reply is not None:
             self._owe(index, reply, index)
 
-    def unload(self) -> None:
-        """Close, and hold on to nothing: what is over shall not wait for the garbage collector."""
+    def unload(self, why: PlayhallError | None = None) -> None:
+        """Close, and hold on to nothing: what is over shall not wait for the garbage collector.
+
+        With `why`, whoever waits for a reply gets that: nobody will play this game any more.
+        """
         # The state and the log first: what follows calls others, who must not find a game that
         # still takes commands, nor have a commit publish a half of it.
         self._move(LiveGameInput.UNLOAD)
-        self._drop_inputs(Overloaded())
+        self._drop_inputs(why or Overloaded())
         self._log.detach_owner()
         self.tail.clear()
         self.subscribers.close()
+        if why is not None:
+            owed, self._owed = self._owed, deque()
+            for _, reply, _ in owed:
+                _give(reply, why)
 
     def close(self) -> None:
         """Take part in nothing more; the log has what was committed."""
@@ -530,17 +541,18 @@ class LiveGame:
         nothing is played any more, the failure is only counted.
         """
         self.failures.all.count(self.fold.ruleset.name, method, error)
-        self._stop(method, describe_error(error))
+        self._stop(method, describe_fault(error))
 
-    def _stop_soon(self, method: Method, what: str) -> None:
+    def _stop_soon(self, method: Method, fault: RulesFault) -> None:
         """Stop once whoever called the rules is done: perhaps with the events of a commit."""
-        asyncio.get_running_loop().call_soon(self._stop, method, what)
+        asyncio.get_running_loop().call_soon(self._stop, method, fault)
 
-    def _stop(self, method: Method, what: str) -> None:
+    def _stop(self, method: Method, fault: RulesFault) -> None:
         if self.state is not PLAYING:
             return
         self._move(LiveGameInput.RULES_FAILED)
-        self.fault = f"{self.fold.ruleset.name} failed in {method}: {what}"
+        self.fault = f"{self.fold.ruleset.name} failed in {method}: {fault.what}"
+        self.fault_trace = fault.trace
         self._drop_inputs(Quarantined())
         # Otherwise `_on_committed` or `_on_lost` does this. The registry unloads the game when it
         # is called, and what is on its way would commit with nobody to hear of it.

@@ -50,7 +50,7 @@ def recover_game(
     recorded = _verified(game, rows)
     try:
         with CALLING_RULES:
-            fold = GameFold(_origin(game, recorded[0].event, ruleset))
+            fold = GameFold(read_origin(game, recorded[0].event, ruleset))
     except CorruptLog:
         raise
     except RAISED_BY_RULES as error:
@@ -85,7 +85,8 @@ def _verified(game: StoredGame, rows: Sequence[EventRow]) -> list[RecordedEvent]
     return recorded
 
 
-def _origin(game: StoredGame, first: Event, ruleset: AnyRuleset) -> GameOrigin:
+def read_origin(game: StoredGame, first: Event, ruleset: AnyRuleset) -> GameOrigin:
+    """Say what a game starts from, by its first event; raise `CorruptLog` where that is no such."""
     if first.type != GAME_CREATED or first.payload.get("seed_hash") != seed_hash(game.seed):
         raise CorruptLog("the first event does not commit to this game's seed")
     try:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from persistence.eventlog.writer import EventLogWriter, OwnerFenced, RowsLost
@@ -53,6 +53,11 @@ class GameRegistryConfig:
     node: str
     bot_pause_s: float
     idle_game_s: float
+
+
+def ended_by_operator(reason: str) -> Quarantined:
+    """Say to a player that an operator ended their game."""
+    return Quarantined(f"An operator ended this game: {reason}")
 
 
 class GameRegistry:
@@ -159,6 +164,8 @@ class GameRegistry:
         stored = await self._store.find(game_id)
         if stored is None:
             raise GameNotFound
+        if stored.end_reason is not None:
+            raise ended_by_operator(stored.end_reason)
         if stored.quarantined:
             raise Quarantined
         if stored.status == "completed":
@@ -260,8 +267,8 @@ class GameRegistry:
         pause_s = self._config.bot_pause_s
         return TurnTimer(game, clock=self._clock, bot_pause_s=pause_s)
 
-    def _drop(self, game: LiveGame) -> None:
-        game.unload()
+    def _drop(self, game: LiveGame, why: PlayhallError | None = None) -> None:
+        game.unload(why)
         if self._live.get(game.game_id) is not game:
             return
         del self._live[game.game_id]
@@ -309,20 +316,40 @@ class GameRegistry:
         self._failing.add(game.game_id)
         game.subscribers.publish_frame(encode_stopped_frame(game.game_id))
         self._drop(game)
-        work = self._set_aside(game.game_id, game.fault, owner_epoch=game.owner_epoch)
+        work = self._set_aside(
+            game.game_id, game.fault, owner_epoch=game.owner_epoch, trace=game.fault_trace
+        )
         self._tasks.start_work(work, name="quarantine of a game")
 
-    async def _set_aside(self, game_id: GameId, reason: str, *, owner_epoch: int) -> None:
+    async def _set_aside(
+        self, game_id: GameId, reason: str, *, owner_epoch: int, trace: str | None
+    ) -> None:
         """Keep in the database that a game is quarantined; tried until it is done."""
         while True:
             try:
-                await self._store.quarantine(game_id, reason, owner_epoch=owner_epoch)
+                await self._store.quarantine(game_id, reason, owner_epoch=owner_epoch, trace=trace)
             except Exception:  # until then `_failing` has it, and this node plays it no more
                 log.exception("game %s: its quarantine could not be stored yet", game_id)
                 await asyncio.sleep(SET_ASIDE_AGAIN_S)
             else:
                 self._failing.discard(game_id)
                 return
+
+    def stop_ended(self, ended: Iterable[tuple[GameId, str]]) -> None:
+        """Stop the games of this node that an operator ended, on whichever node; tell followers."""
+        for game_id, reason in ended:
+            if (game := self._live.get(game_id)) is None:
+                continue
+            with contain_failures(f"stopping game {game_id}"):
+                why = ended_by_operator(reason)
+                log.warning("game %s was ended by an operator: %s", game_id, reason)
+                game.subscribers.publish_frame(encode_stopped_frame(game_id, why))
+                self._drop(game, why)
+                self._old_rules.pop(game_id, None)
+
+    def list_live_ids(self) -> list[GameId]:
+        """List the games in memory."""
+        return list(self._live)
 
     # ------------------------------------------------------------------ owning
 

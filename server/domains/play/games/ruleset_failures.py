@@ -8,7 +8,8 @@ is untouched (`decide`, `view`, a bot) one answer is refused; where it is not (`
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias
+from traceback import format_exception
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from server.core.containment import EXHAUSTED, RAISED_BY_RULES
 
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 # A game that fails at every event would fill the disk with the same trace.
 TRACE_EVERY_S: Final = 10.0
+TRACED_CALLS_MAX: Final = 20  # the innermost ones: rules that call themselves have thousands
 
 # The methods by which failures are counted. `evolve` includes `to_act`, which is asked after
 # every event; `setup` includes `initial`; `decide` includes `parse`; `timer` is `decide_timer`.
@@ -31,6 +33,22 @@ def describe_error(error: BaseException) -> str:
     except RAISED_BY_RULES:  # its own code, too
         text = type(error).__name__
     return text.encode(errors="backslashreplace").decode()
+
+
+class RulesFault(NamedTuple):
+    """What was raised, in one line, and where, as a traceback."""
+
+    what: str
+    trace: str
+
+
+def describe_fault(error: BaseException) -> RulesFault:
+    """Describe an error for operators, whatever its own code does."""
+    try:
+        trace = "".join(format_exception(error, limit=-TRACED_CALLS_MAX))
+    except RAISED_BY_RULES:
+        trace = ""
+    return RulesFault(describe_error(error), trace.encode(errors="backslashreplace").decode())
 
 
 class RulesetFailures:
@@ -64,7 +82,9 @@ class GameFailures:
 
     __slots__ = ("_stop", "all", "is_exhausted")
 
-    def __init__(self, every: RulesetFailures, *, stop: Callable[[Method, str], None]) -> None:
+    def __init__(
+        self, every: RulesetFailures, *, stop: Callable[[Method, RulesFault], None]
+    ) -> None:
         self.all = every
         self.is_exhausted = False
         self._stop = stop
@@ -74,4 +94,4 @@ class GameFailures:
         self.all.count(ruleset, method, error)
         if isinstance(error, EXHAUSTED) and not self.is_exhausted:
             self.is_exhausted = True
-            self._stop(method, describe_error(error))
+            self._stop(method, describe_fault(error))

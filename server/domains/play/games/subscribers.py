@@ -56,9 +56,9 @@ def hide_all(_: Event, __: Viewer) -> None:
     """Hide everything: the rules are not to be asked any more."""
 
 
-def encode_stopped_frame(game_id: GameId) -> bytes:
+def encode_stopped_frame(game_id: GameId, why: Quarantined | None = None) -> bytes:
     """Say to followers that their game is quarantined, and that asking again is of no use."""
-    why = Quarantined()
+    why = why or Quarantined()
     return text_frame(
         encode(
             GameStopped(game_id=game_id, code="quarantined", message=why.message, retry=why.retry)

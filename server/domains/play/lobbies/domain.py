@@ -22,6 +22,7 @@ from server.domains.interfaces import (
     SeatedGames,
     TokenScopes,
 )
+from server.domains.play.lobbies.admin_http import LobbyAdminRoutes
 from server.domains.play.lobbies.commands import LobbyCommands
 from server.domains.play.lobbies.http import LobbyRoutes, PeerRoutes
 from server.domains.play.lobbies.lobbies import Lobbies
@@ -75,7 +76,11 @@ def build(services: Services) -> Domain:
         name="lobbies",
         settings=LobbySettings,
         commands={**LobbyCommands(lobbies).routes(), **peer_routes.routes()},
-        endpoints=[*LobbyRoutes(lobbies).endpoints(), *peer_routes.endpoints()],
+        endpoints=[
+            *LobbyRoutes(lobbies).endpoints(),
+            *peer_routes.endpoints(),
+            *LobbyAdminRoutes(lobbies).endpoints(),
+        ],
         listens={
             PlayerConnected: lambda event: lobbies.player_connected(event.player_id),
             PlayerDisconnected: lambda event: lobbies.player_disconnected(event.player_id),

@@ -111,6 +111,13 @@ def close_lobby(lobby: Lobby, host: PlayerId) -> Lobby:
     return _closed(lobby)
 
 
+def close_by_operator(lobby: Lobby) -> Lobby:
+    """Close a lobby whoever is in it; harmless for one that is closed."""
+    if lobby.status == "PLAYING" and lobby.mode == "server":
+        raise LobbyClosed("Its game is running; end the game, which closes the lobby.")
+    return lobby if lobby.status == "CLOSED" else _closed(lobby)
+
+
 def close_unstarted(lobby: Lobby) -> Lobby:
     """Close an open lobby that has no host, and whose game could not start."""
     require_open(lobby)

@@ -5,11 +5,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from persistence.lobbies.model import Lobby
+from persistence.lobbies.model import AdministeredLobby, Lobby, LobbyListPosition
 from persistence.lobbies.store import LobbyStore
 from protocol import lobbies as wire
 from protocol.errors import InvalidField, NotTheHost, WrongPassword
-from protocol.ids import LobbyId, PlayerId
+from protocol.ids import LobbyId, PlayerId, UserId
 from protocol.lobbies import ListFilter, ListQuery, LobbyPage
 from server.core.clock import Clock
 from server.core.events import LocalEventBus, MemberKicked
@@ -44,6 +44,14 @@ class LobbyReader:
     async def read_lobby(self, lobby_id: LobbyId, player_id: PlayerId | None) -> Lobby:
         """Read a lobby that somebody may see."""
         return require_visible(await self._store.read(lobby_id), player_id)
+
+    async def list_for_operators(
+        self, *, status: str | None, text: str, after: LobbyListPosition | None, limit: int
+    ) -> list[AdministeredLobby]:
+        """List some lobbies of any kind, newest first."""
+        return await self._store.list_for_operators(
+            status=status, text=text, after=after, limit=limit
+        )
 
     async def read_page(self, query: ListQuery) -> LobbyPage:
         """Read a page of the public list."""
@@ -259,6 +267,17 @@ class LobbyService:
                 raise NotTheHost
             after = require_found(await self._store.read(lobby_id))
             self._changes.publish_if_changed(before, after, "closed", who.player_id)
+
+    async def close_by_operator(self, lobby_id: LobbyId, reason: str, *, actor: UserId) -> Lobby:
+        """Close a lobby for its members, with a reason for the audit log."""
+        async with self._changes.turns.hold(lobby_id):
+            async with self._store.transaction() as transaction:
+                before = require_found(await transaction.lock_lobby(lobby_id))
+                after = await transaction.save(before, rules.close_by_operator(before))
+                if after.version != before.version:
+                    await transaction.record_closing(before, reason, actor=actor)
+            self._changes.publish_if_changed(before, after, "closed", reason="closed_by_operator")
+        return after
 
     def _drafted(self, new: wire.NewLobby) -> Lobby:
         if new.mode == "peer":
