@@ -24,7 +24,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadtest.benching import loads, progression, recovery, rest, social
+from loadtest.benching import elsewhere, loads, progression, recovery, rest, social
 from loadtest.benching.figures import (
     BenchFigures,
     RunResult,
@@ -76,6 +76,7 @@ class Measurement(StrEnum):
     PROGRESSION = "progression"
     SOCIAL = "social"
     REST = "rest"
+    ELSEWHERE = "elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,9 @@ class BenchRun:
                 out.print(f"[red]{part}: not measured:[/red] {escape(str(error))}", soft_wrap=True)
 
     def _measure(self, part: Measurement) -> None:
+        if part is Measurement.ELSEWHERE:
+            self._elsewhere()
+            return
         measures: dict[Measurement, Callable[[BenchNode], None]] = {
             Measurement.MATCHES: self._matches,
             Measurement.STATEMENTS: self._statements,
@@ -181,6 +185,15 @@ class BenchRun:
         }
         with self._node(part) as node:
             measures[part](node)
+
+    def _elsewhere(self) -> None:
+        """Follow games at their owner's node and at another one, in turns."""
+        with elsewhere.two_nodes(self._folder / "elsewhere", on=self._on) as (owner, other, valkey):
+            pids = (owner.pid, other.pid, valkey)
+            for _ in range(self._scale.times):
+                for url in (owner.url, other.url):
+                    work = elsewhere.follow(owner.url, url, pids, seconds=self._scale.seconds)
+                    print_run(recovery.run_in_new_loop(work), out)
 
     @contextmanager
     def _node(self, name: str) -> Iterator[BenchNode]:

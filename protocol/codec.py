@@ -7,6 +7,7 @@ A whole float is an integer where the model asks for one. Out: orjson writes.
 import json
 import re
 from contextlib import suppress
+from functools import cache
 from math import ceil
 from typing import Any, Final, TypeVar
 
@@ -259,6 +260,35 @@ def error_body(error: PlayhallError) -> dict[str, object]:
     if isinstance(error, MirrorGap):
         fields["expected"] = error.expected
     return fields
+
+
+def parse_error(body: dict[str, Any]) -> PlayhallError:
+    """Make the error again that `error_body` described on another node."""
+    message, code = str(body["message"]), str(body["code"])
+    if "event_index" in body:
+        return MoveRefused(message, rule=code, event_index=int(body["event_index"]))
+    kind = _find_error(code)
+    error = kind.__new__(kind)
+    PlayhallError.__init__(
+        error, message, field=body.get("field"), retry_after_s=body.get("wait_s")
+    )
+    error.details = body.get("details")
+    for name in ("head", "address", "expected"):
+        if name in body:
+            setattr(error, name, body[name])
+    return error
+
+
+@cache
+def _find_error(code: str) -> type[PlayhallError]:
+    """Find the class of a code; one that this version does not have is an internal error."""
+    waiting = PlayhallError.__subclasses__()
+    while waiting:
+        kind = waiting.pop()
+        if kind.code == code:
+            return kind
+        waiting += kind.__subclasses__()
+    return PlayhallError
 
 
 def encode_ok(command_id: int, **fields: object) -> bytes:

@@ -73,6 +73,7 @@ from server.gateway.metrics import (
     MetricSource,
     broker_metrics,
     metrics_writer,
+    node_call_metrics,
 )
 from server.gateway.session.sessions import merge_routes
 from server.gateway.transport.limits import TransportLimits, connections_per_address
@@ -339,6 +340,7 @@ class App:
             of_the_node,
             ErrorCollector(lambda: services.error_counts.counts),
             broker_metrics(services.subscriptions),
+            node_call_metrics(services.calls),
             self._events.collector,
             self.retention,
             *(each for domain in self.domains for each in domain.metrics),

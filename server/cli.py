@@ -27,6 +27,7 @@ from persistence.private_files import make_folder, restrict_to_owner
 from persistence.signals import StoppedBySecondSignal, stop_on_signals
 from protocol.errors import PlayhallError, Unavailable
 from server.config import Config
+from server.core.addresses import socket_url
 from server.core.settings import (
     SettingsReader,
     nearest_variable,
@@ -65,7 +66,9 @@ GARBAGE_OBJECTS = 50_000
 HERE = "http://127.0.0.1:8080"
 
 # What is ours in the data folder; see docs/operations/deployment.md.
-KEPT_IN_DATA_DIR = frozenset({"postgres", "files", "uploads", "mail", "node", "secret.key"})
+KEPT_IN_DATA_DIR = frozenset(
+    {"postgres", "files", "uploads", "mail", "node", "secret.key", "workers", "valkey"}
+)
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")]
 
@@ -98,10 +101,18 @@ def serve(
     reload_rulesets: Annotated[
         bool, typer.Option("--reload-rulesets", help="Load rulesets again when they change.")
     ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes behind the one port, each a node.")
+    ] = None,
+    worker: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve: the bundled database is started and migrated first, unless you name another."""
     config, settings = _read_settings(
-        port=port, host=host, data_dir=data_dir, reload_rulesets=reload_rulesets or None
+        port=port,
+        host=host,
+        data_dir=data_dir,
+        reload_rulesets=reload_rulesets or None,
+        workers=workers,
     )
     _log_to_stderr(config.log_level)
     # While the database starts, half of what there is to import is imported.
@@ -116,7 +127,10 @@ def serve(
         with plain_errors(), reach_database(config, may_make=True) as database:
             runner.upgrade(database.owner)
             _upgrade_titles(database.owner, titles)
-            _serve(config, database, settings, titles)
+            if config.workers > 1 and worker is None:
+                _supervise(config)
+            else:
+                _serve(config, database, settings, titles, worker)
     except StoppedBySecondSignal as stopped:
         # The bundled database is stopped; what the loop had still to do is left undone.
         err.print(
@@ -134,7 +148,11 @@ def _log_to_stderr(level: str) -> None:
 
 
 def _serve(
-    config: Config, database: "ReachableDatabase", settings: SettingsReader, titles: Sequence[Any]
+    config: Config,
+    database: "ReachableDatabase",
+    settings: SettingsReader,
+    titles: Sequence[Any],
+    worker: int | None,
 ) -> None:
     import uvloop
 
@@ -149,6 +167,7 @@ def _serve(
         titles=[title.build for title in titles],
         ready=_welcome,
         keep_database=database.keep,
+        worker=worker,
     )
     loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     try:
@@ -159,6 +178,41 @@ def _serve(
         loop.close()
         raise
     loop.close()
+
+
+def _supervise(config: Config) -> None:
+    """Run the workers, each of which is `playhall serve` with these settings."""
+    from server import workers
+
+    given = config.redis_url is not None and bool(config.redis_url.get_secret_value())
+    valkey = None if given else workers.valkey_socket(config.data_dir)
+    reserved, port = workers.reserve_port(config.host, config.port)
+    environment = {
+        **os.environ,
+        "PLAYHALL_DATA_DIR": str(config.data_dir),
+        "PLAYHALL_HOST": config.host,
+        "PLAYHALL_PORT": str(port),
+        "PLAYHALL_RELOAD_RULESETS": str(config.reload_rulesets),
+        "PLAYHALL_WORKERS": "1",
+        **({"PLAYHALL_REDIS_URL": f"unix://{valkey}"} if valkey else {}),
+    }
+    url = config.public_url or socket_url(
+        "https" if config.tls_certificate else "http", *reserved[0].getsockname()[:2]
+    )
+
+    async def run() -> None:
+        supervisor = workers.Supervisor(
+            environment=environment, arguments=(), ready=lambda: _welcome(url)
+        )
+        await supervisor.run(config.workers, valkey)
+
+    try:
+        asyncio.run(run())
+    except workers.WorkerFailed as failed:
+        fail(f"{str(failed).capitalize()} before it served; see above.")
+    finally:
+        for each in reserved:
+            each.close()
 
 
 def _usable_extensions(config: Config, settings: SettingsReader) -> Sequence[Any]:
@@ -547,6 +601,12 @@ def _add_telemetry() -> None:
     add_telemetry_commands(app, _SHELL)
 
 
+def _add_nodes() -> None:
+    from server.ops.nodes_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_seeding() -> None:
     from server.ops.seed_cli import add_commands
 
@@ -594,6 +654,7 @@ _ADDED: Final = {
     "social": _add_social,
     "content": _add_content,
     "telemetry": _add_telemetry,
+    "nodes": _add_nodes,
     "seed": _add_seeding,
     "new-ruleset": _add_rulesets,
     "ruleset": _add_rulesets,

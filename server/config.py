@@ -57,6 +57,9 @@ class Config(Settings):
         description="Addresses to listen on, comma separated; :: includes IPv4.",
     )
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    workers: Annotated[int, Field(ge=1, le=32)] = Field(
+        default=1, description="Processes behind the one port, each a node of its own."
+    )
     public_url: Annotated[str, AfterValidator(_public_url)] = Field(
         default="", description="Where clients reach this node, if not at host:port."
     )

@@ -1,16 +1,17 @@
 """A node's life: open the database, listen, serve, and go away without losing anything."""
 
 import asyncio
-import errno
 import gc
 import logging
 import random
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from persistence.database import SERVER_ROLE, Database
@@ -24,20 +25,18 @@ from server.core.addresses import WILDCARDS, socket_url
 from server.core.clock import Clock
 from server.core.containment import contain_failures, count_unhandled
 from server.core.node_name import NodeName
-from server.core.settings import SettingsReader, split_names
+from server.core.settings import SettingsReader
 from server.core.tasks import Tasks
 from server.domains.contract import Build
 from server.domains.services import Services, build_broker
 from server.gamekit.fold import AnyRuleset
 from server.gateway.transport.http_connection import http_runner
+from server.listening import bind, bind_own_port
 from server.ops.reload_rulesets import RulesetReloader
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 4096
-ANY_IPV6 = "::"
-Addresses = list[tuple[socket.AddressFamily, str]]
-NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 TLS_HANDSHAKE_TIMEOUT_S = 5.0
 BROKER_DRAIN_TIMEOUT_S = 1.0
 RECONNECT_WITHIN_MS = 3000
@@ -61,6 +60,10 @@ class StopRequest:
             raise StoppedBySecondSignal(number)
         self._asked.set()
 
+    def ask(self) -> None:
+        """Ask, however often."""
+        self._asked.set()
+
     async def wait(self) -> None:
         """Return once the node has to go away."""
         await self._asked.wait()
@@ -79,6 +82,17 @@ class StopRequest:
             raise self._why
 
 
+class SupervisorPipe(asyncio.Protocol):
+    """The pipe to a worker's supervisor, which closes when that ends."""
+
+    def __init__(self, stop: StopRequest) -> None:
+        self._stop = stop
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Go away: nobody would start this worker again, or stop it."""
+        self._stop.ask()
+
+
 async def serve(
     config: Config,
     dsn: str,
@@ -88,8 +102,12 @@ async def serve(
     titles: Sequence[Build] = (),
     ready: Callable[[str], None],
     keep_database: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    worker: int | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP; `ready` gets the address once clients may come.
+
+    A `worker` shares the port with others, and goes away with its supervisor, which holds the other
+    end of its standard input.
 
     A second signal ends the loop with `StoppedBySecondSignal`, whatever is under way.
     `keep_database` looks after a database of the node's own; the node goes away when it raises
@@ -100,6 +118,8 @@ async def serve(
     loop.set_exception_handler(count_unhandled)
     for number in handled_signals():
         loop.add_signal_handler(number, stop.on_signal, number)
+    if worker is not None:
+        await loop.connect_read_pipe(partial(SupervisorPipe, stop), sys.stdin)
     async with Tasks() as keeper:
         if keep_database is not None:
             keeper.start_loop(stop.stop_if_fails(keep_database()), name="the bundled database")
@@ -111,6 +131,7 @@ async def serve(
             titles=titles,
             ready=ready,
             stop=stop,
+            worker=worker,
         )
     stop.check()
 
@@ -124,6 +145,7 @@ async def _serve(
     titles: Sequence[Build],
     ready: Callable[[str], None],
     stop: StopRequest,
+    worker: int | None,
 ) -> None:
     broker = build_broker(config)
     opened = partial(
@@ -134,7 +156,7 @@ async def _serve(
         await opened(role=ANONYMOUS_ROLE) as anonymous,
         Tasks() as tasks,
     ):
-        with NodeName(config.data_dir) as node:
+        with NodeName(_folder_of_name(config, worker)) as node:
             base = Services(
                 config,
                 database,
@@ -151,7 +173,7 @@ async def _serve(
             if config.reload_rulesets:
                 reloader = RulesetReloader(rulesets, config.ruleset_directories())
                 tasks.start_loop(reloader.run(), name="reloading of rulesets")
-            async with _listening(app, config) as url:
+            async with _listening(app, config, worker) as url:
                 ready(url)
                 await stop.wait()
                 log.info(
@@ -165,14 +187,19 @@ async def _serve(
 
 
 @asynccontextmanager
-async def _listening(app: App, config: Config) -> AsyncIterator[str]:
+async def _listening(app: App, config: Config, worker: int | None) -> AsyncIterator[str]:
     runner = http_runner(app.http())
     await runner.setup()
     assert runner.server is not None
     listener = app.listener(runner.server)
     tls = _tls(config)
+    bound = bind(config.host, config.port, shared=worker is not None)
+    own = bound
+    if worker is not None:
+        own = bind_own_port(config.host, config.port, worker)
     servers = [
-        await _listen(listener.protocol, each, tls) for each in _bind(config.host, config.port)
+        await _listen(listener.protocol, each, tls)
+        for each in (bound if worker is None else bound + own)
     ]
     url = _url(servers[0].sockets[0], tls)
     if not config.public_url and _is_wildcard(servers[0].sockets[0]):
@@ -182,7 +209,7 @@ async def _listening(app: App, config: Config) -> AsyncIterator[str]:
             url,
         )
     try:
-        await app.start(config.public_url or url)
+        await app.start(config.public_url or _url(own[0], tls))
         _settle_garbage()
         for server in servers:
             await server.start_serving()
@@ -192,6 +219,11 @@ async def _listening(app: App, config: Config) -> AsyncIterator[str]:
             server.close()
         await listener.close_all(CloseReason.GOING_AWAY)
         await runner.cleanup()
+
+
+def _folder_of_name(config: Config, worker: int | None) -> Path:
+    """Say where a node's name is kept: each worker has one, and keeps it when it is restarted."""
+    return config.data_dir if worker is None else config.data_dir / "workers" / str(worker)
 
 
 def _settle_garbage() -> None:
@@ -211,68 +243,6 @@ async def _listen(
         ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S if tls else None,
         start_serving=False,
     )
-
-
-def _bind(hosts: str, port: int) -> list[socket.socket]:
-    """Bind every host, all to one port: with port 0, to the one that the first was given."""
-    bound: list[socket.socket] = []
-    try:
-        wanted = [_addresses_of(host) for host in split_names(hosts) or (ANY_IPV6,)]
-        has_ipv4 = any(family == socket.AF_INET for each in wanted for family, _ in each)
-        for addresses in wanted:
-            _bind_host(addresses, port, bound, with_ipv4=not has_ipv4)
-    except OSError as error:
-        for each in bound:
-            each.close()
-        raise StartRefused(
-            f"Cannot listen on {hosts}, port {port} ({error.strerror or error}); choose another "
-            "port with --port (0 for any free one), or other addresses with PLAYHALL_HOST."
-        ) from error
-    return bound
-
-
-def _bind_host(
-    addresses: Addresses, port: int, bound: list[socket.socket], *, with_ipv4: bool
-) -> None:
-    """Bind the addresses of one host, but for those that this machine lacks if it has another."""
-    lacking: OSError | None = None
-    before = len(bound)
-    for family, address in addresses:
-        try:
-            bound.append(_bind_one(family, address, _port_of(bound) or port, with_ipv4=with_ipv4))
-        except OSError as error:
-            if error.errno not in NO_SUCH_ADDRESS:
-                raise
-            lacking = error
-    if lacking is not None and len(bound) == before:
-        raise lacking
-
-
-def _addresses_of(host: str) -> Addresses:
-    found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
-
-
-def _bind_one(
-    family: socket.AddressFamily, address: str, port: int, *, with_ipv4: bool
-) -> socket.socket:
-    """Bind one address; `::` takes IPv4 as well, if no IPv4 address is named beside it."""
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            is_only_ipv6 = address != ANY_IPV6 or not with_ipv4
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, is_only_ipv6)
-        sock.setblocking(False)
-        sock.bind((address, port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _port_of(bound: Sequence[socket.socket]) -> int:
-    return int(bound[0].getsockname()[1]) if bound else 0
 
 
 def _url(sock: socket.socket, tls: ssl.SSLContext | None) -> str:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import quote
@@ -89,15 +90,15 @@ class BenchServer:
 class BenchNode(BenchServer):
     """`playhall serve` with a bundled database, which goes to the other core."""
 
-    def __init__(self, folder: Path, *, on: CoreAssignment) -> None:
+    def __init__(self, folder: Path, *, on: CoreAssignment, env: Mapping[str, str] = {}) -> None:
         folder.mkdir(mode=0o755, exist_ok=True)
-        self._data = folder / "data"
-        self._postmaster = self._data / "postgres" / "cluster" / "postmaster.pid"
+        self.data = folder / "data"
+        self._postmaster = self.data / "postgres" / "cluster" / "postmaster.pid"
         super().__init__(
             [sys.executable, "-m", "server.cli", "serve", "--port", "0"],
             log=folder / "server.log",
             on=on,
-            env={**SETTINGS, "PLAYHALL_DATA_DIR": str(self._data)},
+            env={**SETTINGS, **env, "PLAYHALL_DATA_DIR": str(self.data)},
         )
 
     @property

@@ -17,6 +17,7 @@ SQL = load_queries("games/store")
 
 PAGE_ROWS_MAX = 1000
 ORPHANS_MAX = 200
+NODES_MAX = 1000
 HELD_MAX = 20_000
 REASON_CHARS_MAX = 2000
 TRACE_CHARS_MAX = 8000  # the end of it is kept: that is where it failed
@@ -27,6 +28,48 @@ class ClaimedGame(NamedTuple):
 
     owner_epoch: int
     next_event_index: int
+
+
+class GameOwnerNode(NamedTuple):
+    """The live node that owns a game, and where clients reach it."""
+
+    node: str
+    address: str
+
+
+class NodeLoad(NamedTuple):
+    """How busy a node is; `load` is the share of a core that it used lately."""
+
+    games: int = 0
+    connections: int = 0
+    load: float = 0.0
+    is_draining: bool = False
+    plays: str = ""
+    version: str = ""
+
+
+class NodeRow(NamedTuple):
+    """A node as the database has it; a `lease_s` of 0 or less is a lease that ran out."""
+
+    node: str
+    address: str
+    version: str
+    games: int
+    connections: int
+    load: float
+    is_draining: bool
+    plays: str
+    lease_s: float
+    started_at: datetime
+
+
+class GameStanding(NamedTuple):
+    """How far a game is in the database, and who has it."""
+
+    owner: str
+    next_event_index: int
+    is_completed: bool
+    is_quarantined: bool
 
 
 class LogTotals(NamedTuple):
@@ -117,16 +160,29 @@ class GameStore:
             )
         return [record["id"] for record in records]
 
-    async def read_owner_address(self, game_id: GameId) -> str | None:
-        """Say where the live owner of a game is reached."""
+    async def find_live_owner(self, game_id: GameId) -> GameOwnerNode | None:
+        """Say which live node owns a game."""
         async with self._database.acquire() as connection:
-            address: str | None = await connection.fetchval(SQL["owner_address"], game_id)
-        return address
+            record = await connection.fetchrow(SQL["live_owner"], game_id)
+        return None if record is None else GameOwnerNode(*record)
 
-    async def renew_lease(self, address: str, lease_s: float) -> None:
-        """Keep this node's lease for so many seconds from now, by the database's clock."""
+    async def read_standings(self, game_ids: Sequence[GameId]) -> dict[GameId, GameStanding]:
+        """Say how far some games are; what there is no game of is left out."""
         async with self._database.acquire() as connection:
-            await connection.execute(SQL["renew_lease"], self.node, address, lease_s)
+            records = await connection.fetch(SQL["standings"], list(game_ids))
+        return {record["id"]: GameStanding(*list(record)[1:]) for record in records}
+
+    async def renew_lease(self, address: str, lease_s: float, load: NodeLoad | None = None) -> None:
+        """Keep this node's lease for so many seconds from now, by the database's clock."""
+        columns = (self.node, address, lease_s, *(load or NodeLoad()))
+        async with self._database.acquire() as connection:
+            await connection.execute(SQL["renew_lease"], *columns)
+
+    async def list_nodes(self) -> list[NodeRow]:
+        """List the nodes, first those whose lease holds."""
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["list_nodes"], NODES_MAX)
+        return [NodeRow(*record) for record in records]
 
     async def release_lease(self) -> None:
         """Give the lease back at once."""

@@ -62,18 +62,34 @@ WHERE g.status = 'in_progress' AND g.quarantined_at IS NULL
   AND (g.ruleset, g.ruleset_version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
 ORDER BY g.created_at LIMIT $1;
 
--- name: owner_address
--- Say where the live owner of a game can be reached.
-SELECT n.address FROM games g JOIN nodes n ON n.id = g.owner_node
+-- name: live_owner
+-- Say which live node owns a game, and where it can be reached.
+SELECT n.id, n.address FROM games g JOIN nodes n ON n.id = g.owner_node
 WHERE g.id = $1 AND n.lease_until > clock_timestamp();
+
+-- name: standings
+-- Say how far some games are, which node has them, and whether they go on.
+SELECT id, owner_node, next_event_index, status = 'completed' AS completed,
+       quarantined_at IS NOT NULL AS quarantined
+FROM games WHERE id = ANY($1::uuid[]);
 
 -- name: renew_lease
 -- Keep this node's lease, or take it out; who let it run out has started anew.
-INSERT INTO nodes (id, address, started_at, lease_until)
-VALUES ($1, $2, clock_timestamp(), clock_timestamp() + $3::float8 * interval '1 second')
+INSERT INTO nodes (id, address, started_at, lease_until, games, connections, load, is_draining,
+                   plays, version)
+VALUES ($1, $2, clock_timestamp(), clock_timestamp() + $3::float8 * interval '1 second',
+        $4, $5, $6, $7, $8, $9)
 ON CONFLICT (id) DO UPDATE SET address = excluded.address, lease_until = excluded.lease_until,
     started_at = CASE WHEN nodes.lease_until > clock_timestamp() THEN nodes.started_at
-                      ELSE excluded.started_at END;
+                      ELSE excluded.started_at END,
+    games = excluded.games, connections = excluded.connections, load = excluded.load,
+    is_draining = excluded.is_draining, plays = excluded.plays, version = excluded.version;
+
+-- name: list_nodes
+-- List the nodes, those without a lease too, with how busy they were when they renewed it.
+SELECT id, address, version, games, connections, load, is_draining, plays,
+       extract(epoch FROM lease_until - clock_timestamp())::float8 AS lease_s, started_at
+FROM nodes ORDER BY lease_until > clock_timestamp() DESC, started_at, id LIMIT $1;
 
 -- name: release_lease
 -- Give this node's lease back, so that others need not wait for it.

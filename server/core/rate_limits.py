@@ -1,14 +1,15 @@
 """Rate limits: token buckets, and one limiter that keeps a bucket for each key.
 
 A key is what is limited: a network, an account, an account as seen from one network. Limits are
-kept in the memory of one node, so on several nodes each allows as much.
+kept in the memory of one node, so on several nodes each allows as much, except for those that
+`server.core.shared_limits` has them share.
 
 An answer over HTTP says what is left (`RateLimit` and `RateLimit-Policy`): while a request is
 handled, `noting_limits` holds what each limiter found. Nothing is noted for the websocket.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from ipaddress import IPv6Address, ip_address
@@ -88,6 +89,11 @@ class TokenBucket:
         self._tokens, self._missing = tokens - cost, 0.0
         return True
 
+    def drain(self, now: float, cost: float = 1.0) -> None:
+        """Take `cost` tokens, or what there is."""
+        if not self.take(now, cost):
+            self._tokens = 0.0
+
     def until(self, now: float, cost: float = 1.0) -> float:
         """How long after `now` there are `cost` tokens, if nothing is taken before."""
         tokens = self._tokens + (now - self._at) * self._rate_per_s
@@ -124,10 +130,27 @@ class RateLimiter:
     """
 
     def __init__(self, policy: str, rate: Rate, problem: str) -> None:
-        self._policy = policy
+        self.policy = policy
         self._rate = rate
         self._problem = problem
         self._buckets: OrderedDict[Hashable, TokenBucket] = OrderedDict()
+        self._name_key: Callable[[Hashable], Hashable] | None = None
+        self._announce: Callable[[Hashable], None] | None = None
+
+    def share(
+        self, name_key: Callable[[Hashable], Hashable], announce: Callable[[Hashable], None]
+    ) -> None:
+        """Name keys otherwise, and have other nodes told of each one that was counted."""
+        self._name_key, self._announce = name_key, announce
+
+    def announce_counted(self, key: Hashable) -> None:
+        """Tell other nodes, where this limiter is shared with them."""
+        if self._announce is not None and self._name_key is not None:
+            self._announce(self._name_key(key))
+
+    def count_elsewhere(self, named: Hashable, now: float) -> None:
+        """Count one that another node has granted; what is not there is not owed."""
+        self._find(named).drain(now)
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -145,7 +168,7 @@ class RateLimiter:
         """Describe a bucket after its last `take`."""
         next_s = bucket.next_s
         return LimitState(
-            policy=self._policy,
+            policy=self.policy,
             quota=floor(self._rate.burst),
             window_s=whole_seconds(self._rate.burst * 60 / self._rate.per_minute),
             remaining=floor(bucket.tokens + TOLERANCE),
@@ -154,6 +177,9 @@ class RateLimiter:
 
     def bucket(self, key: Hashable) -> TokenBucket:
         """Give a key's bucket; a new one is full."""
+        return self._find(key if self._name_key is None else self._name_key(key))
+
+    def _find(self, key: Hashable) -> TokenBucket:
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = TokenBucket(self._rate.per_minute / 60, self._rate.burst)
@@ -189,6 +215,9 @@ def require_all(
             bucket.give_back()
     if (notes := _NOTES.get()) is not None:
         notes.update((state.policy, state) for state in (each.state(b) for each, b in buckets))
+    if not refused:
+        for limiter, key in counted:
+            limiter.announce_counted(key)
     if refused:
         limiter, bucket = max(refused, key=lambda each: each[1].wait_s)
         waits = [bucket.wait_s, *(each.bucket(key).until(now) for each, key in after)]

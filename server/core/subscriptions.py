@@ -26,7 +26,9 @@ backstop; without one it is how changes of other nodes arrive at all, so it is m
 - *Games*: a topic for each game, held and owned (`owned=True`) by the node that plays it: it
   publishes and needs no notices. The view is a seat, or None for spectators. The owner encodes
   committed events once for each of `Topic.views` and calls `send_views`; this is the hottest path
-  of a node. Who follows a game is connected to its owner, so no other node is notified.
+  of a node. A node whose clients follow a game of another one holds its topic too: numbered by
+  event, the payload being the committed events themselves, of which that node makes the frames of
+  its own viewers.
 - *Lobbies*: a topic for each lobby, numbered by its version. Who may see a change depends on the
   lobby as it is now, so the domain goes through `subscribers()`, dismisses those who may not see it
   any longer, and sends the rest. A notice has the version only; the lobby itself is read.
@@ -196,10 +198,18 @@ class Topic(Generic[Who]):
         self._is_owned |= owned
         self._changed()
 
-    def release(self) -> None:
-        """End a hold. A topic that was owned is not any more: another node may publish it now."""
+    @property
+    def is_owned(self) -> bool:
+        """Whether this node publishes everything about the topic."""
+        return self._is_owned
+
+    def release(self, *, owned: bool = True) -> None:
+        """End a hold. A topic that was owned is not any more: another node may publish it now.
+
+        `owned` is False for another hold than the owner's, of a topic that this node owns.
+        """
         self._holds -= 1
-        self._is_owned = False
+        self._is_owned &= not owned
         self._changed()
 
     # ------------------------------------------------------------------ delivering here

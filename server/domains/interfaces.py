@@ -102,7 +102,7 @@ class Games(Protocol):
         """Count the games in memory."""
 
     def games_by_lobby(self) -> Mapping[LobbyId, GameId]:
-        """List the games in memory by the lobbies that they came from."""
+        """List the games that are played or followed here by the lobbies that they came from."""
 
     async def create(self, new: NewGame, /) -> GameId:
         """Make a game and its first events, and start its lobby with it, all or nothing."""

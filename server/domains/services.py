@@ -13,8 +13,10 @@ from persistence.rls import RlsDatabase
 from server.config import Config
 from server.core.clock import Clock
 from server.core.events import LocalEventBus
+from server.core.node_calls import NodeCalls
 from server.core.passwords import PasswordHasher
 from server.core.settings import SettingsReader
+from server.core.shared_limits import SharedLimits
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
 from server.gamekit.fold import AnyRuleset
@@ -86,6 +88,8 @@ class Services:
     passwords: PasswordHasher = field(init=False, default_factory=PasswordHasher)
     error_counts: ErrorCounts = field(init=False, default_factory=ErrorCounts)
     sessions: Sessions = field(init=False)
+    calls: NodeCalls = field(init=False)
+    shared_limits: SharedLimits = field(init=False)
     events: LocalEventBus = field(init=False, default_factory=LocalEventBus)
     interfaces: Interfaces = field(init=False, default_factory=Interfaces)
     address: NodeAddress = field(init=False, default_factory=NodeAddress)
@@ -100,7 +104,12 @@ class Services:
             events=self.events,
             count_refusal=self.error_counts.counting("websocket"),
         )
-        object.__setattr__(self, "subscriptions", Subscriptions(self.broker))
+        subscriptions = Subscriptions(self.broker)
+        calls = NodeCalls(subscriptions, node=self.node, tasks=self.tasks)
+        object.__setattr__(self, "subscriptions", subscriptions)
+        object.__setattr__(self, "calls", calls)
+        shared_limits = SharedLimits(subscriptions, self.clock.monotonic)
+        object.__setattr__(self, "shared_limits", shared_limits)
         object.__setattr__(self, "objects", objects)
         object.__setattr__(self, "sessions", sessions)
 

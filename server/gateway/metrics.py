@@ -17,6 +17,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from server.core.node_calls import NodeCalls
 from server.core.subscriptions import Subscriptions
 from server.gateway.error_counts import Transport
 
@@ -44,6 +45,23 @@ class MetricsCollector(Collector):
             yield GaugeMetricFamily(f"playhall_{name}", meaning, value=read())
         for name, meaning, read in self._counters:
             yield CounterMetricFamily(f"playhall_{name}", meaning, value=read())
+
+
+def node_call_metrics(calls: NodeCalls) -> Collector:
+    """Give the collector of what nodes ask of each other."""
+    counts = calls.metrics
+    return MetricsCollector(
+        counters=(
+            MetricSource("node_calls_asked", "Calls to other nodes.", lambda: counts.asked),
+            MetricSource(
+                "node_calls_repeated",
+                "Calls sent again, as no answer had come.",
+                lambda: counts.repeated,
+            ),
+            MetricSource("node_calls_silent", "Calls without an answer.", lambda: counts.silent),
+            MetricSource("node_calls_answered", "Calls of other nodes.", lambda: counts.answered),
+        )
+    )
 
 
 def broker_metrics(subscriptions: Subscriptions) -> Collector:

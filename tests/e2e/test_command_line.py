@@ -49,6 +49,7 @@ READERS: list[tuple[str, ...]] = [
     ("games", "release", GAME, "--reason", "mended"),
     ("keys", "forget", "old"),
     ("keys", "list"),
+    ("nodes",),
     ("keys", "reencrypt"),
     ("keys", "rotate"),
     ("migrate", "--status"),

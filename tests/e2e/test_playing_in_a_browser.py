@@ -216,6 +216,26 @@ async def test_two_people_meet_in_a_lobby_and_play(pages_node: Node, chromium: B
             await page.until(f"location.pathname !== {address!r} && {DRAWN}")
 
 
+async def test_click_is_not_lost_when_the_table_is_drawn_between_press_and_release(
+    pages_node: Node, chromium: Browser
+) -> None:
+    async with person(chromium, pages_node.url) as page:
+        await page.click("[data-bots=four_in_a_row]")
+        await page.until("location.pathname.startsWith('/play/')")
+        await my_turn(page)
+        before = await head(page)
+        await page.run(
+            "import('/static/dom.js').then(({ build, replace }) => {"
+            "  const board = document.querySelector('.four-board');"
+            "  window.column = board.firstChild;"
+            "  addEventListener('mousedown', () => replace(board, build('p', {}, 'Anew')));"
+            "})"
+        )
+        await page.click(DISC)
+        await moved(page, before)
+        await page.until("!window.column.isConnected")
+
+
 async def test_second_tab_takes_over_only_when_asked(pages_node: Node, chromium: Browser) -> None:
     async with person(chromium, pages_node.url) as page:
         await page.click("[data-bots=four_in_a_row]")

@@ -30,8 +30,35 @@ function fill(element, children) {
   return element;
 }
 
+// A button that is replaced between press and release is never clicked. While something is pressed,
+// what contains it is therefore left alone; the newest replacement happens right after.
+let pressed = null;
+const postponed = new Map();
+
+function press(event) {
+  if (event.type === "pointerdown" || event.key === " ") pressed = event.target;
+}
+
+function release(event) {
+  if (event.type === "keyup" && event.key !== " ") return;
+  setTimeout(() => {
+    pressed = null;
+    const waiting = [...postponed];
+    postponed.clear();
+    for (const [element, children] of waiting) replace(element, ...children);
+  });
+}
+
+for (const type of ["pointerdown", "keydown"]) addEventListener(type, press, true);
+for (const type of ["pointerup", "pointercancel", "keyup"]) addEventListener(type, release, true);
+
 /** Put other children into an element. Whatever had the focus keeps it, if it has a `data-key` that is there again. */
 export function replace(element, ...children) {
+  if (pressed && element.contains(pressed)) {
+    postponed.set(element, children);
+    return element;
+  }
+  postponed.delete(element);
   const focused = element.contains(document.activeElement) ? document.activeElement.closest("[data-key]") : null;
   element.replaceChildren();
   fill(element, children);

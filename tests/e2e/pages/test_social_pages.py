@@ -28,6 +28,7 @@ async def test_creation_is_shared_found_liked_and_talked_about(site: Site, tmp_p
         await page.run("document.getElementById('title').form.requestSubmit()")
         await page.until("location.pathname.startsWith('/creations/')")
         await page.until("document.querySelector('h1')?.textContent === 'A lake at dawn'")
+        await page.until("!!document.querySelector('img.shown')")  # once it is processed
         creation = str(await page.run("location.pathname.split('/').at(-1)"))
 
     async with site.page("/creations?tag=lake", bob) as page:

@@ -109,6 +109,7 @@ def build(services: Services) -> Domain:
     codes = OneTimeCodes(store=sign_in, seal=seal, clock=clock)
     providers = ProviderSignIn(codes=codes, methods=methods, providers=_provider_names(settings))
     mailer = _mailer(config)
+    share = services.shared_limits.add
     email = EmailSignIn(
         store=sign_in,
         methods=methods,
@@ -116,8 +117,8 @@ def build(services: Services) -> Domain:
         accounts=accounts,
         send=None if mailer is None else mailer.send,
         server=services.address,
-        mails=AttemptLimiter(network=MAILS[0], account=MAILS[1], now=clock.monotonic),
-        guesses=PasswordLimits(now=clock.monotonic),
+        mails=AttemptLimiter(network=MAILS[0], account=MAILS[1], now=clock.monotonic, share=share),
+        guesses=PasswordLimits(now=clock.monotonic, share=share),
         passwords=services.passwords,
     )
     moderation = AccountModeration(
@@ -130,7 +131,7 @@ def build(services: Services) -> Domain:
     account_routes = AccountRoutes(
         accounts=accounts,
         keys=keys,
-        guests=guest_limiter(settings.guests_per_minute),
+        guests=share(guest_limiter(settings.guests_per_minute)),
         now=clock.monotonic,
     )
     merges = MergeStore(services.database)

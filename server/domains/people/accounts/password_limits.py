@@ -8,22 +8,39 @@ waits, or chooses a new password by mail, which makes that network known.
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from protocol.ids import SessionId, UserId
 from server.core.rate_limits import KEYS_MAX, Rate, RateLimiter, client_network, require_all
 
 KNOWN_MAX: Final = KEYS_MAX
 
+# Has other nodes count what a limiter counts.
+Share: TypeAlias = Callable[[RateLimiter], RateLimiter]
+
+
+def keep_to_this_node(limiter: RateLimiter) -> RateLimiter:
+    """Have no other node count what a limiter counts."""
+    return limiter
+
 
 class AttemptLimiter:
     """What may be tried from one network and on one account; `now` gives monotonic seconds."""
 
-    def __init__(self, *, network: Rate, account: Rate, now: Callable[[], float]) -> None:
-        self._networks = RateLimiter(
-            "mails-network", network, "Too many attempts from your network"
+    def __init__(
+        self,
+        *,
+        network: Rate,
+        account: Rate,
+        now: Callable[[], float],
+        share: Share = keep_to_this_node,
+    ) -> None:
+        self._networks = share(
+            RateLimiter("mails-network", network, "Too many attempts from your network")
         )
-        self._accounts = RateLimiter("mails-account", account, "Too many attempts for this account")
+        self._accounts = share(
+            RateLimiter("mails-account", account, "Too many attempts for this account")
+        )
         self._now = now
 
     def count(self, *, remote: str, account: Hashable) -> None:
@@ -47,28 +64,38 @@ class PasswordLimits:
     """Counts what is tried; `now` gives monotonic seconds. Each method raises `RateLimited`."""
 
     def __init__(
-        self, *, now: Callable[[], float], limits: PasswordAttemptLimits | None = None
+        self,
+        *,
+        now: Callable[[], float],
+        limits: PasswordAttemptLimits | None = None,
+        share: Share = keep_to_this_node,
     ) -> None:
         limits = limits or PasswordAttemptLimits()
         self._now = now
-        self._networks = RateLimiter(
-            "passwords-network", limits.network, "Too many attempts from your network"
+        self._networks = share(
+            RateLimiter("passwords-network", limits.network, "Too many attempts from your network")
         )
-        self._pairs = RateLimiter(
-            "passwords-account-network",
-            limits.account_from_network,
-            "Too many attempts for this account from your network",
+        self._pairs = share(
+            RateLimiter(
+                "passwords-account-network",
+                limits.account_from_network,
+                "Too many attempts for this account from your network",
+            )
         )
-        self._accounts = RateLimiter(
-            "passwords-account",
-            limits.account_from_unknown_networks,
-            "Too many attempts for this account; reset the password at /v1/auth/email, "
-            "sign in from a network where you did before",
+        self._accounts = share(
+            RateLimiter(
+                "passwords-account",
+                limits.account_from_unknown_networks,
+                "Too many attempts for this account; reset the password at /v1/auth/email, "
+                "sign in from a network where you did before",
+            )
         )
-        self._sessions = RateLimiter(
-            "passwords-session", limits.session, "Too many attempts in this session"
+        self._sessions = share(
+            RateLimiter("passwords-session", limits.session, "Too many attempts in this session")
         )
-        self._codes = RateLimiter("passwords-code", limits.code, "Too many attempts with this code")
+        self._codes = share(
+            RateLimiter("passwords-code", limits.code, "Too many attempts with this code")
+        )
         self._known: OrderedDict[tuple[UserId, str], None] = OrderedDict()
 
     def from_network(self, remote: str) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 from persistence.games.model import StoredGame
 from persistence.games.store import GameStore
-from protocol.errors import GameNotFound, NotSeated, PlayhallError
+from protocol.errors import GameNotFound, NotSeated, PlayhallError, WrongNode
 from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock
 from server.domains.play.games.inputs import Reply
@@ -80,7 +80,16 @@ class GameAccess:
             game = await self._registry.find(game_id)
             if game.seat_of(player_id) is None:
                 await self.check_may_watch_game(game, player_id)
+        except WrongNode:  # it runs on another node, and what is said at it reaches all of them
+            return await self._may_read(game_id, player_id)
         except PlayhallError:
+            return False
+        return True
+
+    async def _may_read(self, game_id: GameId, player_id: PlayerId) -> bool:
+        try:
+            await self.require_readable(game_id, player_id)
+        except GameNotFound:
             return False
         return True
 

@@ -1,31 +1,34 @@
-"""Commands of games, from the wire to the live game."""
+"""Commands of games, from the wire to the live game, on this node or on the one that owns it.
+
+Each command has up to three ways: `_here` where this node owns the game or can take it, `_there`
+where another node owns it and can be asked, and one for a game that is over.
+"""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
+from typing import Final, TypeAlias, TypeVar
 
 import orjson
 
 from persistence.games.store import GameStore
 from protocol import games as wire
 from protocol.errors import (
-    Forbidden,
     GameNotFound,
     GameOver,
-    InvalidField,
-    NotSeated,
     PlayhallError,
-    Quarantined,
-    Unavailable,
     WrongNode,
 )
-from protocol.ids import GameId
-from protocol.limits import EVENT_INDEX_MAX
+from protocol.ids import GameId, PlayerId
 from server.core.clock import Clock
+from server.core.node_calls import NodeCalls
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.domains.play.games.access import GameAccess, query_when_committed
+from server.domains.play.games.elsewhere import OwnerGone, RemoteGame
 from server.domains.play.games.inputs import Reply
-from server.domains.play.games.live_game import LiveGame, reply_from_log
+from server.domains.play.games.live_game import LiveGame
+from server.domains.play.games.owner import GameOwner, describe_head
 from server.domains.play.games.recovery import decode_row, recover_game
 from server.domains.play.games.registry import GameRegistry
 from server.domains.play.games.streams import (
@@ -43,9 +46,16 @@ from server.domains.play.games.subscribers import ViewEncoder
 from server.domains.play.games.views import build_head, build_snapshot
 from server.gamekit.contract import Viewer
 from server.gamekit.fold import AnyRuleset
-from server.gamekit.table import compute_log_commitment, parse_command_reply
+from server.gamekit.table import compute_log_commitment
 from server.gateway.session.sessions import CommandRoute, Routes, Session
 from server.gateway.transport.framing import text_frame
+
+T = TypeVar("T")
+There: TypeAlias = Callable[[RemoteGame], Awaitable[T]]
+
+# How long a command waits for a game's owner, or its next one, before the client is redirected.
+FORWARD_WITHIN_S: Final = 10.0
+FORWARD_AGAIN_S: Final = 0.1
 
 
 def reply_when_committed(session: Session, command_id: int, what: int | PlayhallError) -> None:
@@ -69,14 +79,24 @@ class GameCommands:
         access: GameAccess,
         subscriptions: Subscriptions,
         clock: Clock,
+        calls: NodeCalls | None = None,
     ) -> None:
         self._registry = registry
+        self._elsewhere = registry.elsewhere
+        self._owner = GameOwner(registry=registry, store=store, access=access, calls=calls)
         self._store = store
         self._rulesets = rulesets
         self._access = access
         # What is said at games, to those who follow them.
         self.chat: TopicKind[Session] = subscriptions.kind("game-chat")
         self._clock = clock
+        if calls is not None:
+            calls.listen("game.shown", self._show_ephemeral)
+
+    @property
+    def owner(self) -> GameOwner:
+        """What other nodes ask."""
+        return self._owner
 
     def routes(self) -> Routes:
         """Say which handler carries out which command."""
@@ -104,127 +124,179 @@ class GameCommands:
         game.act(seat, command.cmd_no, command.move, reply, expected_head=command.expected_head)
 
     async def _act_later(self, session: Session, command: wire.Act) -> dict[str, object]:
+        player_id = session.who.player_id
+
+        async def here(game: LiveGame) -> int:
+            return await self._owner.act(game, player_id, command)
+
+        async def there(game: RemoteGame) -> int:
+            body = {"player_id": player_id, "command": command.model_dump()}
+            ask = partial(self._elsewhere.ask, game, "game.act", body)
+            index: int = (await game.ask_in_turn(player_id, ask))["event_index"]
+            return index
+
         try:
-            game = await self._found(session, command.game_id)
-            seat = await self._access.require_seat(game, session.who.player_id)
-            index = await query_when_committed(
-                lambda reply: game.act(
-                    seat,
-                    command.cmd_no,
-                    command.move,
-                    reply,
-                    expected_head=command.expected_head,
-                )
-            )
+            index = await self._wherever(session, command.game_id, here, there)
         except GameOver:
-            index = await self._answered_before(session, command)
+            index = await self._owner.answered_before(player_id, command)
         return {"event_index": index}
 
-    async def _answered_before(self, session: Session, command: wire.Act) -> int:
-        """Give the reply of a command that was carried out before its game ended, or raise it."""
-        seat = await self._access.find_seat(command.game_id, session.who.player_id)
-        if seat is None:
-            raise GameOver
-        row = await self._store.find_command_event(
-            command.game_id, seat=seat, cmd_no=command.cmd_no
-        )
-        if row is None:
-            raise GameOver
-        answer = reply_from_log(parse_command_reply(row.event_index, decode_row(row).event))
-        if isinstance(answer, PlayhallError):
-            raise answer
-        return answer
+    async def _wherever(
+        self,
+        session: Session,
+        game_id: GameId,
+        here: Callable[[LiveGame], Awaitable[T]],
+        there: There[T],
+    ) -> T:
+        """Do something with a running game on the node that has it.
 
-    async def _found(self, session: Session, game_id: GameId) -> LiveGame:
-        """Find a running game; for who may not see it there is none, however it is.
-
-        Raises what `GameRegistry.find` does.
+        Where that node is gone, wait for the next one, which may be this. A client is redirected
+        where nobody can be asked: the nodes share no broker, or it is away, or the game must be
+        followed where it is. Raises what `GameOwner.find` does.
         """
-        try:
-            return await self._registry.find(game_id)
-        except (GameOver, Quarantined, Unavailable, WrongNode):
-            await self._access.require_readable(game_id, session.who.player_id)
-            raise
+        now = asyncio.get_running_loop().time
+        until = now() + FORWARD_WITHIN_S
+        remote = self._elsewhere.find(game_id)
+        while True:
+            try:
+                if remote is not None and self._registry.find_loaded(game_id) is None:
+                    return await there(remote)
+                return await here(await self._owner.find(game_id, session.who.player_id))
+            except WrongNode as wrong:
+                try:
+                    remote = await self._elsewhere.open(game_id, wrong)
+                except OwnerGone:
+                    remote = None
+                    if now() > until:
+                        raise wrong from None
+                    await asyncio.sleep(FORWARD_AGAIN_S)
+            except OwnerGone:
+                remote = None
+                if now() > until:
+                    raise WrongNode from None
+                await asyncio.sleep(FORWARD_AGAIN_S)
 
     def send_ephemeral(self, session: Session, command: wire.SendEphemeral) -> None:
         """Show something to those who follow a game now; nobody keeps it."""
+        player_id = session.who.player_id
+        remote = self._elsewhere.find(command.game_id)
+        if remote is not None and self._registry.find_loaded(command.game_id) is None:
+            work = session.answer(command, self._send_ephemeral_there(remote, player_id, command))
+            session.sessions.tasks.start_work(work, name="an ephemeral message of another node")
+            return
         game = self._registry.find_loaded(command.game_id)
-        seat = None if game is None else game.seat_of(session.who.player_id)
-        if game is None or seat is None or not game.fold.table.seats[seat].present:
-            raise NotSeated("Take your seat with game.resume before you send to this game.")
-        bytes_max = game.fold.ruleset.ephemeral_bytes_max
-        data = orjson.dumps(command.data)
-        if not bytes_max:
-            raise Forbidden(f"{game.fold.ruleset.title} has no ephemeral messages.")
-        if len(data) > bytes_max:
-            raise InvalidField(
-                f"data: {len(data)} bytes are more than the {bytes_max} that this game allows.",
-                field="data",
-            )
-        frame = b'{"type":"game.ephemeral","game_id":"%b","seat":%d,"data":%b}'
-        game.subscribers.publish_ephemeral(text_frame(frame % (game.game_id.encode(), seat, data)))
+        self._owner.send_ephemeral(game, player_id, command.data)
         session.socket.send(text_frame(b'{"re":%d,"type":"ok"}' % command.id))
+
+    async def _send_ephemeral_there(
+        self, game: RemoteGame, player_id: PlayerId, command: wire.SendEphemeral
+    ) -> None:
+        body = {"player_id": player_id, "data": command.data}
+        try:
+            await self._elsewhere.ask(game, "game.ephemeral", body)
+        except OwnerGone:
+            raise WrongNode from None
+
+    def _show_ephemeral(self, _: str, body: tuple[GameId, str]) -> None:
+        """Show what another node's player sent to those who follow that game here."""
+        game_id, message = body
+        if (game := self._elsewhere.find_followed(game_id)) is not None:
+            game.subscribers.publish_ephemeral(text_frame(message.encode()))
 
     # ------------------------------------------------------------------ streams
 
     async def resume(self, session: Session, command: wire.Resume) -> dict[str, object]:
         """Take the stream of one's seat."""
         try:
-            game = await self._found(session, command.game_id)
+            return await self._wherever(
+                session,
+                command.game_id,
+                partial(self._resume_here, session, command),
+                partial(self._resume_there, session, command),
+            )
         except GameOver:
             return await self._read_finished(session, command.game_id, command.after, seated=True)
-        seat = await self._access.require_seat(game, session.who.player_id)
+
+    async def _resume_here(
+        self, session: Session, command: wire.Resume, game: LiveGame
+    ) -> dict[str, object]:
+        player_id = session.who.player_id
+        seat = await self._access.require_seat(game, player_id)
         require_index(command.after, game.head)
         stop_streams(session, command.game_id)
         if not session.socket.closing:  # else nobody is there who could come back
-            _come_back(self._registry, game, seat)
+            game.subscribers.away.pop(player_id, None)
+            self._owner.come_back(game, seat)
         head = await self._follow(game, session, seat, after=command.after)
         follow_chat(self.chat, session, command.game_id)
-        return _head(game, head, seat=seat, cmd_no=game.fold.table.seats[seat].cmd_no)
+        return describe_head(game, head, seat=seat, cmd_no=game.fold.table.seats[seat].cmd_no)
+
+    async def _resume_there(
+        self, session: Session, command: wire.Resume, game: RemoteGame
+    ) -> dict[str, object]:
+        player_id = session.who.player_id
+        body = {"player_id": player_id, "after": command.after}
+        answer = await self._elsewhere.ask(game, "game.resume", body)
+        seat: int = answer["seat"]
+        stop_streams(session, command.game_id)
+        if not session.socket.closing:
+            game.players.add(player_id)
+        head = await self._follow(game, session, seat, after=command.after)
+        follow_chat(self.chat, session, command.game_id)
+        return _remote_head(game, head, seat=seat, cmd_no=answer["cmd_no"])
 
     async def watch(self, session: Session, command: wire.Watch) -> dict[str, object]:
         """Follow as a spectator; a player who had left becomes one."""
         try:
-            game = await self._found(session, command.game_id)
+            return await self._wherever(
+                session,
+                command.game_id,
+                partial(self._watch_here, session, command),
+                partial(self._watch_there, session, command),
+            )
         except GameOver:
             return await self._read_finished(session, command.game_id, command.after, seated=False)
-        await self._access.check_may_watch_game(game, session.who.player_id)
-        seat = game.seat_of(session.who.player_id)
-        if seat is not None:
-            _check_has_left(game, seat)
-        await self._check_watched_after(game, seat, command.after)
-        if seat is not None:
-            _look_on(game, seat)
+
+    async def _watch_here(
+        self, session: Session, command: wire.Watch, game: LiveGame
+    ) -> dict[str, object]:
+        await self._owner.look_on(game, session.who.player_id, command.after)
         stop_streams(session, command.game_id)
         if delay_s := max(command.delay_s, game.spectator_delay_s):
             return self._watch_later(game, session, command.after, delay_s)
         head = await self._follow(game, session, None, after=command.after)
         follow_chat(self.chat, session, command.game_id)
-        return _head(game, head)
+        return describe_head(game, head)
 
-    async def _follow(self, game: LiveGame, session: Session, viewer: Viewer, *, after: int) -> int:
+    async def _watch_there(
+        self, session: Session, command: wire.Watch, game: RemoteGame
+    ) -> dict[str, object]:
+        body = {"player_id": session.who.player_id, "after": command.after}
+        await self._elsewhere.ask(game, "game.watch", body)
+        stop_streams(session, command.game_id)
+        if delay_s := max(command.delay_s, game.spectator_delay_s):
+            return self._watch_later(game, session, command.after, delay_s)
+        head = await self._follow(game, session, None, after=command.after)
+        follow_chat(self.chat, session, command.game_id)
+        return _remote_head(game, head)
+
+    async def _follow(
+        self, game: LiveGame | RemoteGame, session: Session, viewer: Viewer, *, after: int
+    ) -> int:
+        if isinstance(game, RemoteGame):
+            if game.head - after > game.ruleset.resume_events_max:
+                after = game.head
+                snapshot = await self._snapshot_of_log(game.game_id, viewer, up_to=after)
+                update = {"type": "game.state", "game_id": game.game_id, **snapshot}
+                session.socket.send(text_frame(orjson.dumps(update)))
+            return await follow_game(game, self._store, session, viewer, after=after)
         if game.patches is not None:
             return await follow_in_real_time(game, session, viewer)
         after = await send_snapshot_if_behind(game, session, viewer, after=after)
         return await follow_game(game, self._store, session, viewer, after=after)
 
-    async def _check_watched_after(self, game: LiveGame, seat: int | None, after: int) -> None:
-        """Refuse an index beyond what a spectator may know of.
-
-        Who has left saw the game as players do until then, so their last index may be one that
-        spectators do not see yet. Any index of theirs is taken, as if it were there: the stream
-        is held until what follows may be seen, and the reply does not reveal how far the game is.
-        """
-        if seat is not None and game.spectator_delay_s:
-            require_index(after, EVENT_INDEX_MAX)
-            return
-        seen = await self._access.visible_head(
-            game.game_id, None, head=game.head, delay_s=game.spectator_delay_s
-        )
-        require_index(after, seen)
-
     def _watch_later(
-        self, game: LiveGame, session: Session, after: int, delay_s: float
+        self, game: LiveGame | RemoteGame, session: Session, after: int, delay_s: float
     ) -> dict[str, object]:
         """Follow at a distance in time, from the same log; its end is sent like any event."""
         stream = DelayedStream(
@@ -249,38 +321,45 @@ class GameCommands:
 
     async def leave(self, session: Session, command: wire.Leave) -> dict[str, object]:
         """Give up one's seat; answered when that is committed."""
-        game = await self._found(session, command.game_id)
         player_id = session.who.player_id
-        seat = await self._access.require_seat(game, player_id)
-        occupant = game.fold.table.seats[seat]
-        if occupant.present:
-            await query_when_committed(
-                partial(_note_seat, self._registry, game, "player_left", seat)
-            )
-            head: int = game.head
-        else:  # left before, and sees no more than any spectator since
-            head = await self._access.visible_head(
-                game.game_id, player_id, head=game.head, delay_s=game.spectator_delay_s
-            )
+
+        async def here(game: LiveGame) -> dict[str, object]:
+            stands = await self._owner.leave(game, player_id)
+            game.subscribers.away.pop(player_id, None)
+            return stands
+
+        async def there(game: RemoteGame) -> dict[str, object]:
+            stands = await self._elsewhere.ask(game, "game.leave", {"player_id": player_id})
+            game.players.discard(player_id)
+            return dict(stands)
+
+        stands = await self._wherever(session, command.game_id, here, there)
         session.unfollow(("game", command.game_id))
-        return _head(game, head, seat=seat, cmd_no=occupant.cmd_no)
+        return stands
 
     async def snapshot(self, session: Session, command: wire.Snapshot) -> dict[str, object]:
         """Give the whole snapshot at a committed index."""
+        player_id = session.who.player_id
+
+        async def here(game: LiveGame) -> dict[str, object]:
+            viewer = await self._owner.check_snapshot(game, player_id)
+            snapshot = game.snapshot(viewer)
+            await query_when_committed(
+                game.call_when_committed
+            )  # the state runs ahead; what leaves does not
+            return snapshot
+
+        async def there(game: RemoteGame) -> dict[str, object]:
+            answer = await self._elsewhere.ask(game, "game.snapshot", {"player_id": player_id})
+            up_to = max(game.head, answer["head"])
+            return await self._snapshot_of_log(game.game_id, answer["viewer"], up_to=up_to)
+
         try:
-            game = await self._found(session, command.game_id)
+            return await self._wherever(session, command.game_id, here, there)
         except GameOver:
-            return await self._snapshot_finished(session, command.game_id)
-        viewer = game.seat_of(session.who.player_id)
-        if viewer is None:
-            await self._access.check_may_watch_game(game, session.who.player_id)
-        if not self._access.is_seated(game.game_id, session.who.player_id):
-            _check_no_delay(game)
-        snapshot = game.snapshot(viewer)
-        await query_when_committed(
-            game.call_when_committed
-        )  # the state runs ahead; what leaves does not
-        return snapshot
+            stored = await self._access.require_readable(command.game_id, player_id)
+            seat = await self._access.find_seat(stored.id, player_id)
+            return await self._snapshot_of_log(stored.id, seat, up_to=stored.next_event_index - 1)
 
     # ------------------------------------------------------------------ finished games
 
@@ -305,21 +384,26 @@ class GameCommands:
             commitment=await self._access.commitment(stored, cursor),
         )
 
-    async def _snapshot_finished(self, session: Session, game_id: GameId) -> dict[str, object]:
-        stored = await self._access.require_readable(game_id, session.who.player_id)
-        rows = await self._store.read_log(game_id)
+    async def _snapshot_of_log(
+        self, game_id: GameId, viewer: Viewer, *, up_to: int
+    ) -> dict[str, object]:
+        """Draw the snapshot as of an event, from the log alone."""
+        stored = await self._store.find(game_id)
+        if stored is None:
+            raise GameNotFound
+        rows = (await self._store.read_log(game_id))[: up_to + 1]
+        stored = replace(stored, next_event_index=len(rows))
         recorder = recover_game(stored, rows, self._rulesets.get(stored.ruleset))
-        viewer = recorder.fold.table.seat_by_player.get(session.who.player_id)
         return {
             **build_snapshot(recorder.fold, viewer),
             "commitment": compute_log_commitment(stored.seed, recorder.hash),
         }
 
 
-def _head(
-    game: LiveGame, head: int, *, seat: int | None = None, cmd_no: int = 0
+def _remote_head(
+    game: RemoteGame, head: int, *, seat: int | None = None, cmd_no: int = 0
 ) -> dict[str, object]:
-    """Draw up where a running game's stream stands; the log is committed to at its head only."""
+    """Draw up where the stream of another node's game stands here."""
     return build_head(
         head,
         seat=seat,
@@ -327,48 +411,6 @@ def _head(
         status=game.status,
         commitment=game.commitment if head == game.head else None,
     )
-
-
-def _come_back(registry: GameRegistry, game: LiveGame, seat: int) -> None:
-    """Note a return, except to a game that is decided: its last events are on their way."""
-    occupant = game.fold.table.seats[seat]
-    if game.fold.table.completed:
-        return
-    if not occupant.present:
-        _note_seat(registry, game, "player_joined", seat)
-    elif not occupant.connected:
-        game.record_presence("player_reconnected", seat)
-
-
-def _note_seat(
-    registry: GameRegistry, game: LiveGame, kind: str, seat: int, reply: Reply | None = None
-) -> None:
-    """Log that a seat was left or taken again; the directory hears of it when it is committed."""
-
-    def on_committed(what: int | PlayhallError) -> None:
-        if isinstance(what, int):
-            registry.seats_changed(game)
-        if reply is not None:
-            reply(what)
-
-    game.record_presence(kind, seat, on_committed)
-
-
-def _check_has_left(game: LiveGame, seat: int) -> None:
-    if game.fold.table.seats[seat].present:
-        raise NotSeated("You have a seat in this game; use game.resume, or send game.leave first.")
-
-
-def _look_on(game: LiveGame, seat: int) -> None:
-    if not game.fold.table.completed:
-        game.record_presence("player_became_spectator", seat)
-
-
-def _check_no_delay(game: LiveGame) -> None:
-    if game.spectator_delay_s:
-        raise Forbidden(
-            f"Spectators see this game {game.spectator_delay_s:g} s late; use game.watch."
-        )
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

@@ -34,6 +34,7 @@ from server.domains.play.games.directory import DirectoryMaintenance, DirectoryR
 from server.domains.play.games.http import GameRoutes
 from server.domains.play.games.metrics import game_metrics
 from server.domains.play.games.node_lease import NodeLease
+from server.domains.play.games.placement import LoadMeter, Placement
 from server.domains.play.games.presence import GamePresence
 from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
 from server.domains.play.games.settings import GameSettings
@@ -64,6 +65,12 @@ def build(services: Services) -> Domain:
     def may_serve() -> bool:  # the lease needs the games, and they the lease
         return lease.is_good()
 
+    meter = LoadMeter(
+        games=lambda: len(games),
+        connections=lambda: len(services.sessions),
+        is_draining=lambda: games.draining,
+        rulesets=services.rulesets,
+    )
     games = GameRegistry(
         config=GameRegistryConfig(services.node, settings.bot_pause_s, settings.idle_game_s),
         store=store,
@@ -75,6 +82,8 @@ def build(services: Services) -> Domain:
         events=services.events,
         may_serve=may_serve,
         seats_changed=directory_maintenance.note_change,
+        calls=services.calls,
+        placement=Placement(store, services.calls, meter) if settings.spread_games else None,
     )
     lease = NodeLease(
         store,
@@ -82,6 +91,7 @@ def build(services: Services) -> Domain:
         lease_s=settings.lease_s,
         address=services.address,
         returned=games.unload_lost,
+        load=meter.read,
     )
     presence = GamePresence(games, services.sessions)
     access = GameAccess(
@@ -97,6 +107,7 @@ def build(services: Services) -> Domain:
         access=access,
         subscriptions=services.subscriptions,
         clock=clock,
+        calls=services.calls,
     )
     endpoints = GameRoutes(
         access=access,
@@ -126,6 +137,8 @@ def build(services: Services) -> Domain:
 
     async def stop() -> None:
         games.stop_accepting()
+        with suppress(Overloaded, Unavailable):
+            await lease.renew()  # which says that it takes no more games
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
                 await event_log.drain()
@@ -165,6 +178,7 @@ def build(services: Services) -> Domain:
             Job("lease", lease.keep_renewing),
             Job("adoption", partial(games.keep_adopting, every_s=ADOPT_EVERY_S)),
             Job("idle games", partial(games.keep_unloading_idle, every_s=UNLOAD_EVERY_S)),
+            Job("followers elsewhere", commands.owner.keep_forgetting),
             Job("directory of games", directory_maintenance.run),
         ],
         stop=[stop],

@@ -114,7 +114,12 @@ from server.domains.play.games.ruleset_failures import (
     describe_error,
     describe_fault,
 )
-from server.domains.play.games.subscribers import GameFollower, Subscribers, ViewEncoder
+from server.domains.play.games.subscribers import (
+    TAIL_EVENTS,
+    GameFollower,
+    Subscribers,
+    ViewEncoder,
+)
 from server.domains.play.games.views import build_snapshot
 from server.gamekit.contract import SCORE, WINS, Event, IllegalMove, Payload, Viewer
 from server.gamekit.fold import GameFold
@@ -135,8 +140,6 @@ from server.gamekit.table import (
 
 log = logging.getLogger(__name__)
 
-# How many committed events a game keeps at hand for those who come or come back.
-TAIL_EVENTS = 64
 # How many events may wait for the disk before a game takes no more commands.
 AHEAD_EVENTS_MAX = 1000
 # How many timers may go off before one move, for example after the game was without an owner.
@@ -788,7 +791,7 @@ class LiveGame:
         # Of ticks, viewers are sent what has changed.
         if self.patches is not None:
             recorded = [each for each in recorded if each.event.type != TICK]
-        self.subscribers.publish(recorded)
+        self.subscribers.publish(recorded, self._hash)
         while self._owed and self._owed[0][0] < self.committed:
             _, reply, what = self._owed.popleft()
             _give(reply, what)

@@ -19,6 +19,11 @@ def game_metrics(games: GameRegistry, log: EventLogWriter) -> list[Collector]:
             gauges=(
                 MetricSource("games", "Games in memory.", lambda: len(games)),
                 MetricSource(
+                    "games_elsewhere",
+                    "Games of other nodes that are followed from here.",
+                    lambda: len(games.elsewhere),
+                ),
+                MetricSource(
                     "log_queue_events", "Events waiting to be committed.", lambda: log.queued
                 ),
             ),
@@ -27,7 +32,12 @@ def game_metrics(games: GameRegistry, log: EventLogWriter) -> list[Collector]:
                     "games_quarantined",
                     "Games that were quarantined.",
                     lambda: games.faults.quarantined,
-                )
+                ),
+                MetricSource(
+                    "events_elsewhere",
+                    "Events of other nodes' games that were delivered here.",
+                    lambda: games.elsewhere.delivered,
+                ),
             ],
         ),
         _RulesetFailures(games.faults),

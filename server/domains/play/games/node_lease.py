@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from persistence.games.store import GameStore
+from persistence.games.store import GameStore, NodeLoad
 from protocol.errors import PlayhallError
 from server.core.clock import Clock
 from server.core.containment import log_failure
@@ -22,7 +22,7 @@ SERVE_SHARE = 2 / 3
 class NodeLease:
     """A lease kept by renewing it; `is_good` by this node's own monotonic clock.
 
-    `address` is where other nodes send clients.
+    `address` is where other nodes send clients; `load` is renewed with the lease.
 
     `returned` is called before the lease is good again after it was not.
     """
@@ -35,10 +35,12 @@ class NodeLease:
         lease_s: float,
         address: Callable[[], str],
         returned: Callable[[], Awaitable[None]],
+        load: Callable[[], NodeLoad] = NodeLoad,
     ) -> None:
         self._store = store
         self._clock = clock
         self._address = address
+        self._load = load
         self._good_until = 0.0
         self._given_back = False
         self.lease_s = lease_s
@@ -54,7 +56,7 @@ class NodeLease:
         Whoever comes back after a pause first lets go of what was taken meanwhile.
         """
         asked_at = self._clock.monotonic()
-        await self._store.renew_lease(self._address(), self.lease_s)
+        await self._store.renew_lease(self._address(), self.lease_s, self._load())
         if not self.is_good():  # looked at now: it may have run out while the database was asked
             await self._returned()
         self._good_until = asked_at + self.lease_s * SERVE_SHARE

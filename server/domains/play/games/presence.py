@@ -2,10 +2,11 @@
 
 import logging
 
-from protocol.errors import PlayhallError
+from protocol.errors import PlayhallError, WrongNode
 from protocol.ids import GameId, PlayerId
 from server.core.events import MemberKicked
-from server.domains.play.games.live_game import LiveGame
+from server.domains.play.games.elsewhere import OwnerGone, RemoteGame
+from server.domains.play.games.owner import note_departure
 from server.domains.play.games.registry import GameRegistry
 from server.domains.play.games.streams import stop_streams
 from server.gateway.session.sessions import Sessions
@@ -25,7 +26,12 @@ class GamePresence:
         if self._registry.draining or self._sessions.is_here(player_id):
             return
         for game in self._registry.games_of_player(player_id):
-            self._note(game, player_id)
+            if player_id not in game.subscribers.away:  # else another node says so
+                note_departure(game, player_id)
+        for remote in self._registry.elsewhere.games_of_player(player_id):
+            remote.players.discard(player_id)
+            work = self._tell_owner(remote, player_id)
+            self._sessions.tasks.start_work(work, name="a departure from a game of another node")
 
     def member_kicked(self, event: MemberKicked) -> None:
         """Show somebody out of the game of the lobby that they were kicked out of."""
@@ -38,15 +44,14 @@ class GamePresence:
 
     def exclude_watcher(self, game_id: GameId, player_id: PlayerId) -> None:
         """Send nothing more to somebody who only watches; players of a running game stay."""
-        game = self._registry.find_loaded(game_id)
+        elsewhere = self._registry.elsewhere.find_followed(game_id)
+        game = self._registry.find_loaded(game_id) or elsewhere
         if game is not None and game.seat_of(player_id) is None:
             self.exclude_player(game_id, player_id)
 
-    def _note(self, game: LiveGame, player_id: PlayerId) -> None:
-        occupant = game.fold.table.seats[game.fold.table.seat_by_player[player_id]]
-        if not (occupant.present and occupant.connected):
-            return
+    async def _tell_owner(self, game: RemoteGame, player_id: PlayerId) -> None:
         try:
-            game.record_presence("player_disconnected", game.fold.table.seat_by_player[player_id])
-        except PlayhallError as error:
-            log.info("game %s: a departure was not recorded: %s", game.game_id, error)
+            await self._registry.elsewhere.ask(game, "game.gone", {"player_id": player_id})
+        except (OwnerGone, WrongNode, PlayhallError) as error:
+            # The owner notices by itself that this node does not follow the game any more.
+            log.info("game %s: its owner does not know of a departure: %s", game.game_id, error)

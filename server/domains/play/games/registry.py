@@ -24,18 +24,22 @@ from protocol.ids import GameId, LobbyId, PlayerId
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES, contain_failures, log_failure
 from server.core.events import LobbyGameCompleted, LocalEventBus
+from server.core.node_calls import NodeCalls
 from server.core.periodic import repeat_every
 from server.core.rules_watch import CALLING_RULES
-from server.core.subscriptions import Subscriptions, TopicKind
+from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
+from server.domains.play.games.elsewhere import INTEREST_S, RemoteGames
 from server.domains.play.games.live_game import LiveGame, LiveGameCallbacks
+from server.domains.play.games.placement import Placement
 from server.domains.play.games.recorder import EventRecorder, prepare_game
 from server.domains.play.games.recovery import CorruptLog, recover_game
 from server.domains.play.games.ruleset_failures import RulesetFailures
-from server.domains.play.games.subscribers import GameFollower, encode_stopped_frame
+from server.domains.play.games.subscribers import encode_stopped_frame
 from server.domains.play.games.tick_loop import TickLoop
 from server.domains.play.games.turn_timer import TurnTimer
 from server.gamekit.fold import AnyRuleset
+from server.gamekit.realtime import RealtimeRuleset
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +84,8 @@ class GameRegistry:
         subscriptions: Subscriptions,
         events: LocalEventBus,
         seats_changed: SeatsChanged,
+        calls: NodeCalls | None = None,
+        placement: Placement | None = None,
     ) -> None:
         self._config = config
         self._may_serve = may_serve
@@ -90,7 +96,6 @@ class GameRegistry:
         self._rulesets = rulesets
         self._events = events
         self.seats_changed = seats_changed
-        self._topics: TopicKind[GameFollower] = subscriptions.kind("game")
         self._live: dict[GameId, LiveGame] = {}
         self._turns: dict[GameId, TurnTimer | TickLoop] = {}
         self._loading: dict[GameId, asyncio.Future[LiveGame]] = {}
@@ -101,13 +106,22 @@ class GameRegistry:
         # Running games that left memory and whose rules were loaded again since, by their code.
         self._old_rules: dict[GameId, AnyRuleset] = {}
         self.faults = RulesetFailures(clock.monotonic)
+        # The games of other nodes that connections of this one follow.
+        self.elsewhere = RemoteGames(
+            store, rulesets=rulesets, subscriptions=subscriptions, calls=calls, faults=self.faults
+        )
         self._callbacks = LiveGameCallbacks(
             self._settled, self._completed, self._lost, self._failed
         )
         self.draining = False
+        self._placement = placement
 
     def __len__(self) -> int:
         return len(self._live)
+
+    def now(self) -> float:
+        """Give the time of the loop's clock."""
+        return asyncio.get_running_loop().time()
 
     # ------------------------------------------------------------------ finding
 
@@ -116,9 +130,14 @@ class GameRegistry:
         return self._live.get(game_id)
 
     def games_by_lobby(self) -> dict[LobbyId, GameId]:
-        """List the games in memory by the lobbies that they came from."""
-        games = self._live.values()
-        return {game.lobby_id: game.game_id for game in games if game.lobby_id is not None}
+        """List the games that are played or followed here by the lobbies that they came from."""
+        here = [(game.lobby_id, game.game_id) for game in self._live.values()]
+        followed = [(game.lobby_id, game.game_id) for game in self.elsewhere.games()]
+        return {lobby_id: game_id for lobby_id, game_id in here + followed if lobby_id is not None}
+
+    def games(self) -> list[LiveGame]:
+        """List the games in memory."""
+        return list(self._live.values())
 
     def games_of_player(self, player_id: PlayerId) -> list[LiveGame]:
         """List the games in memory in which a player has a seat."""
@@ -180,7 +199,8 @@ class GameRegistry:
         """Own a game: raise its epoch, read its log, fold it."""
         claim = await self._store.claim_game(game_id)
         if claim is None:
-            raise WrongNode(address=await self._store.read_owner_address(game_id))
+            owner = await self._store.find_live_owner(game_id)
+            raise WrongNode(address=owner and owner.address)
         stored = await self._store.find(game_id)
         assert stored is not None
         rows = await self._store.read_log(game_id)
@@ -192,6 +212,10 @@ class GameRegistry:
             self.faults.quarantined += 1
             raise Quarantined from corrupt
         game = self._admit(stored.id, recorder, claim.owner_epoch, lobby_id=stored.lobby_id)
+        self.elsewhere.hand_over(game_id, rows)
+        if self.elsewhere.is_possible and game.patches is None:
+            # Nodes that followed it at its last owner do not know yet whom to tell that they do.
+            game.subscribers.share("", INTEREST_S)
         game.require_sound()
         self.seats_changed(game)  # what the last owner had not written of it is lost
         return game
@@ -210,23 +234,34 @@ class GameRegistry:
     # ------------------------------------------------------------------ making
 
     async def create(self, new: NewGame) -> GameId:
-        """Make a game and its first events, and start its lobby with it, all or nothing."""
+        """Make a game and its first events, and start its lobby with it, all or nothing.
+
+        It may be another node's from the start. That node takes it when it is told, or when the
+        first player asks for it.
+        """
         self._check_serving()
         if len(self._live) >= GAMES_MAX or not self._log.require_room():
             raise Overloaded
         ruleset = self._rulesets.get(new.ruleset)
         if ruleset is None:
             raise UnknownRuleset
+        node = self._config.node
+        if self._placement is not None and not isinstance(ruleset, RealtimeRuleset):
+            node = await self._placement.choose()
         try:
             moment = self._clock.moment()
             with CALLING_RULES:
-                made = prepare_game(new, ruleset, node=self._config.node, moment=moment)
+                made = prepare_game(new, ruleset, node=node, moment=moment)
         except RAISED_BY_RULES as error:
             self.faults.count(ruleset.name, "setup", error)
             raise PlayhallError(
                 "The rules could not start a game; the failure was logged."
             ) from error
         await self._log.create_game(made.row, made.first_rows)
+        if self._placement is not None and node != self._config.node:
+            work = self._placement.hand_over(node, made.row.id)
+            self._tasks.start_work(work, name="a new game for another node")
+            return made.row.id
         game = self._admit(made.row.id, made.recorder, FIRST_EPOCH, lobby_id=new.lobby_id)
         game.tail.extend(made.first_recorded)
         return made.row.id
@@ -251,7 +286,7 @@ class GameRegistry:
             may_serve=self._may_serve,
             faults=self.faults,
             callbacks=self._callbacks,
-            topic=self._topics.hold(game_id, owned=True),
+            topic=self.elsewhere.topics.hold(game_id, owned=True),
         )
         self._live[game_id] = game
         for player_id in game.fold.table.seat_by_player:
@@ -412,7 +447,8 @@ class GameRegistry:
             with contain_failures(f"dropping game {game.game_id}"):
                 fold = game.fold
                 waits = fold.turn is not None or fold.timer is not None or fold.realtime is not None
-                idle = game.is_settled and not len(game.subscribers) and not waits
+                followed = len(game.subscribers) or game.subscribers.is_shared
+                idle = game.is_settled and not followed and not waits
                 if idle and game.busy_at < before:
                     self._drop(game)
 

@@ -17,6 +17,9 @@ class GameSettings(Settings):
     idle_game_s: Seconds = Field(
         default=300.0, description="How long an idle game stays in memory."
     )
+    spread_games: bool = Field(
+        default=True, description="Whether new games go to less busy nodes, with Redis."
+    )
     lease_s: Annotated[float, Field(ge=1, le=600)] = 10.0
     rules_limit_s: Annotated[float, Field(ge=0.1, le=600)] = Field(
         default=5.0, description="How long one call of a game's rules may take."

@@ -5,8 +5,9 @@ to the subscribers in the same turn of the loop in which it has: there is no mom
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 
@@ -21,7 +22,7 @@ from server.domains.play.games.access import query_when_committed
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.play.games.recovery import decode_row
-from server.domains.play.games.subscribers import ViewEncoder, encode_stopped_frame
+from server.domains.play.games.subscribers import Subscribers, ViewEncoder, encode_stopped_frame
 from server.gamekit.contract import Viewer
 from server.gamekit.table import GAME_COMPLETED
 from server.gateway.session.sessions import Session
@@ -71,8 +72,31 @@ def stop_streams(session: Session, game_id: GameId) -> None:
     session.unfollow(("game-chat", game_id))
 
 
+class FollowedGame(Protocol):
+    """A game, as far as following it needs: a `LiveGame` or a `RemoteGame`."""
+
+    game_id: GameId
+    tail: deque[RecordedEvent]
+    subscribers: Subscribers
+
+    @property
+    def head(self) -> int:
+        """The last committed event, as far as it was delivered here."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether this object is not the game any more."""
+
+    def require_sound(self) -> None:
+        """Raise `Quarantined` where the game was set aside."""
+
+
 async def follow_game(
-    game: LiveGame, store: GameStore, session: Session, viewer: Viewer, *, after: int
+    game: FollowedGame, store: GameStore, session: Session, viewer: Viewer, *, after: int
 ) -> int:
     """Send everything after an index, then admit the connection; returns the head."""
     follower = SessionFollower(session, game.game_id)
@@ -142,7 +166,7 @@ def follow_chat(chat: TopicKind[Session], session: Session, game_id: GameId) -> 
     session.follow(("game-chat", game_id), stop)
 
 
-def _at_hand(game: LiveGame, cursor: int) -> list[RecordedEvent] | None:
+def _at_hand(game: FollowedGame, cursor: int) -> list[RecordedEvent] | None:
     """Take what follows from the game's tail, if it reaches back that far."""
     if not game.tail or game.tail[0].event_index > cursor + 1:
         return None

@@ -2,28 +2,33 @@
 
 An event is encoded once for each distinct view of it: once for everybody where all of it
 is public, once more for each viewer whose snapshot differs. The node that plays a game owns its
-topic, so nothing is asked of other nodes, and nothing is announced to them: who follows a game is
-connected to its owner.
+topic. Nodes that follow it from elsewhere are sent the committed events once, and do the same for
+their own viewers, with a `Subscribers` of theirs.
 """
 
+import asyncio
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import orjson
 
 from protocol.codec import encode
 from protocol.errors import CloseReason, Overloaded, Quarantined
 from protocol.games import GameStopped
-from protocol.ids import GameId
+from protocol.ids import GameId, PlayerId
 from server.core.containment import EXHAUSTED, RAISED_BY_RULES, RulesTooSlow
 from server.core.rules_watch import CALLING_RULES
 from server.core.subscriptions import Deliver, Stop, TooManySubscribers, Topic
+from server.domains.play.games.event_batches import encode_batch
 from server.domains.play.games.recorder import RecordedEvent
 from server.domains.play.games.ruleset_failures import GameFailures, RulesetFailures
 from server.gamekit.contract import Event, Payload, Viewer
 from server.gamekit.fold import AnyRuleset
 from server.gamekit.table import INVALID_ACTION, visible_refused_move
 from server.gateway.transport.framing import text_frame
+
+# How many committed events a game keeps at hand for those who come or come back.
+TAIL_EVENTS: Final = 64
 
 
 class GameFollower(Hashable, Protocol):
@@ -156,14 +161,24 @@ class ViewEncoder:
 
 
 class Subscribers:
-    """The followers of one game on this node: the topic of the game, while it is played here."""
+    """The followers of one game on this node: the topic of the game, while it is played here.
 
-    __slots__ = ("_topic", "encoder")
+    Of a game that is played here, also which other nodes have followers.
+    """
+
+    __slots__ = ("_nodes", "_topic", "away", "encoder", "is_shared")
 
     def __init__(self, encoder: ViewEncoder, topic: Topic[GameFollower]) -> None:
         self.encoder = encoder
         # None once the game was let go. Its next owner, perhaps on this node, has the topic then.
         self._topic: Topic[GameFollower] | None = topic
+        # Until when which other nodes are sent the game's events, by the loop's clock. "" stands
+        # for nodes that are not known yet, as the game has only just come here.
+        self._nodes: dict[str, float] = {}
+        # Whether there are any; a plain attribute, as it is asked for each move.
+        self.is_shared = False
+        # Players who took their seats through other nodes, and through which.
+        self.away: dict[PlayerId, str] = {}
 
     def __len__(self) -> int:
         return 0 if self._topic is None else len(self._topic)
@@ -185,11 +200,47 @@ class Subscribers:
         except TooManySubscribers:
             raise Overloaded("Too many follow this game; try again in a while.") from None
 
-    def publish(self, recorded: Sequence[RecordedEvent]) -> None:
-        """Send committed events to everybody, each as they may see them."""
+    def publish(self, recorded: Sequence[RecordedEvent], last_hash: bytes) -> None:
+        """Send committed events to everybody, each as they may see them.
+
+        `last_hash` is that of the last of them.
+        """
         topic = self._topic
-        if topic is not None and topic.views:
+        if topic is None:
+            return
+        if topic.views:
             topic.send_views(self.encoder.frames_for(recorded, topic.views))
+        if self.is_shared and recorded:
+            topic.notify(
+                number=recorded[-1].event_index,
+                after=recorded[0].event_index - 1,
+                payload=encode_batch(recorded, last_hash),
+            )
+
+    @property
+    def nodes(self) -> list[str]:
+        """List the other nodes that are known to have followers."""
+        return [node for node in self._nodes if node]
+
+    @property
+    def is_new_here(self) -> bool:
+        """Whether the game came to this node a moment ago, and other nodes may follow it."""
+        return "" in self._nodes
+
+    def share(self, node: str, for_s: float) -> None:
+        """Send another node the game's events for a while; "" for any that may follow it."""
+        self._nodes[node] = asyncio.get_running_loop().time() + for_s
+        self.is_shared = True
+
+    def forget_silent_nodes(self, now: float) -> list[PlayerId]:
+        """Forget the nodes whose time ran out; returns the players who were there."""
+        for node in [node for node, until in self._nodes.items() if until <= now]:
+            del self._nodes[node]
+        self.is_shared = bool(self._nodes)
+        gone = [player for player, node in self.away.items() if node not in self._nodes]
+        for player in gone:
+            del self.away[player]
+        return gone
 
     @property
     def viewers(self) -> Mapping[Viewer, int]:

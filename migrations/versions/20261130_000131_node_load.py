@@ -1,8 +1,8 @@
-"""Carry out a statement of the REST interface in one round trip."""
+"""Say how busy each node is."""
 
 from migrations.script import run_beside
 
-revision = "20261130_000130"
+revision = "20261130_000131"
 down_revision = "20261130_000120"
 
 
