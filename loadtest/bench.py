@@ -24,7 +24,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadtest.benching import elsewhere, loads, progression, recovery, social
+from loadtest.benching import elsewhere, loads, progression, recovery, rest, social
 from loadtest.benching.figures import (
     BenchFigures,
     RunResult,
@@ -75,6 +75,7 @@ class Measurement(StrEnum):
     EPOCH = "epoch"
     PROGRESSION = "progression"
     SOCIAL = "social"
+    REST = "rest"
     ELSEWHERE = "elsewhere"
 
 
@@ -102,6 +103,7 @@ class BenchScale:
     searches: int = 500
     likes: int = 4_000
     inbox: int = 100_000
+    rest_requests: int = 24_000
 
 
 QUICK: Final = BenchScale(
@@ -124,6 +126,7 @@ QUICK: Final = BenchScale(
     searches=100,
     likes=200,
     inbox=2_000,
+    rest_requests=400,
 )
 
 
@@ -178,6 +181,7 @@ class BenchRun:
             Measurement.EPOCH: self._epoch,
             Measurement.PROGRESSION: self._progression,
             Measurement.SOCIAL: self._social,
+            Measurement.REST: self._rest,
         }
         with self._node(part) as node:
             measures[part](node)
@@ -395,6 +399,21 @@ class BenchRun:
             run = bench.read_inbox(pages=scale.searches)
             cost_us = _us_per(run, "inbox pages/s")
             self._record(run, **{"inbox": run.numbers["reply p99 ms"], "µs/inbox": cost_us})
+
+    def _rest(self, node: BenchNode) -> None:
+        """Read and insert as the Supabase client does, in turns with the same by SQL alone."""
+        for _ in range(self._scale.times):
+            bench = rest.RestBench(node, self._on)
+            run = bench.read_single(requests=self._scale.rest_requests)
+            self._record_rate(run, "single reads", "single reads/s")
+            alone = bench.read_directly(seconds=self._scale.seconds / 2)
+            self._record(alone, **{"direct single reads": alone.numbers["single reads/s"]})
+            run = bench.read_embedded(requests=self._scale.rest_requests)
+            self._record_rate(run, "embedded reads", "embedded reads/s")
+            run = bench.insert(requests=self._scale.rest_requests // 2)
+            self._record_rate(run, "rest inserts", "rest inserts/s")
+            alone = bench.insert_directly(seconds=self._scale.seconds / 2)
+            self._record(alone, **{"direct rest inserts": alone.numbers["rest inserts/s"]})
 
     def _record_feed(self, run: RunResult) -> None:
         assert run.usage is not None

@@ -50,7 +50,7 @@ class RlsDatabase:
         """
         role = AUTHENTICATED_ROLE if requester else ANONYMOUS_ROLE
         async with self._database.transaction() as connection:
-            await connection.execute(_queries["speak_for"], role, _claims(requester, role))
+            await connection.execute(_queries["speak_for"], role, write_claims(requester, role))
             try:
                 yield connection
             except asyncpg.InsufficientPrivilegeError as error:
@@ -67,7 +67,7 @@ async def open_with_rls(dsn: str) -> AsyncIterator[tuple[Database, RlsDatabase]]
         yield database, RlsDatabase(anonymous)
 
 
-def _claims(requester: Requester | None, role: str) -> str:
+def write_claims(requester: Requester | None, role: str) -> str:
     """Write what `auth.uid()` and the policies read, in the shape of Supabase's tokens."""
     if requester is None:
         return orjson.dumps({"role": role}).decode()

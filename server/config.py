@@ -130,6 +130,11 @@ class Config(Settings):
         default=None, description="Keys that seal personal data: `id:base64,…`, newest first."
     )
 
+    supabase_api_secret: Annotated[SecretStr, Field(min_length=32)] | None = Field(
+        default=None,
+        description="Signs the keys of the Supabase clients, and lets them in; 32 characters.",
+    )
+
     smtp_url: SecretStr | None = Field(
         default=None,
         description="smtp://, smtps:// or smtp+plain://; else mail is written to a folder.",

@@ -170,6 +170,14 @@ _ROWS: Final = (
     ("direct likes", "… the same by SQL alone, each committed by itself", "/s", None),
     ("inbox", "… an inbox of {inbox} notifications: p99 of a page", "ms", Budget(25)),
     ("µs/inbox", "… server CPU for a page", "µs", None),
+    ("single reads", "Supabase client, one row by its key: reads", "/s", _at_least(3000)),
+    ("µs/single reads", "… server CPU for a read", "µs", None),
+    ("direct single reads", "… the same by SQL alone, with role and claims", "/s", None),
+    ("embedded reads", "… a row with the rows that refer to it: reads", "/s", None),
+    ("µs/embedded reads", "… server CPU for such a read", "µs", None),
+    ("rest inserts", "… inserts, each committed", "/s", None),
+    ("µs/rest inserts", "… server CPU for an insert", "µs", None),
+    ("direct rest inserts", "… the same by SQL alone, with role and claims", "/s", None),
 )
 
 

@@ -63,8 +63,8 @@ def write(node: BenchNode, on: CoreAssignment, *, writes: int) -> RunResult:
         [_put(node.url, token, slot, base, _state(base)) for base in range(1, share + 1)]
         for token, slot in zip(tokens, slots, strict=True)
     ]
-    with _monitored(node, on) as monitor:
-        sent = _sent(monitor, node.url, connections)
+    with monitored(node, on) as monitor:
+        sent = send_counted(monitor, node.url, connections)
     checks = Checks()
     for token, slot, answers in zip(tokens, slots, sent.answers, strict=True):
         for base, answer in enumerate(answers, start=1):
@@ -76,7 +76,7 @@ def write(node: BenchNode, on: CoreAssignment, *, writes: int) -> RunResult:
         checks.note_check(
             ACKNOWLEDGED, None if state == _state(share) else f"slot {slot} has another"
         )
-    return _run("save writes of 4 KB", "save writes/s", sent, checks, monitor)
+    return counted_result("save writes of 4 KB", "save writes/s", sent, checks, monitor)
 
 
 def write_directly(node: BenchNode, on: CoreAssignment, *, seconds: float) -> RunResult:
@@ -86,7 +86,7 @@ def write_directly(node: BenchNode, on: CoreAssignment, *, seconds: float) -> Ru
         (_slot(node.url, token, {}), _get(node.url, token, "/v1/me")["user_id"]) for token in tokens
     ]
     state = orjson.dumps(_state(0)).decode().replace('":', '": ')
-    with _monitored(node, on) as monitor:
+    with monitored(node, on) as monitor:
         monitor.sample()
         began_s = time.monotonic()
         rate = write_saves(node, slots, state, seconds=seconds)
@@ -189,14 +189,16 @@ def report(node: BenchNode, on: CoreAssignment, *, batches: int) -> RunResult:
         ]
         for token in tokens
     ]
-    with _monitored(node, on) as monitor:
-        sent = _sent(monitor, node.url, connections)
+    with monitored(node, on) as monitor:
+        sent = send_counted(monitor, node.url, connections)
     again = send_all(node.url, [requests[:2] for requests in connections])
     checks = Checks()
     for answers, new in ((sent.answers, True), (again.answers, False)):
         for answer in (each for of_one in answers for each in of_one):
             checks.note_check(STORED, _batch_fault(answer, new=new))
-    return _run("telemetry", "telemetry events/s", sent, checks, monitor, times=BATCH_EVENTS_MAX)
+    return counted_result(
+        "telemetry", "telemetry events/s", sent, checks, monitor, times=BATCH_EVENTS_MAX
+    )
 
 
 def _batch_fault(answer: Answer, *, new: bool) -> str | None:
@@ -211,7 +213,7 @@ def _batch_fault(answer: Answer, *, new: bool) -> str | None:
 def report_directly(node: BenchNode, on: CoreAssignment, *, batches: int) -> RunResult:
     """Copy as many events into the same table, past the server."""
     rows = list(_copied_rows(batches))
-    with _monitored(node, on) as monitor:
+    with monitored(node, on) as monitor:
         monitor.sample()
         began_s = time.monotonic()
         seconds = copy_events(node, rows)
@@ -272,13 +274,13 @@ def ask(node: BenchNode, on: CoreAssignment, *, manifests: int) -> RunResult:
         [_question(node.url, token, have if number % 2 else set()) for number in range(share)]
         for token, have in zip(tokens, wanted, strict=True)
     ]
-    with _monitored(node, on) as monitor:
-        sent = _sent(monitor, node.url, connections)
+    with monitored(node, on) as monitor:
+        sent = send_counted(monitor, node.url, connections)
     checks = Checks()
     for answers, of_player in zip(sent.answers, wanted, strict=True):
         for number, answer in enumerate(answers):
             checks.note_check(OFFERED, _manifest_fault(answer, set() if number % 2 else of_player))
-    return _run("manifests", "manifests/s", sent, checks, monitor)
+    return counted_result("manifests", "manifests/s", sent, checks, monitor)
 
 
 def _released(url: str, token: str) -> list[Json]:
@@ -312,11 +314,13 @@ def _manifest_fault(answer: Answer, wanted: set[str]) -> str | None:
 # ---------------------------------------------------------------------- measuring
 
 
-def _monitored(node: BenchNode, on: CoreAssignment) -> AbstractContextManager[UsageMonitor]:
+def monitored(node: BenchNode, on: CoreAssignment) -> AbstractContextManager[UsageMonitor]:
+    """Watch the processor time of a node and its database."""
     return monitor_usage(on=on, server=node.pid, database=node.database_pid)
 
 
-def _sent(monitor: UsageMonitor, url: str, connections: Sequence[Sequence[bytes]]) -> Sent:
+def send_counted(monitor: UsageMonitor, url: str, connections: Sequence[Sequence[bytes]]) -> Sent:
+    """Send all requests while it is watched what they cost."""
     time.sleep(SETTLE_S)
     monitor.sample()
     sent = send_all(url, connections)
@@ -324,9 +328,10 @@ def _sent(monitor: UsageMonitor, url: str, connections: Sequence[Sequence[bytes]
     return sent
 
 
-def _run(
+def counted_result(
     what: str, rate: str, sent: Sent, checks: Checks, monitor: UsageMonitor, *, times: int = 1
 ) -> RunResult:
+    """Make the result of what was sent; each answer counts `times`."""
     answers = [answer for of_one in sent.answers for answer in of_one]
     took_s = sorted(answer.seconds for answer in answers)
     numbers = {

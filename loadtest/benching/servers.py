@@ -15,6 +15,7 @@ from loadtest.benching.machine import CoreAssignment, pin_process, process_tree
 
 START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 40.0
+API_SECRET: Final = "of benchmarks alone, and never anywhere else"  # noqa: S105 - of no real node
 SETTINGS: Final = {
     "PLAYHALL_COMMANDS_PER_S": "1000000",
     "PLAYHALL_COMMANDS_BURST": "1000000",
@@ -27,6 +28,9 @@ SETTINGS: Final = {
     "PLAYHALL_TELEMETRY_BATCHES_PER_MINUTE": "1000000",
     "PLAYHALL_FEED_SEARCHES_PER_MINUTE": "1000000",
     "PLAYHALL_REACTIONS_LIKES_PER_MINUTE": "1000000",
+    "PLAYHALL_SUPABASE_API_SECRET": API_SECRET,
+    "PLAYHALL_REST_REQUESTS_PER_MINUTE": "100000000",
+    "PLAYHALL_REST_REQUESTS_BURST": "1000000",
 }
 _READY: Final = re.compile(r"ready at (http\S+)")
 

@@ -56,6 +56,17 @@ class StoredFile(NamedTuple):
     is_withheld: bool  # only its owner may read it, until it is processed
 
 
+class FolderEntry(NamedTuple):
+    """A file in a folder; without an id, a folder in it, and the rest is of one of its files."""
+
+    name: str
+    file_id: FileId | None
+    size: int
+    content_type: str
+    sha256: bytes
+    created_at: datetime
+
+
 class FileStore:
     """Files in PostgreSQL: what people ask for under row level security, the rest as the server."""
 
@@ -136,6 +147,24 @@ class FileStore:
         async with self._rls.as_user(who) as connection:
             record = await connection.fetchrow(SQL["find_file"], bucket, path)
         return None if record is None else StoredFile(*record)
+
+    async def list_folder(
+        self,
+        who: Requester | None,
+        bucket: str,
+        folder: str,
+        *,
+        search: str,
+        limit: int,
+        offset: int,
+    ) -> list[FolderEntry]:
+        """List a folder; of the topmost one (''), what is the requester's own."""
+        owner = None if who is None else who.user_id
+        async with self._rls.as_user(who) as connection:
+            rows = await connection.fetch(
+                SQL["list_folder"], bucket, folder, owner, search, limit, offset
+            )
+        return [FolderEntry(*row) for row in rows]
 
     async def delete(self, who: Requester, bucket: str, path: str) -> bool:
         """Delete somebody's own file; False if there is none. Raises `FileInUse`."""

@@ -75,6 +75,19 @@ SELECT id AS file_id, owner_id, bucket, path, key, size, content_type, sha256, i
        is_withheld
 FROM stored;
 
+-- name: list_folder
+-- List what is in a folder, files and folders by name, as far as it may be seen; of the topmost one,
+-- what is the account's own. A folder has no id.
+SELECT DISTINCT ON (name) name, file_id, size, content_type, sha256, created_at
+FROM (
+  SELECT split_part(rest, '/', 1) AS name, CASE WHEN position('/' IN rest) = 0 THEN id END AS file_id,
+    size, content_type, sha256, created_at
+  FROM (
+    SELECT *, substr(path, length($2) + 1) AS rest FROM files
+    WHERE bucket = $1 AND starts_with(path, $2) AND ($2 <> '' OR owner_id = $3)) inside) named
+WHERE name <> '' AND ($4 = '' OR position(lower($4) IN lower(name)) > 0)
+ORDER BY name, file_id NULLS LAST LIMIT $5 OFFSET $6;
+
 -- name: find_file
 -- Read the file at a path, as far as it may be seen.
 SELECT id AS file_id, owner_id, bucket, path, key, size, content_type, sha256, is_public, created_at,

@@ -1,8 +1,10 @@
 """`playhall accounts` (find, ban, unban, grant, revoke) and `playhall keys`.
 
-Keys: new, list, rotate, reencrypt, forget.
+Keys: new, list, rotate, reencrypt, forget, supabase.
 """
 
+import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -37,6 +39,7 @@ from server.domains.people.accounts.moderation import find_lookups
 from server.domains.people.accounts.sealed import require_keys
 from server.domains.people.accounts.sign_in_methods import reencrypt_methods
 from server.domains.progression.packages.service import reseal_signing_keys
+from server.gateway.supabase_keys import make_api_key
 from server.ops.shell import DataDir, Shell
 
 T = TypeVar("T")
@@ -80,6 +83,7 @@ def add_commands(app: typer.Typer, shell: Shell) -> None:
     keys.command()(commands.rotate)
     keys.command()(commands.reencrypt)
     keys.command()(commands.forget)
+    keys.command()(commands.supabase)
     app.add_typer(accounts, name="accounts")
     app.add_typer(keys, name="keys")
 
@@ -187,6 +191,23 @@ class _Commands:
     def new(self) -> None:
         """Print a new key for PLAYHALL_SECRET_KEYS; put it before the other keys."""
         self._out.print(SealingKey.generate().to_setting)
+
+    def supabase(self) -> None:
+        """Print the keys of the Supabase clients, and how a client is configured with them."""
+        config = self._shell.read_config()
+        given = config.supabase_api_secret
+        secret = secrets.token_urlsafe(36) if given is None else given.get_secret_value()
+        if given is None:
+            self._out.print("# For the server, which serves these clients once this is set:")
+            self._out.print(f"PLAYHALL_SUPABASE_API_SECRET={secret}\n")
+        now = int(time.time())
+        url = config.public_url or f"http://{config.host.partition(',')[0]}:{config.port}"
+        self._out.print("# For clients; the key is public, and opens what everybody may see:")
+        self._out.print(f"SUPABASE_URL={url}")
+        self._out.print(f"SUPABASE_ANON_KEY={make_api_key(secret, 'anon', issued_at=now)}\n")
+        self._out.print("# For your own servers alone; it reaches every row:")
+        service = make_api_key(secret, "service_role", issued_at=now)
+        self._out.print(f"SUPABASE_SERVICE_ROLE_KEY={service}")
 
     def list_keys(self, data_dir: DataDir = None) -> None:
         """List the keys that sign access tokens, newest first."""

@@ -77,6 +77,7 @@ OTHERS = {
     "spec",
     "loadtest",
     ("keys", "new"),
+    ("keys", "supabase"),
     ("keys", "forget"),
 }
 

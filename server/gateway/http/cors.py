@@ -12,12 +12,17 @@ from server.core.addresses import normalize_origin
 
 ANY_ORIGIN: Final = "*"
 # What pages may ask from elsewhere; everything else is for browsers themselves.
-PATHS: Final = ("/v1/", "/files/", "/sdk/")
+PATHS: Final = ("/v1/", "/files/", "/sdk/", "/rest/v1/", "/auth/v1/", "/storage/v1/")
 METHODS: Final = "GET, HEAD, POST, PATCH, PUT, DELETE"
 ASKED_WITH: Final = (
-    "Authorization, Content-Type, Content-Encoding, Range, If-Match, If-None-Match, If-Range"
+    "Authorization, Content-Type, Content-Encoding, Range, If-Match, If-None-Match, If-Range, "
+    "Accept, Accept-Profile, Content-Profile, Prefer, Range-Unit, ApiKey, X-Client-Info, X-Upsert, "
+    "X-Metadata, Cache-Control, X-Supabase-Api-Version, X-Retry-Count"
 )
-TOLD_WITH: Final = "ETag, Retry-After, RateLimit, RateLimit-Policy, Content-Range, Accept-Ranges"
+TOLD_WITH: Final = (
+    "ETag, Retry-After, RateLimit, RateLimit-Policy, Content-Range, Accept-Ranges, "
+    "Preference-Applied, X-Supabase-Api-Version"
+)
 PREFLIGHT_KEPT_S: Final = 600
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -1,6 +1,6 @@
 """Files: everything that the domain offers."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -19,6 +19,7 @@ from server.domains.content.files.jobs import FileMaintenance
 from server.domains.content.files.model import Buckets, parse_buckets
 from server.domains.content.files.replays import Replays
 from server.domains.content.files.settings import FileSettings
+from server.domains.content.files.supabase_storage import SIGNED_S_MAX, SupabaseStorage
 from server.domains.content.files.uploads import UploadLimits, Uploads
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import (
@@ -33,6 +34,7 @@ from server.domains.interfaces import (
 from server.domains.services import Services
 from server.gamekit.fold import AnyRuleset
 from server.gateway.http.endpoints import Authenticate, Endpoint
+from server.gateway.supabase_keys import ApiKeys
 
 
 def build(services: Services) -> Domain:
@@ -52,6 +54,21 @@ def build(services: Services) -> Domain:
     )
     authenticate = services.interfaces.get(Authenticator).authenticate
 
+    mounts: list[Callable[[web.Application], None]] = [lambda app: files.mount(app, authenticate)]
+    if services.config.supabase_api_secret is not None:
+        storage = SupabaseStorage(
+            keys=ApiKeys(services.config.supabase_api_secret.get_secret_value()),
+            authenticate=authenticate,
+            store=files.store,
+            uploads=files.uploads,
+            serving=files.serving(authenticate),
+            tokens=services.interfaces.get(TokenScopes)("storage", SIGNED_S_MAX),
+            clock=services.clock,
+            folder=services.config.data_dir / "uploads",
+            buckets=parse_buckets(settings.files_buckets),
+        )
+        mounts.append(storage.mount)
+
     async def start() -> None:
         objects.open()
 
@@ -59,7 +76,7 @@ def build(services: Services) -> Domain:
         name="files",
         settings=FileSettings,
         endpoints=files.endpoints(services.interfaces.get(LobbyAccess).may_upload_replay),
-        mounts=[lambda app: files.mount(app, authenticate)],
+        mounts=mounts,
         provides=[provide(StoredFiles, files), provide(FileUploads, files)],
         start=[start],
         jobs=[Job("files", files.maintenance.run)],
@@ -114,13 +131,17 @@ class Files:
 
     def mount(self, app: web.Application, authenticate: Authenticate) -> None:
         """Serve the bytes themselves."""
-        FileServing(
+        self.serving(authenticate).add_to(app)
+
+    def serving(self, authenticate: Authenticate) -> FileServing:
+        """Make what sends and takes in the bytes."""
+        return FileServing(
             store=self.store,
             objects=self.objects,
             uploads=self.uploads,
             authenticate=authenticate,
             buckets=self._buckets,
-        ).add_to(app)
+        )
 
     async def announce_at(
         self, who: Requester, bucket: str, stem: str, *, size: int, content_type: str

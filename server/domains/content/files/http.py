@@ -88,14 +88,23 @@ class FileServing:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Send a file, a part of it, or that it has not changed."""
-        file = await self._find(request)
+        return await self.send(
+            request,
+            await self._find(request),
+            is_anonymous="Authorization" not in request.headers,
+        )
+
+    async def send(
+        self, request: web.Request, file: StoredFile, *, is_anonymous: bool
+    ) -> web.StreamResponse:
+        """Send a file that was found; `is_anonymous`: for somebody without a token."""
         bucket = self._buckets.get(file.bucket)
         is_settled = bucket is not None and bucket.is_settled
         version = request.query.get("v")
         headers = _headers(
             file,
             is_settled=is_settled or version == file.sha256.hex()[:VERSION_CHARS],
-            is_anonymous="Authorization" not in request.headers,
+            is_anonymous=is_anonymous,
         )
         whole = Representation(file.sha256.hex(), file.size, headers)
         return await send_bytes(

@@ -40,7 +40,7 @@ class UploadLimits(NamedTuple):
     account_bytes_max: int
 
 
-class _Shares:
+class UploadShares:
     """The uploads that are being received: so many in all, of one owner, and of one network."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class Uploads:
         self._limits = limits
         self._buckets = buckets
         self._images = images
-        self._receiving = _Shares()
+        self._receiving = UploadShares()
         self._checks = asyncio.Semaphore(CHECKED_AT_ONCE)
 
     async def announce(self, who: Requester, new: NewUpload) -> Upload:

@@ -61,8 +61,10 @@ from server.domains.people.accounts.settings import AccountSettings
 from server.domains.people.accounts.sign_in_http import SignInRoutes, read_sign_in_methods
 from server.domains.people.accounts.sign_in_methods import UNREADABLE, SignInMethodService
 from server.domains.people.accounts.supabase import SupabaseAccounts, make_disabled_endpoints
+from server.domains.people.accounts.supabase_auth import SupabaseAuth
 from server.domains.services import Services
 from server.gateway.metrics import MetricsCollector, MetricSource
+from server.gateway.supabase_keys import ApiKeys
 
 KEY_FILE: Final = "secret.key"
 # From one network there may be a school; an account has one owner.
@@ -142,6 +144,21 @@ def build(services: Services) -> Domain:
         undo_s=settings.merge_undo_s,
         revoked=revocation.publish_revoked,
     )
+    supabase_routes: list[Callable[[web.Application], None]] = []
+    if config.supabase_api_secret is not None and not uses_supabase(settings):
+        supabase_routes = [
+            SupabaseAuth(
+                keys=ApiKeys(config.supabase_api_secret.get_secret_value()),
+                accounts=accounts,
+                guests=account_routes.require_guest_allowed,
+                read_me=account_routes.read_me,
+                email=email,
+                methods=methods,
+                sessions=sessions,
+                revocation=revocation,
+                clock=clock,
+            ).mount
+        ]
     endpoints = [
         *account_routes.endpoints(),
         *SignInRoutes(
@@ -189,7 +206,7 @@ def build(services: Services) -> Domain:
         settings=AccountSettings,
         commands=commands.routes(),
         endpoints=make_disabled_endpoints(endpoints) if uses_supabase(settings) else endpoints,
-        mounts=_browser_pages(services, providers, seal),
+        mounts=[*_browser_pages(services, providers, seal), *supabase_routes],
         listens=RevokedConnections(services.sessions).listens(),
         metrics=[
             MetricsCollector(

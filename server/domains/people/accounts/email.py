@@ -8,6 +8,7 @@ Where an account is found, mail goes to the address that it has stored, never to
 typed. A code proves exactly the address that it was mailed to, and counts for no other spelling.
 """
 
+import secrets
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
@@ -142,6 +143,90 @@ class EmailSignIn:
         code = await self._codes.make(EMAIL, {"email": to, "display_name": display_name})
         write = welcome_mail if found is None else password_reset_mail
         self._send(write(to, server=self._server(), code=code, minutes=_MINUTES))
+
+    async def mail_sign_up_code(
+        self, email: str, password: str, *, display_name: str | None, remote: str
+    ) -> None:
+        """Mail a code that makes an account with this password, once it is typed (`redeem`).
+
+        The link in the mail asks for another password instead: whoever opens it need not be who
+        signed up. Where there is an account, the code only signs in to it.
+        """
+        self._require_mail()
+        self._guesses.from_network(remote)
+        self._mails.count(remote=remote, account=folded_email(email))
+        hashed = await self._passwords.hash(password, HashRequester.at("account", remote))
+        found = await self._methods.find_account(EMAIL, email)
+        to = email if found is None else self._methods.read_display_name(found)
+        contents = {"email": to, "display_name": display_name}
+        if found is None:
+            contents["password_hash"] = hashed
+        code = await self._codes.make(EMAIL, contents)
+        write = welcome_mail if found is None else password_reset_mail
+        self._send(write(to, server=self._server(), code=code, minutes=_MINUTES))
+
+    async def mail_sign_in_code(
+        self, email: str, *, may_register: bool, display_name: str | None, remote: str
+    ) -> None:
+        """Mail a code that signs in (`redeem`), or makes an account where it may."""
+        self._require_mail()
+        if may_register or await self._methods.find_account(EMAIL, email) is not None:
+            await self.mail_code(email, display_name=display_name, remote=remote)
+        else:  # nothing is mailed, after the same work
+            self._mails.count(remote=remote, account=folded_email(email))
+            await self._codes.make(EMAIL, {"email": email, "display_name": None})
+
+    async def redeem(self, code: str, *, email: str | None, remote: str) -> Tokens:
+        """Sign in with a mailed code, or make or link what it proves; raise `BadCode`.
+
+        Nobody's password is changed. `email` is the address that the client believes it is for.
+        """
+        self._guesses.from_network(remote)
+        proof = await self._codes.read(EMAIL, code)
+        address = proof.contents["email"]
+        assert address is not None
+        if email is not None and folded_email(email) != folded_email(address):
+            raise BadCode
+        found = await self._methods.find_account(EMAIL, address)
+        if proof.user_id is not None:
+            present = await self._present(proof.user_id)
+            old = None if present is None else self._methods.read_display_name(present)
+            await self._methods.link_method(
+                proof.code_hash,
+                proof.user_id,
+                ProvedSignInMethod(EMAIL, address),
+                password_hash=None if present else await self._unknown_password(remote),
+            )
+            if old is not None and folded_email(old) != folded_email(address):
+                self._send(address_changed_mail(old))
+            tokens = await self._accounts.open_session(proof.user_id, method=EMAIL)
+        elif found is None:
+            tokens = await self._methods.create_account(
+                proof.code_hash,
+                ProvedSignInMethod(EMAIL, address),
+                password_hash=proof.contents.get("password_hash")
+                or await self._unknown_password(remote),
+                display_name=proof.contents.get("display_name"),
+            )
+        elif self._methods.read_display_name(found) != address:
+            raise BadCode("The account's address has changed; request a new email.")
+        else:
+            tokens = await self._methods.sign_in_with_code(proof.code_hash, found, reactivate=False)
+        self._guesses.record_success(UserId(tokens.user_id), remote=remote)
+        return tokens
+
+    async def _unknown_password(self, remote: str) -> str:
+        """Hash a password that nobody has, until one is chosen."""
+        asker = HashRequester.at("account", remote)
+        return await self._passwords.hash(secrets.token_urlsafe(32), asker)
+
+    async def set_password(self, who: Identity, new_password: str, *, remote: str) -> None:
+        """Choose a password in a session that was signed in to just now with the address."""
+        if await self._present(who.user_id) is None:
+            raise WrongCredentials("Your account has no password; link an email address first.")
+        self._guesses.count_session_attempt(who.session_id, remote=remote)
+        hashed = await self._passwords.hash(new_password, HashRequester.at("account", remote))
+        await self._store.set_password(who.user_id, hashed)
 
     async def mail_link_code(
         self, who: Identity, email: str, *, password: str | None, remote: str

@@ -99,8 +99,12 @@ class AccountRoutes:
             public("GET", JWKS, "Get the keys that verify access tokens.", self._jwks, answer=Jwks),
         ]
 
+    def require_guest_allowed(self, remote: str) -> None:
+        """Count a new guest of a network; raise `RateLimited`."""
+        self._guests.require_allowed(client_network(remote), self._now())
+
     async def _guest(self, request: HttpRequest) -> Tokens:
-        self._guests.require_allowed(client_network(request.remote), self._now())
+        self.require_guest_allowed(request.remote)
         return await self._accounts.create_guest(request.body.display_name)
 
     async def _refresh(self, request: HttpRequest) -> Tokens:

@@ -1,0 +1,1 @@
+"""The catalogue of what is exposed, and statements that the REST interface composes."""

@@ -1,0 +1,1 @@
+"""`/rest/v1`: the database for the Supabase clients, under row level security."""

@@ -1,0 +1,2 @@
+-- A function only.
+SELECT 1;
