@@ -242,3 +242,16 @@ async def test_new_games_go_to_the_node_with_fewer(
         )
         assert busy.url in listed.out
         assert idle.url not in listed.out
+
+
+async def test_players_of_a_real_time_game_are_sent_to_its_node(
+    nodes: Nodes, serving_dsn: str, redis_server: RedisServer
+) -> None:
+    async with (
+        cluster(nodes, serving_dsn, redis_server, count=2) as both,
+        table(both.where, "arena", humans=2) as players,
+    ):
+        assert sorted(player.returns for player in players) == [1, 2]
+        for player in players:
+            reply = await player.act({"dx": 1, "dy": 0})
+            assert reply["type"] == "ok" or reply["code"] not in ("wrong_node", "internal")
