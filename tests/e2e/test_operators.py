@@ -431,7 +431,8 @@ async def key_to(page: Page, selector: str) -> None:
         if await page.run(f"document.activeElement.matches({selector!r})"):
             return
         await page.press("Tab")
-    raise AssertionError(f"the keyboard does not reach {selector}")
+    at = await page.run("document.activeElement.outerHTML.slice(0, 300)")
+    raise AssertionError(f"the keyboard does not reach {selector}, but {at}")
 
 
 def shows(text: str) -> str:

@@ -8,7 +8,7 @@ import {
   drawAudit, drawContent, drawEpochs, drawJobs, drawOutbox, drawSettings, drawWebhooks,
 } from "/static/admin_server.js";
 import { build, replace } from "/static/dom.js";
-import { client, showError } from "/static/site.js";
+import { client } from "/static/site.js";
 import { t } from "/static/strings.js";
 
 const MODERATORS = ["moderator", "admin"];
@@ -30,10 +30,13 @@ const SECTIONS = [
 
 const main = document.querySelector("main");
 let who = null; // the roles that the page was drawn for
+let shownFor; // whose account; a session whose tokens are renewed is no reason to draw anything anew
 let drawing = 0; // the newest drawing; an older one that comes late is dropped
 
 async function start() {
   const asked = client.session?.user_id ?? null;
+  if (asked === shownFor) return;
+  shownFor = asked;
   if (asked === null) {
     drawMessage(t("admin.signed_out"), build("a", { class: "button", href: "/account" }, t("session.sign_in")));
     return;
@@ -86,5 +89,12 @@ async function draw({ isFocused = false } = {}) {
 
 addEventListener("hashchange", () => who && draw({ isFocused: true }));
 addEventListener("admin:redraw", () => who && draw({ isFocused: true }));
-client.on("session", () => start().catch(showError));
-start().catch((error) => drawMessage(error.message, null));
+function restart() {
+  start().catch((error) => {
+    shownFor = undefined;
+    drawMessage(error.message, build("button", { type: "button", class: "quiet", onclick: restart }, t("admin.again")));
+  });
+}
+
+client.on("session", restart);
+restart();

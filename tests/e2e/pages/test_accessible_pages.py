@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.pages.conftest import Site
-from tests.e2e.test_pages_in_a_browser import IS_LONG, axe, check
+from tests.e2e.test_pages_in_a_browser import IS_LONG, check
 from tests.faults.client_line import lines, sit_down, until
 from tests.fixtures.postgres import TEMPLATE, Databases
 from tests.integration.epochs.served import serving
 from tests.integration.epochs.stage import DAY, MIDNIGHT
 
-__all__ = ["axe"]
 pytestmark = pytest.mark.skipif(not IS_LONG, reason="a minute; runs with PLAYHALL_FAULTS=long")
 
 
@@ -86,10 +85,7 @@ async def test_nothing_serious_where_people_look(site: Site, axe: str) -> None:
 
 
 async def test_nothing_serious_on_days(
-    site: Site,
-    databases: Databases,
-    tmp_path: Path,
-    axe: str,
+    site: Site, databases: Databases, tmp_path: Path, axe: str
 ) -> None:
     dsn = databases.create(template=TEMPLATE)
     async with serving(dsn, tmp_path) as served:
