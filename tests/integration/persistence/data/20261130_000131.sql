@@ -1,4 +1,4 @@
+-- The row outlives the step's way back, which takes its columns alone.
 INSERT INTO nodes (id, lease_until, games, connections, load, is_draining, plays, version)
 VALUES ('n131', now(), 3, 40, 0.5, true, 'abc', '0.1.0')
-ON CONFLICT (id) DO UPDATE SET
-    games = 3, connections = 40, load = 0.5, is_draining = true, plays = 'abc', version = '0.1.0';
+ON CONFLICT (id) DO UPDATE SET games = excluded.games;
