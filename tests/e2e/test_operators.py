@@ -462,6 +462,7 @@ async def test_operator_ends_a_stuck_game_by_keyboard_and_moderators_see_less(
 
         await asyncio.to_thread(hall.node.grant, user_id, "admin")
         await page.go(f"{hall.node.url}/admin#games")
+        await page.until("location.hash === '#games'")  # or the game's own address is loaded again
         await page.reload()
         await page.until(shows("Settings"))
         await page.until(shows(game_id[:8]))
@@ -496,6 +497,10 @@ async def test_operator_ends_a_stuck_game_by_keyboard_and_moderators_see_less(
         await page.go(f"{hall.node.url}/admin#accounts/{user_id}")
         await page.until(shows("End all sessions"))
         assert await page.run("document.querySelector('[role=alert]').innerText") == ""
+
+        await page.run("sessionStorage.clear()")  # what the tab knew of roles from before
+        await page.go(f"{hall.node.url}/lobbies")
+        await page.until("document.querySelector('site-header [data-console]') !== null")
 
 
 async def section_is_drawn(page: Page, section: str) -> None:

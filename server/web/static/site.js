@@ -4,7 +4,7 @@ import { Client, RequestRefused } from "/sdk/playhall.js";
 import { build, replace } from "/static/dom.js";
 import { t } from "/static/strings.js";
 
-/** The pages in the header. `roles`: only for those who have one of them. */
+/** The pages in the header. The console is beside them, for those who have a role. */
 const NAVIGATION = [
   { href: "/", text: "nav.play", paths: ["/play/"] },
   { href: "/lobbies", text: "nav.lobbies" },
@@ -27,6 +27,10 @@ export async function ensureSession() {
 // An account has one connection, and the newest tab takes it. A tab that only looks on must not take
 // it from one that plays, so the tab that has it holds a lock (where the browser has any).
 const LOCK = "playhall.connection";
+
+// Where a tab keeps the roles of its account, and for how long.
+const ROLES = "playhall.roles";
+const ROLES_KEPT_MS = 300_000;
 
 /** Whether no other tab has the account's connection. */
 export async function mayConnect() {
@@ -134,6 +138,19 @@ class SiteHeader extends HTMLElement {
       session
         ? build("button", { type: "button", class: "quiet", "data-key": "sign-out", onclick: action(signOut) }, t("session.sign_out"))
         : build("a", { class: "button quiet", href: "/account" }, t("session.sign_in")));
+    if (session) this.#showConsole(session.user_id).catch(() => {}); // the page itself says what is wrong
+  }
+
+  /** Link to the console for those who have a role, which is asked now and then. */
+  async #showConsole(user) {
+    let known = JSON.parse(sessionStorage.getItem(ROLES) ?? "null");
+    if (known?.user !== user || known.at < Date.now() - ROLES_KEPT_MS) {
+      const { roles } = await client.request("GET /v1/me/roles");
+      known = { user, roles, at: Date.now() };
+      sessionStorage.setItem(ROLES, JSON.stringify(known));
+    }
+    if (!known.roles.length || client.session?.user_id !== user || this.querySelector("[data-console]")) return;
+    this.#session.prepend(build("a", { href: "/admin", "data-console": "" }, t("nav.console")));
   }
 
   #showConnection() {

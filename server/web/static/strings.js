@@ -9,6 +9,7 @@ const STRINGS = {
   "nav.play": "Play",
   "nav.lobbies": "Lobbies",
   "nav.docs": "Docs",
+  "nav.console": "Console",
   "nav.boards": "Leaderboards",
   "nav.epochs": "Epochs",
   "nav.creations": "Creations",

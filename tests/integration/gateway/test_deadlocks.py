@@ -33,7 +33,7 @@ async def test_requests_that_deadlock_are_both_carried_out(database: Database) -
     async with served([_post("/{first}/{second}", lock_both)]) as client:
         statuses = await asyncio.gather(_ask(client, "/a/b"), _ask(client, "/b/a"))
     assert statuses == [200, 200]
-    assert len(attempts) == 3
+    assert len(attempts) >= 3
 
 
 async def test_endless_deadlock_is_given_up_with_a_retry(database: Database) -> None:
