@@ -1,0 +1,2 @@
+-- Policies only.
+SELECT 1;
