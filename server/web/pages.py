@@ -1,17 +1,20 @@
 """The pages at their addresses, under a strict content security policy.
 
-They are the files of `static/`, the JavaScript client, and the views that rulesets bring.
+They are the files of `static/`, the JavaScript client, the views that rulesets bring, and the
+documentation.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from aiohttp import web
 
 from server.core.addresses import is_origin, normalize_origin
+from server.web.cached_page import CachedPage, serve_page
+from server.web.guides import add_guides
 
 # The names of the pages; every other file is at `/static/<name>`. A page whose address has a
 # parameter is one file for all of its values: its script reads `location.pathname`.
@@ -57,15 +60,6 @@ HEADERS: Final = {
 }
 
 
-class CachedPage(NamedTuple):
-    """One file in memory."""
-
-    address: str
-    body: bytes
-    content_type: str
-    etag: str
-
-
 SDK: Final = "/sdk/playhall.js"
 # The view of every other ruleset; the last one, as the first address that fits is served.
 ANY_VIEW: Final = "/rulesets/{ruleset}.js"
@@ -103,6 +97,7 @@ def add_pages(
     They may open websockets at `origins` as well: with several nodes, a game may be on another one.
     """
     headers = {**HEADERS, "Content-Security-Policy": _policy(origins)}
+    add_guides(app, headers)
     for page in load_pages(views):
         app.router.add_get(page.address, _serve(page, headers))
 
@@ -125,12 +120,7 @@ def _page(address: str, name: str, body: bytes) -> CachedPage:
 def _serve(
     page: CachedPage, headers: Mapping[str, str]
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
-    headers = {**headers, "ETag": f'"{page.etag}"'}
-
     async def serve(request: web.Request) -> web.Response:
-        known = {etag.value for etag in request.if_none_match or ()}
-        if page.etag in known or "*" in known:
-            return web.Response(status=304, headers=headers)
-        return web.Response(body=page.body, headers={**headers, "Content-Type": page.content_type})
+        return serve_page(request, page, headers)
 
     return serve
