@@ -236,9 +236,12 @@ class Database:
             await self._pool.release(connection)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """Borrow a connection in a transaction: the block is kept whole or not at all."""
-        async with self.acquire() as connection:
+    async def transaction(self, *, changes_session: bool = False) -> AsyncIterator[Connection]:
+        """Borrow a connection in a transaction: the block is kept whole or not at all.
+
+        `changes_session`: as for `acquire`.
+        """
+        async with self.acquire(changes_session=changes_session) as connection:
             transaction = connection.transaction()
             await transaction.start()
             with _translated(connection):

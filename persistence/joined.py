@@ -40,14 +40,14 @@ class JoinedDatabase(Database):
             yield connection
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, *, changes_session: bool = False) -> AsyncIterator[Connection]:
         """Borrow a connection in a transaction, or in a savepoint of the joined one."""
         held = _held.get()
         if held is not None:
             async with held.transaction():
                 yield held
             return
-        async with super().transaction() as connection:
+        async with super().transaction(changes_session=changes_session) as connection:
             yield connection
 
 
@@ -55,11 +55,13 @@ class JoinedRls(RlsDatabase):
     """Reads inside a joined transaction as the server, since nobody else sees its rows yet."""
 
     @asynccontextmanager
-    async def as_user(self, requester: Requester | None) -> AsyncIterator[Connection]:
+    async def as_user(
+        self, requester: Requester | None, *, changes_session: bool = True
+    ) -> AsyncIterator[Connection]:
         """Borrow a connection as this person; inside a joined transaction, as the server."""
         held = _held.get()
         if held is not None:
             yield held
             return
-        async with super().as_user(requester) as connection:
+        async with super().as_user(requester, changes_session=changes_session) as connection:
             yield connection

@@ -43,13 +43,17 @@ class RlsDatabase:
         return self._database
 
     @asynccontextmanager
-    async def as_user(self, requester: Requester | None) -> AsyncIterator[Connection]:
+    async def as_user(
+        self, requester: Requester | None, *, changes_session: bool = True
+    ) -> AsyncIterator[Connection]:
         """Borrow a connection in a transaction as this person; None is nobody in particular.
 
-        A statement that goes too far raises `Forbidden`, or touches no row.
+        A statement that goes too far raises `Forbidden`, or touches no row. The session is reset
+        afterwards whatever the block did, lest its role or claims be lent to somebody else; only a
+        block of which it is known that it sets neither may spare that, by `changes_session`.
         """
         role = AUTHENTICATED_ROLE if requester else ANONYMOUS_ROLE
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(changes_session=changes_session) as connection:
             await connection.execute(_queries["speak_for"], role, write_claims(requester, role))
             try:
                 yield connection

@@ -67,7 +67,7 @@ class FeedStore:
         self, who: Requester | None, which: FeedFilter, *, after: FeedPlace, limit: int
     ) -> list[asyncpg.Record]:
         """Read a page of published creations."""
-        async with self._rls.as_user(who) as connection:
+        async with self._rls.as_user(who, changes_session=False) as connection:
             return list(await connection.fetch(SQL["public"], limit, *after, *which))
 
     async def search(
@@ -81,7 +81,7 @@ class FeedStore:
     ) -> list[asyncpg.Record]:
         """Find published creations by words; without a place also by titles that are similar."""
         place = after or (None, None)
-        async with self._rls.as_user(who) as connection:
+        async with self._rls.as_user(who, changes_session=False) as connection:
             return list(await connection.fetch(SQL["search"], query, type_, limit, *place))
 
     async def read_similar(
