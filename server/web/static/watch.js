@@ -104,12 +104,10 @@ async function follow(info) {
     build("section", {}, build("h2", {}, t("watch.log")), log));
   showDelay(null);
   game = client.game(game_id, { watch: true });
-  game.on("event", async (event) => {
-    if (event.type === "game_created") {
-      take(event);
-      drawing.names = await readNames(event.payload.players);
-      draw();
-    } else take(event);
+  let named = Promise.resolve(); // events are shown in their order, once it is known who plays
+  game.on("event", (event) => {
+    if (event.type === "game_created") named = readNames(event.payload.players).then((names) => { drawing.names = names; }, showError);
+    named = named.then(() => take(event));
   });
   game.on("failed", (error) => {
     if (error instanceof RequestRefused) showError(error); // what the connection does, the header says

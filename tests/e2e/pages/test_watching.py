@@ -63,7 +63,7 @@ async def test_game_without_a_delay_is_seen_live(site: Site) -> None:
             await table[0].ok("game.act", game_id=game, cmd_no=1, move=move)
             await page.until(f"{DISCS} === 1")
             assert "Live" in await page.run("document.getElementById('delay').innerText")
-            assert "Bob is to move" in await page.run("document.getElementById('turn').innerText")
+            await page.until("document.getElementById('turn').innerText.includes('Bob is to move')")
             assert await page.run("document.documentElement.scrollWidth <= innerWidth")
 
 

@@ -127,6 +127,7 @@ async def test_those_who_watch_are_told_of_new_creations(platform: Platform) -> 
             await line.ok("feed.watch")
             await line.ok("feed.watch", feed="public")
         first = await ann.published("Lake")
+        await _read_until(bobs, first)  # or it is archived before anybody was told
         await ann.ok("POST", f"/creations/{first}/archive")
         await ann.ok("POST", f"/creations/{first}/publish")  # which is not new
         await ann.published("Bare", is_nsfw=True)  # which they do not want to see
