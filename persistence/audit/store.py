@@ -89,20 +89,30 @@ class StoredXp(NamedTuple):
     earned: int
 
 
+class SetAside(NamedTuple):
+    """Why a game was quarantined, and why an operator ended it, which is no fault of its log."""
+
+    quarantine_reason: str | None
+    end_reason: str | None
+
+
+NOT_ASIDE: Final = SetAside(None, None)
+
+
 class AuditReader:
     """What is stored about games and players, as one transaction sees it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def read_game(self, game_id: GameId) -> tuple[StoredGame, str | None] | None:
-        """Read a game's row, and why it was set aside if it was."""
+    async def read_game(self, game_id: GameId) -> tuple[StoredGame, SetAside] | None:
+        """Read a game's row, and why it goes on no more if it does not."""
         record = await self._connection.fetchrow(SQL["audited_game"], game_id)
         if record is None:
             return None
         fields = _parsed(record)
-        reason = fields.pop("quarantine_reason")
-        return StoredGame.parse_columns(fields), reason
+        aside = SetAside(fields.pop("quarantine_reason"), fields.pop("end_reason"))
+        return StoredGame.parse_columns(fields), aside
 
     async def read_events(self, game_id: GameId) -> list[EventRow]:
         """Read a game's whole log."""

@@ -1,8 +1,8 @@
 -- name: audited_game
--- Read one game's row, and why it was set aside if it was.
+-- Read one game's row, why it was set aside if it was, and why an operator ended it if one did.
 SELECT id, ruleset, ruleset_version, session_seed AS seed, config, status, lobby_id, is_public,
        owner_epoch, next_event_index, quarantined_at IS NOT NULL AS quarantined,
-       created_at, started_at, completed_at, quarantine_reason
+       created_at, started_at, completed_at, quarantine_reason, end_reason
 FROM games WHERE id = $1;
 
 -- name: audited_events

@@ -204,6 +204,9 @@ async def test_running_game_that_is_ended_stops_for_everybody_at_once(
     assert (await hall.good("GET", f"/v1/lobbies/{lobby_id}"))["status"] == "CLOSED"
     listed = await hall.good("GET", "/v1/games?limit=100")
     assert game_id not in [game["game_id"] for game in listed["games"]]
+    verified = await asyncio.to_thread(playhall, "verify", game_id, environment=hall.settings)
+    assert verified.status == 0, verified.said
+    assert "an operator ended the game: A test." in verified.out
 
 
 async def test_what_was_acknowledged_before_the_end_is_in_the_log_and_nothing_comes_after(

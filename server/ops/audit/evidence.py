@@ -11,7 +11,7 @@ from typing import NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from persistence.audit.store import AuditedMatch, AuditReader, MatchPlayer
+from persistence.audit.store import AuditedMatch, AuditReader, MatchPlayer, SetAside
 from persistence.eventlog.hashchain import InvalidPayload
 from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
@@ -39,7 +39,7 @@ class StatisticsComparison(NamedTuple):
 class StoredResults:
     """What the database concluded from a game's log."""
 
-    quarantine_reason: str | None
+    aside: SetAside
     summary: GameSummary | None
     match: AuditedMatch | None
     match_players: Sequence[MatchPlayer]
@@ -88,11 +88,11 @@ async def gather_evidence(
 
     `newest_only`: of the players' statistics, only those that no later game touched.
     """
-    game, quarantine_reason = await _game(books, game_id)
+    game, aside = await _game(books, game_id)
     match_players = await books.read_match_players(game_id)
     whose = [player.player_id for player in match_players]
     conclusions = StoredResults(
-        quarantine_reason=quarantine_reason,
+        aside=aside,
         summary=await books.read_summary(game_id),
         match=await books.read_match(game_id),
         match_players=match_players,
@@ -103,7 +103,7 @@ async def gather_evidence(
     return GameEvidence(game_id, await books.read_events(game_id), game, conclusions)
 
 
-async def _game(books: AuditReader, game_id: GameId) -> tuple[StoredGame, str | None]:
+async def _game(books: AuditReader, game_id: GameId) -> tuple[StoredGame, SetAside]:
     found = await books.read_game(game_id)
     if found is None:
         raise GameNotFound(f"There is no game {game_id}.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from persistence.audit.store import AuditedMatch, MatchPlayer
+from persistence.audit.store import NOT_ASIDE, AuditedMatch, MatchPlayer
 from persistence.eventlog.completion import Completion
 from persistence.eventlog.hashchain import genesis_hash, link_hash
 from persistence.games.model import StoredGame
@@ -81,7 +81,7 @@ class _Examination:
     def _against_stated(self, stated: ReplayContents) -> None:
         self._check("game", lambda: check_stated(stated, self._log))
         self._check("commands", lambda: self._commands(stated))
-        drawn = StoredResults(None, stated.summary, None, (), ())
+        drawn = StoredResults(NOT_ASIDE, stated.summary, None, (), ())
         self._check("summary", lambda: check_summary(drawn, self._concluded()))
 
     def _check(self, name: str, check: Callable[[], str]) -> bool:
@@ -193,8 +193,13 @@ def check_game(evidence: GameEvidence, game: StoredGame, *, log: Sequence[Record
     ):
         if said != logged:
             raise CheckFailed(f"the game's {column} is {said}, but the log says {logged}")
-    if evidence.conclusions is not None and evidence.conclusions.quarantine_reason is not None:
-        raise CheckFailed(f"the game is quarantined: {evidence.conclusions.quarantine_reason}")
+    if evidence.conclusions is None:
+        return game.status
+    aside = evidence.conclusions.aside
+    if aside.end_reason is not None:
+        return f"an operator ended the game: {aside.end_reason}"
+    if aside.quarantine_reason is not None:
+        raise CheckFailed(f"the game is quarantined: {aside.quarantine_reason}")
     return game.status
 
 
