@@ -145,8 +145,13 @@ class ServerObjects(Protocol):
 class CompletedGames(Protocol):
     """Finished games, read from their logs. Provided by games."""
 
-    async def read_completed(self, game_id: GameId) -> CompletedGame | None:
-        """Read a game; None where it has not ended, or its log does not hold."""
+    async def read_completed(
+        self, game_id: GameId, *, with_events: bool = True
+    ) -> CompletedGame | None:
+        """Read a game; None where it has not ended, or its log does not hold.
+
+        Without events, one that has just ended on this node is known without reading its log.
+        """
 
 
 class GameTotals(Protocol):

@@ -155,7 +155,11 @@ class CompletedGame:
 
 @dataclass(frozen=True, slots=True)
 class Achievement:
-    """What players are given for; see `server.gamekit.achievements`. The key must never change."""
+    """What players are given for; see `server.gamekit.achievements`. The key must never change.
+
+    Without `reads_events`, `count` is not given the game's events. If none of a ruleset's
+    achievements reads them, the log of a game that has just ended need not be read.
+    """
 
     key: str
     title: str
@@ -164,6 +168,7 @@ class Achievement:
     points: int = 10
     steps: int = 1
     hidden: bool = False  # until it is granted
+    reads_events: bool = True
 
 
 # A bot sees what a person in its seat sees, draws from seeded chance, answers with a raw move. In a

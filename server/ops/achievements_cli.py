@@ -17,7 +17,7 @@ from persistence.games.store import GameStore
 from protocol.ids import GameId, PlayerId
 from server.config import Config
 from server.domains.play.games.completed_games import CompletedGameReader
-from server.domains.progression.achievements.rules import list_gains, list_players
+from server.domains.progression.achievements.rules import list_gains, list_players, need_events
 from server.gamekit.fold import AnyRuleset
 from server.ops.shell import DataDir, Shell
 from server.rulesets import find_rulesets
@@ -104,11 +104,14 @@ async def _count(
     counted: Counted = {}
     games: list[GameId] = []
     async for played in held.iterate_games(list(opened.rulesets)):
-        game = await opened.records.read_completed(played.game_id)
+        achievements = opened.rulesets[played.ruleset].achievements
+        game = await opened.records.read_completed(
+            played.game_id, with_events=need_events(achievements)
+        )
         if game is None or player_id not in list_players(game):
             continue
         games.append(played.game_id)
-        for gain in list_gains(game, opened.rulesets[played.ruleset].achievements):
+        for gain in list_gains(game, achievements):
             if gain.player_id != player_id:
                 continue
             before = counted.get((played.ruleset, gain.key))

@@ -4,8 +4,10 @@ Each has a storage of their own, as different people have. One server serves the
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,14 +83,29 @@ async def test_newcomer_plays_four_in_a_row_with_the_mouse(
         assert (heading == "You won!") is (events[-1]["payload"]["winners"] == [me])
 
 
+# After how many moves the newcomer's game is drawn: to bid, and to play a card.
+DRAWN_AFTER = {0: "newcomer-2-bid", 2: "newcomer-3-card"}
+
+
+async def draw(page: Page, name: str) -> None:
+    """Keep what a newcomer sees, with PLAYHALL_SCREENSHOTS."""
+    if folder := os.environ.get("PLAYHALL_SCREENSHOTS"):
+        await page.emulate(width=800, height=640)
+        await page.screenshot(Path(folder) / f"{name}.png")
+
+
 async def test_el_dorado_goes_on_after_the_server_was_killed(
     pages_node: Node, chromium: Browser
 ) -> None:
     async with person(chromium, pages_node.url) as page:
+        await page.until("!!document.querySelector('[data-bots=el_dorado]')")
+        await draw(page, "newcomer-1-start")
         await page.click("[data-bots=el_dorado]")
         await page.until("location.pathname.startsWith('/play/')")
         moves = 0
         while await my_turn(page):
+            if moves in DRAWN_AFTER:
+                await draw(page, DRAWN_AFTER[moves])
             before = await head(page)
             is_bid = await page.run(f"!!document.querySelector('{BID}')")
             await page.click(BID if is_bid else CARD)
@@ -97,8 +114,10 @@ async def test_el_dorado_goes_on_after_the_server_was_killed(
                 await page.until("!document.querySelector('.connection').hidden")
                 said = await page.run("document.querySelector('.connection').textContent")
                 assert said.startswith("The connection is lost.")
+                await draw(page, "newcomer-4-killed")
                 await asyncio.to_thread(pages_node.start)
                 await page.until("document.querySelector('.connection').hidden")
+                await draw(page, "newcomer-5-restarted")
             await moved(page, before)
             moves += 1
             assert moves < MOVES_MAX
@@ -107,6 +126,8 @@ async def test_el_dorado_goes_on_after_the_server_was_killed(
         assert moves_of(me, events) == moves == 10 + sum(range(1, 11))
         assert [each["event_index"] for each in events] == list(range(len(events)))
         assert await page.run("document.querySelectorAll('.result tbody tr').length") == 4
+        await page.run("document.querySelector('.result').scrollIntoView()")
+        await draw(page, "newcomer-6-over")
 
 
 async def tab_to(page: Page, selector: str) -> None:

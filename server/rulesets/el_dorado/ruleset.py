@@ -150,10 +150,18 @@ def made_all_bids(game: CompletedGame, seat: int) -> int:
 
 ROUNDS_OF_A_GAME: Final = 10
 ACHIEVEMENTS: Final = (
-    Achievement("first_win", "Gold", "Win a game.", won),
-    Achievement("bids_made", "A true word", "Make 100 bids.", bids_made, points=30, steps=100),
+    Achievement("first_win", "Gold", "Win a game.", won, reads_events=False),
     Achievement(
-        "all_bids", "Clairvoyant", "Make every bid of ten rounds.", made_all_bids, 100, hidden=True
+        "bids_made", "A true word", "Make 100 bids.", bids_made, 30, 100, reads_events=False
+    ),
+    Achievement(
+        "all_bids",
+        "Clairvoyant",
+        "Make every bid of ten rounds.",
+        made_all_bids,
+        points=100,
+        hidden=True,
+        reads_events=False,
     ),
 )
 

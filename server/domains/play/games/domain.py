@@ -71,6 +71,7 @@ def build(services: Services) -> Domain:
         is_draining=lambda: games.draining,
         rulesets=services.rulesets,
     )
+    completed_games = CompletedGameReader(store, services.rulesets)
     games = GameRegistry(
         config=GameRegistryConfig(services.node, settings.bot_pause_s, settings.idle_game_s),
         store=store,
@@ -84,6 +85,7 @@ def build(services: Services) -> Domain:
         seats_changed=directory_maintenance.note_change,
         calls=services.calls,
         placement=Placement(store, services.calls, meter) if settings.spread_games else None,
+        on_completed=completed_games.note_completed,
     )
     lease = NodeLease(
         store,
@@ -169,7 +171,7 @@ def build(services: Services) -> Domain:
             provide(Games, games),
             provide(GameSeats, access),
             provide(GameTotals, totals),
-            provide(CompletedGames, CompletedGameReader(store, services.rulesets)),
+            provide(CompletedGames, completed_games),
             provide(GameChat, _Chat(commands, access)),
         ),
         start=[start],

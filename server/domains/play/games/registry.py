@@ -38,7 +38,7 @@ from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.domains.play.games.subscribers import encode_stopped_frame
 from server.domains.play.games.tick_loop import TickLoop
 from server.domains.play.games.turn_timer import TurnTimer
-from server.gamekit.fold import AnyRuleset
+from server.gamekit.fold import AnyRuleset, GameFold
 from server.gamekit.realtime import RealtimeRuleset
 
 log = logging.getLogger(__name__)
@@ -86,6 +86,7 @@ class GameRegistry:
         seats_changed: SeatsChanged,
         calls: NodeCalls | None = None,
         placement: Placement | None = None,
+        on_completed: Callable[[GameId, GameFold], None] | None = None,
     ) -> None:
         self._config = config
         self._may_serve = may_serve
@@ -115,6 +116,7 @@ class GameRegistry:
         )
         self.draining = False
         self._placement = placement
+        self._on_completed = on_completed
 
     def __len__(self) -> int:
         return len(self._live)
@@ -331,6 +333,8 @@ class GameRegistry:
 
     def _completed(self, game: LiveGame) -> None:
         self._drop(game)  # first: a listener must not find a game that is over
+        if self._on_completed is not None:
+            self._on_completed(game.game_id, game.fold)
         if game.lobby_id is not None:
             self._events.publish(LobbyGameCompleted(game.lobby_id))
 

@@ -12,7 +12,12 @@ from protocol.history import PlayerPath
 from server.core.event_delivery import DurableListener, EventDelivery
 from server.domains.contract import Domain
 from server.domains.interfaces import CompletedGames
-from server.domains.progression.achievements.rules import list_gains, list_players, show
+from server.domains.progression.achievements.rules import (
+    list_gains,
+    list_players,
+    need_events,
+    show,
+)
 from server.domains.services import Services
 from server.gamekit.fold import AnyRuleset
 from server.gateway.http.endpoints import Endpoint, HttpRequest
@@ -42,7 +47,9 @@ class AchievementService:
         ruleset = self._rulesets.get(event.ruleset)
         if ruleset is None or not ruleset.achievements or event.uncounted is not None:
             return
-        game = await self._records.read_completed(event.game_id)
+        game = await self._records.read_completed(
+            event.game_id, with_events=need_events(ruleset.achievements)
+        )
         if game is None:
             return
         self.counted_total += await self._store.add(

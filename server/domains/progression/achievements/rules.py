@@ -21,6 +21,11 @@ def list_players(game: CompletedGame) -> list[PlayerId]:
     ]
 
 
+def need_events(achievements: Iterable[Achievement]) -> bool:
+    """Say whether any of these is counted from a game's events."""
+    return any(each.reads_events for each in achievements)
+
+
 def list_gains(game: CompletedGame, achievements: Sequence[Achievement]) -> list[Gain]:
     """Say what a game adds; raise `ValueError` for an amount that is none."""
     counted = set(list_players(game))
