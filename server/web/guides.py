@@ -7,7 +7,6 @@ bring no script, and links to what is not served here are left out.
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
-from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -133,7 +132,7 @@ def _serve(
         title, content = render_guide(address, file.read_text("utf-8"))
         template = (Path(__file__).parent / "guide.html").read_text("utf-8")
         body = template.replace("{title}", escape(title)).replace("{content}", content).encode()
-        return CachedPage(address, body, "text/html; charset=utf-8", sha256(body).hexdigest()[:16])
+        return CachedPage.of(address, body, "text/html; charset=utf-8")
 
     async def serve(request: web.Request) -> web.Response:
         return serve_page(request, page(), headers)

@@ -5,7 +5,6 @@ documentation.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -114,7 +113,7 @@ def _policy(origins: Iterable[str]) -> str:
 
 def _page(address: str, name: str, body: bytes) -> CachedPage:
     content_type = CONTENT_TYPES[name.rpartition(".")[2]]
-    return CachedPage(address, body, content_type, sha256(body).hexdigest()[:16])
+    return CachedPage.of(address, body, content_type)
 
 
 def _serve(

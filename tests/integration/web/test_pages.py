@@ -28,6 +28,31 @@ async def test_every_file_is_served_under_the_policy(
     assert "unsafe" not in policy
 
 
+@pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [
+        ("gzip, deflate, br", True),
+        ("br;q=1, GZIP;q=0.5", True),
+        ("identity", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.00, *", False),
+    ],
+)
+async def test_page_is_compressed_for_those_who_take_it(
+    client: aiohttp.ClientSession, accepted: str, is_compressed: bool
+) -> None:
+    page = PAGES["/sdk/playhall.js"]
+    headers = {"Accept-Encoding": accepted}
+    async with client.get(page.address, headers=headers) as answer:
+        assert await answer.read() == page.body
+        assert (answer.headers.get("Content-Encoding") == "gzip") is is_compressed
+        assert answer.headers["Vary"] == "Accept-Encoding"
+        size, etag = int(answer.headers["Content-Length"]), answer.headers["ETag"]
+    assert size == len(page.compressed if is_compressed else page.body)
+    async with client.get(page.address, headers={**headers, "If-None-Match": etag}) as again:
+        assert again.status == 304
+
+
 @pytest.mark.parametrize("address", PAGES)
 async def test_unchanged_file_is_not_sent_again(
     client: aiohttp.ClientSession, address: str
