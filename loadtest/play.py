@@ -53,7 +53,9 @@ def play(
     url: Annotated[str, typer.Option(help="The server.")] = HERE,
     ruleset: Annotated[str, typer.Option(help="A ruleset of the server.")] = "el_dorado",
     name: Annotated[str | None, typer.Option(help="Your display name.")] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, max=10, help="Rounds of El Dorado.")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Rounds, where a ruleset has them.")
+    ] = None,
     turn_timeout: Annotated[
         float | None, typer.Option(min=1, max=86_400, help="Time limit of a turn, in seconds.")
     ] = None,
@@ -68,8 +70,6 @@ def play(
     join: Annotated[str | None, typer.Option(help="Code of a friend's table to join.")] = None,
 ) -> None:
     """Play against bots in this terminal, or with people."""
-    if rounds is not None and ruleset != "el_dorado":
-        _fail("Only el_dorado has rounds; omit --rounds.")
     asked = {"rounds": rounds, "turn_timeout_s": turn_timeout}
     config: Json = {name: value for name, value in asked.items() if value is not None}
     saved = None if resume is None else SavedGameFolder().find(resume)
@@ -78,7 +78,7 @@ def play(
     if sum([with_people, invite is not None, join is not None, resume is not None]) > 1:
         _fail("Choose one of --with-people, --invite, --join and --resume.")
     session = _Session(auto=auto)
-    opened = _Opening(ruleset, config, with_people=with_people, invite=invite, code=join)
+    opened = _Opening(url, ruleset, config, with_people=with_people, invite=invite, code=join)
     try:
         if saved is not None:
             asyncio.run(session.go_on(saved))
@@ -190,6 +190,7 @@ class _Opening:
 
     def __init__(
         self,
+        url: str,
         ruleset: str,
         config: Json,
         *,
@@ -197,6 +198,7 @@ class _Opening:
         invite: int | None,
         code: str | None,
     ) -> None:
+        self._url = url
         self._ruleset = ruleset
         self._config = config
         self._with_people = with_people
@@ -222,7 +224,8 @@ class _Opening:
                 is_public=False,
             )
             code = reply["lobby"]["join_code"]
-            out.print(f"Invite your friends: playhall play --join {code}", soft_wrap=True)
+            at = "" if self._url == HERE else f" --url {self._url}"
+            out.print(f"Invite your friends: playhall play{at} --join {code}", soft_wrap=True)
         else:
             return await _lobby_with_bots(client, self._ruleset, self._config)
         lobby: Json = reply["lobby"]

@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -66,7 +67,7 @@ class _Commands:
         here, me = shlex.quote(str(made)), command_name()
         self._out.print(f"Wrote {made}.")
         self._out.print(f"  check it    {me} ruleset test {here}")
-        self._out.print(f"  its tests   python -m unittest discover {here}")
+        self._out.print(f"  its tests   {shlex.quote(sys.executable)} -m unittest discover {here}")
         self._out.print(
             f"  serve it    PLAYHALL_RULESETS_PATH={shlex.quote(str(made.parent))} {me} serve "
             "--reload-rulesets"

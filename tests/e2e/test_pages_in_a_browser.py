@@ -35,6 +35,8 @@ PAGES = (
     ("/account", "!!document.querySelector('form')", "account"),
     ("/account/confirm#code", "!!document.querySelector('#form')", "confirm"),
     ("/notifications/unsubscribe#x", "!!document.querySelector('.bar')", "unsubscribe"),
+    ("/docs/index", "!!document.querySelector('main.guide')", "guides"),
+    ("/docs/guides/rulesets", "!!document.querySelector('main.guide table')", "guide"),
     ("/peers", "!!document.querySelector('#create')", "peers-start"),
 )
 

@@ -193,12 +193,19 @@ async def test_ruleset_that_the_server_has_no_bots_for_is_answered_with_those_it
     assert "no chess with bots; it has arena, el_dorado, four_in_a_row" in printed
 
 
+async def test_rounds_of_a_game_that_has_none_are_refused_by_the_server(server_url):
+    status, printed = await play("--url", server_url, "--ruleset", "four_in_a_row", "--rounds", 3)
+
+    assert status == 1
+    assert "rounds" in printed
+    assert "Traceback" not in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (("--url", "http://127.0.0.1:9"), "Start a server with `playhall serve`"),
         (("--resume", "unknown"), "there is no saved game unknown"),
-        (("--ruleset", "four_in_a_row", "--rounds", 3), "Only el_dorado has rounds"),
     ],
 )
 async def test_what_cannot_be_is_said_with_its_remedy(arguments, sentence):
