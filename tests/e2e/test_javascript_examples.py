@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from persistence.address_space import lift_limit
 from tests.fixtures.browser import CHROMIUM, browser
 from tests.fixtures.node import Node
 
@@ -64,6 +65,7 @@ async def test_page_and_bot_play_each_other(tmp_path: Path, serving_dsn: str) ->
 
 async def play_bot(url: str) -> asyncio.subprocess.Process:
     assert NODE is not None
+    lift_limit()  # which a server in this process has set: Node.js maps gigabytes
     return await asyncio.create_subprocess_exec(
         *(NODE, "--experimental-websocket", str(CLIENT / "examples" / "bot.js"), url, "1"),
         stdout=asyncio.subprocess.PIPE,
