@@ -52,11 +52,14 @@ def render_guide(address: str, text: str) -> tuple[str, str]:
             token.attrSet("id", _slug(words, seen))
             if token.tag == "h1":
                 title = words
+        elif token.type == "table_open":
+            token.attrSet("tabindex", "0")  # wide ones scroll, by keyboard as well
         elif token.type in ("th_open", "td_open"):
             token.attrs.pop("style", None)  # which the policy of the pages would refuse
         elif token.type == "inline":
             token.children = [*_linked(token.children or [], address)]
-    return title, markdown.renderer.render(tokens, markdown.options, {})
+    page = markdown.renderer.render(tokens, markdown.options, {})
+    return title, page.replace("<pre>", '<pre tabindex="0">')
 
 
 def _linked(tokens: list[Token], address: str) -> list[Token]:
