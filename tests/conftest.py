@@ -16,6 +16,7 @@ from persistence.database import Database
 from persistence.embedded import SETTINGS, EmbeddedPostgres
 from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from tests.fixtures.postgres import TEMPLATE, Databases, copy_stopped, make_stopped
+from tests.fixtures.redis import RedisServer
 
 # Helpers assert as well. Without this, a failure in one prints no more than "AssertionError".
 pytest.register_assert_rewrite(
@@ -162,3 +163,12 @@ async def rls(fresh_dsn: str) -> AsyncIterator[RlsDatabase]:
     database = await Database.open(fresh_dsn, embedded=True, role=ANONYMOUS_ROLE)
     yield RlsDatabase(database)
     await database.close()
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A running Redis-compatible server, for one test to do with as it likes."""
+    server = RedisServer()
+    server.start()
+    yield server
+    server.close()

@@ -149,7 +149,7 @@ class Deferred {
       this.resolve = resolve;
       this.reject = reject;
     });
-    this.promise.catch(() => {}); // whoever waits hears of it; nobody needs to
+    this.promise.catch(() => {}); // callers that await it get the error; without any, it is not "unhandled"
   }
 }
 

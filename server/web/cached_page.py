@@ -3,26 +3,33 @@
 import gzip
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
-from typing import NamedTuple, Self
 
 from aiohttp import web
 
 
-class CachedPage(NamedTuple):
-    """One file in memory, as it is and compressed; each has an ETag of its own."""
+@dataclass(frozen=True)
+class CachedPage:
+    """One file in memory; as it is and compressed, it has an ETag of its own.
+
+    It holds nobody's secret, so its length may tell what is in it.
+    """
 
     address: str
     body: bytes
     content_type: str
-    etag: str
-    compressed: bytes
 
-    @classmethod
-    def of(cls, address: str, body: bytes, content_type: str) -> Self:
-        """Keep a file. It holds nobody's secret, so its length may tell what is in it."""
-        etag = sha256(body).hexdigest()[:16]
-        return cls(address, body, content_type, etag, gzip.compress(body, mtime=0))
+    @cached_property
+    def etag(self) -> str:
+        """Name these bytes."""
+        return sha256(self.body).hexdigest()[:16]
+
+    @cached_property
+    def compressed(self) -> bytes:
+        """Compress it when that is first asked for, and not while the server starts."""
+        return gzip.compress(self.body, mtime=0)
 
 
 def serve_page(request: web.Request, page: CachedPage, headers: Mapping[str, str]) -> web.Response:

@@ -135,7 +135,7 @@ def _serve(
         title, content = render_guide(address, file.read_text("utf-8"))
         template = (Path(__file__).parent / "guide.html").read_text("utf-8")
         body = template.replace("{title}", escape(title)).replace("{content}", content).encode()
-        return CachedPage.of(address, body, "text/html; charset=utf-8")
+        return CachedPage(address, body, "text/html; charset=utf-8")
 
     async def serve(request: web.Request) -> web.Response:
         return serve_page(request, page(), headers)

@@ -113,7 +113,7 @@ def _policy(origins: Iterable[str]) -> str:
 
 def _page(address: str, name: str, body: bytes) -> CachedPage:
     content_type = CONTENT_TYPES[name.rpartition(".")[2]]
-    return CachedPage.of(address, body, content_type)
+    return CachedPage(address, body, content_type)
 
 
 def _serve(

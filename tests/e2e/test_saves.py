@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from operator import itemgetter
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 
 import aiohttp
 import asyncpg
-import pytest
 
 from protocol.ids import new_id
 from server.gateway.session.sessions import COMPANIONS_MAX
@@ -22,14 +20,6 @@ from tests.fixtures.node import Node
 from tests.fixtures.redis import RedisServer
 
 WAIT_S = 30
-
-
-@pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
-    server = RedisServer()
-    server.start()
-    yield server
-    server.close()
 
 
 class Device:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import cycle
 from random import Random
@@ -22,14 +22,6 @@ from tests.fixtures.redis import RedisServer
 from tests.fixtures.shell import playhall
 
 LEASE_S = 2
-
-
-@pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
-    server = RedisServer()
-    server.start()
-    yield server
-    server.close()
 
 
 class Cluster(NamedTuple):

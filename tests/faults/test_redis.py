@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from time import monotonic
@@ -32,14 +32,6 @@ from tests.integration.epochs.stage import Stage
 AT_ONCE_S = 4.0
 # Above those without it, 5 s at most, and above the time until a node notices a server that hangs.
 BACKSTOP_S = 30.0
-
-
-@pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
-    server = RedisServer()
-    server.start()
-    yield server
-    server.close()
 
 
 @pytest.fixture

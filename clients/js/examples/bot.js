@@ -1,4 +1,4 @@
-// A bot that plays Four in a Row against whoever waits: node bot.js http://127.0.0.1:8080 3
+// A bot that plays Four in a Row against anyone who is waiting: node bot.js http://127.0.0.1:8080 3
 //
 // The server's rules say which moves are legal; this decides which of them to make. Node 20 needs
 // --experimental-websocket.

@@ -243,7 +243,7 @@ class GameCommands:
             game.players.add(player_id)
         head = await self._follow(game, session, seat, after=command.after)
         follow_chat(self.chat, session, command.game_id)
-        return _remote_head(game, head, seat=seat, cmd_no=answer["cmd_no"])
+        return describe_head(game, head, seat=seat, cmd_no=answer["cmd_no"])
 
     async def watch(self, session: Session, command: wire.Watch) -> dict[str, object]:
         """Follow as a spectator; a player who had left becomes one."""
@@ -278,7 +278,7 @@ class GameCommands:
             return self._watch_later(game, session, command.after, delay_s)
         head = await self._follow(game, session, None, after=command.after)
         follow_chat(self.chat, session, command.game_id)
-        return _remote_head(game, head)
+        return describe_head(game, head)
 
     async def _follow(
         self, game: LiveGame | RemoteGame, session: Session, viewer: Viewer, *, after: int
@@ -398,19 +398,6 @@ class GameCommands:
             **build_snapshot(recorder.fold, viewer),
             "commitment": compute_log_commitment(stored.seed, recorder.hash),
         }
-
-
-def _remote_head(
-    game: RemoteGame, head: int, *, seat: int | None = None, cmd_no: int = 0
-) -> dict[str, object]:
-    """Draw up where the stream of another node's game stands here."""
-    return build_head(
-        head,
-        seat=seat,
-        cmd_no=cmd_no,
-        status=game.status,
-        commitment=game.commitment if head == game.head else None,
-    )
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

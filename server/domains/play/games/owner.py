@@ -29,7 +29,7 @@ from protocol.limits import EVENT_INDEX_MAX
 from server.core.node_calls import Body, NodeCalls
 from server.core.periodic import repeat_every
 from server.domains.play.games.access import GameAccess, query_when_committed
-from server.domains.play.games.elsewhere import INTEREST_S
+from server.domains.play.games.elsewhere import INTEREST_S, RemoteGame
 from server.domains.play.games.inputs import Reply
 from server.domains.play.games.live_game import LiveGame, reply_from_log
 from server.domains.play.games.recovery import decode_row
@@ -318,7 +318,7 @@ def note_departure(game: LiveGame, player_id: PlayerId) -> None:
 
 
 def describe_head(
-    game: LiveGame, head: int, *, seat: int | None = None, cmd_no: int = 0
+    game: LiveGame | RemoteGame, head: int, *, seat: int | None = None, cmd_no: int = 0
 ) -> dict[str, object]:
     """Draw up where a running game's stream stands; the log is committed to at its head only."""
     return build_head(
