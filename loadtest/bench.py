@@ -7,7 +7,6 @@ Linux only. See docs/operations/benchmarks.md for what each figure means.
 """
 
 import os
-import resource
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -35,13 +34,12 @@ from loadtest.benching.figures import (
     replace_between_markers,
 )
 from loadtest.benching.loads import Colyseus, PeerUnavailable, install_peer_server
-from loadtest.benching.machine import CoreAssignment, assign_cores
+from loadtest.benching.machine import CoreAssignment, allow_files, assign_cores
 from loadtest.benching.servers import BenchNode, BenchServer, ServerDidNotStart
 from loadtest.processes import ScenarioFailed
 from playhall.errors import ClientError
 
 DOCS: Final = Path(__file__).parents[1] / "docs" / "operations" / "benchmarks.md"
-FILES_MAX: Final = 20_000
 RESUME_EVENTS: Final = 400
 RECOVERY_EVENTS: Final = 200
 HALF_LOAD_ROUNDS: Final = 4
@@ -481,7 +479,7 @@ def bench(
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
     on = assign_cores()
     os.sched_setaffinity(0, on.rest)
-    _allow_files()
+    allow_files()
     # Not `TemporaryDirectory`'s own folder: PostgreSQL, which is not root, must pass through it.
     with tempfile.TemporaryDirectory(prefix="playhall-bench-") as folder:
         Path(folder).chmod(0o755)
@@ -500,13 +498,6 @@ def bench(
         DOCS.write_text(replace_between_markers(DOCS.read_text("utf-8"), table), "utf-8")
     if not all(run.ok for run in figures.runs):
         raise typer.Exit(1)
-
-
-def _allow_files() -> None:
-    """Allow as many open files as connections need, here and in what is started."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES_MAX if most == resource.RLIM_INFINITY else min(FILES_MAX, most)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 if __name__ == "__main__":

@@ -290,13 +290,13 @@ def format_markdown(figures: BenchFigures, *, began_at: str) -> str:
     return f"{began_at}, {describe_machine()}.\n\n{lines}"
 
 
-def replace_between_markers(page: str, text: str) -> str:
-    """Replace what stands between the markers of a page."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
+def replace_between_markers(page: str, text: str, begin: str = BEGIN, end: str = END) -> str:
+    """Replace what stands between two markers of a page."""
+    before, found_begin, rest = page.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found_begin and found_end):
         raise ValueError("the page has no place for the figures: its markers are missing")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
 
 
 _SHOWN: Final = frozenset(

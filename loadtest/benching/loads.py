@@ -80,14 +80,22 @@ def run_matches(
     return _run(what, share, node=node, on=on)
 
 
-def run_relay(node: BenchNode, on: CoreAssignment, *, rooms: int, seconds: float) -> RunResult:
+def run_relay(
+    node: BenchNode,
+    on: CoreAssignment,
+    *,
+    rooms: int,
+    seconds: float,
+    players: int = PLAYERS,
+    payload_bytes: int = PAYLOAD_BYTES,
+) -> RunResult:
     """Relay messages."""
     share = RelayScenario(
         shard=Shard(node.url),
         rooms=rooms,
-        players=PLAYERS,
+        players=players,
         window=WINDOW,
-        payload_bytes=PAYLOAD_BYTES,
+        payload_bytes=payload_bytes,
         duration_s=seconds,
         ramp_up_s=1,
         sample=10,

@@ -1,6 +1,7 @@
 """The machine: which process runs on which core, and what of the processor each one uses."""
 
 import os
+import resource
 import threading
 import time
 from bisect import bisect_right
@@ -12,6 +13,7 @@ from typing import Final, NamedTuple
 
 SAMPLE_EVERY_S: Final = 0.2
 SAMPLES_MAX: Final = 100_000
+FILES_MAX: Final = 20_000
 SATURATED: Final = 0.9
 # Processes without a part in a run that take more of a core than this disturb it.
 DISTURBED: Final = 0.1
@@ -35,6 +37,13 @@ def pin_process(pid: int, to: frozenset[int]) -> None:
     """Pin a process and all its threads; what they start later inherits it."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(thread.name), to)
+
+
+def allow_files() -> None:
+    """Allow as many open files as connections need, here and in what is started."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if most == resource.RLIM_INFINITY else min(FILES_MAX, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def process_tree(pid: int) -> list[int]:
