@@ -24,7 +24,7 @@ class World:
     """A node, and what there is on it: values by the names of the fields that take them."""
 
     node: Node
-    dsn: str
+    database: "psycopg.Connection[tuple[object, ...]]"  # as its owner
     serving_dsn: str
     known: dict[str, list[object]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=lambda: {"epoch": "epoch_id", "name": "user_id"})
@@ -35,32 +35,29 @@ class World:
             return None
         guest = (await new_guests(self.node, 1))[0]
         if kind == "admin":
-            with psycopg.connect(self.dsn, autocommit=True) as connection:
-                connection.execute(
-                    "INSERT INTO account_roles (user_id, role) VALUES (%s, 'admin')",
-                    [guest.session["user_id"]],
-                )
+            self.database.execute(
+                "INSERT INTO account_roles (user_id, role) VALUES (%s, 'admin')",
+                [guest.session["user_id"]],
+            )
         return await self._bots_token(guest) if kind == "bot" else guest.token
 
     async def _bots_token(self, owner: Guest) -> str:
         """Register a bot whose owner this is, and make it a token."""
         wallet = "0x" + uuid4().hex + "00000000"
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            connection.execute(
-                "INSERT INTO wallets (address, user_id) VALUES (%s, %s)",
-                [wallet, owner.session["user_id"]],
+        self.database.execute(
+            "INSERT INTO wallets (address, user_id) VALUES (%s, %s)",
+            [wallet, owner.session["user_id"]],
+        )
+        async with aiohttp.ClientSession(self.node.url, headers=bearer(owner.token)) as web:
+            number = str(uuid4().int % 10**18)
+            bot = {"slug": f"bot-{uuid4().int % 10**9}", "chain_id": 1, "token_id": number}
+            made = await _post(web, "/v1/bots", bot | {"contract_address": WALLET})
+            self.database.execute(
+                "INSERT INTO bot_identity_owners (bot_identity_id, owner_address) VALUES (%s, %s)",
+                [made["bot_id"], wallet],
             )
-            async with aiohttp.ClientSession(self.node.url, headers=bearer(owner.token)) as web:
-                number = str(uuid4().int % 10**18)
-                bot = {"slug": f"bot-{uuid4().int % 10**9}", "chain_id": 1, "token_id": number}
-                made = await _post(web, "/v1/bots", bot | {"contract_address": WALLET})
-                connection.execute(
-                    "INSERT INTO bot_identity_owners (bot_identity_id, owner_address) "
-                    "VALUES (%s, %s)",
-                    [made["bot_id"], wallet],
-                )
-                scopes = {"scopes": ["read", "claim", "vote"]}
-                answer = await _post(web, f"/v1/bots/{made['slug']}/tokens", scopes)
+            scopes = {"scopes": ["read", "claim", "vote"]}
+            answer = await _post(web, f"/v1/bots/{made['slug']}/tokens", scopes)
         return str(answer["token"])
 
     def verify(self) -> None:
@@ -93,8 +90,11 @@ async def world(
 ) -> AsyncIterator[World]:
     """A node with a live day, and lobbies and games in several states."""
     dsn = databases.create(template=TEMPLATE)
-    with Node(tmp_path_factory.mktemp("node"), databases.serving_dsn(dsn)) as node:
-        world = World(node, dsn, databases.serving_dsn(dsn))
+    with (
+        psycopg.connect(dsn, autocommit=True) as database,
+        Node(tmp_path_factory.mktemp("node"), databases.serving_dsn(dsn)) as node,
+    ):
+        world = World(node, database, databases.serving_dsn(dsn))
         guests = await new_guests(node, 4)
         async with lines(node, guests) as table:
             games = [
@@ -121,7 +121,7 @@ async def world(
     databases.drop(dsn)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def is_long() -> bool:
     """Whether this is `make fuzz`, not `make test`."""
     return os.environ.get("PLAYHALL_FUZZ") == "long"
