@@ -41,6 +41,14 @@ class CountedGame(NamedTuple):
     ended_at: datetime
 
 
+class GainedGame(NamedTuple):
+    """What a game brought to those who played it."""
+
+    game: CountedGame
+    players: Sequence[PlayerId]
+    gains: Sequence[Gain]
+
+
 class AchievementStore:
     """Achievements of players in PostgreSQL."""
 
@@ -57,23 +65,24 @@ class AchievementStore:
                 return None
         return [StoredAchievement(*row) for row in rows]
 
-    async def add(
-        self,
-        game_id: GameId,
-        ruleset: str,
-        at: datetime,
-        players: Collection[PlayerId],
-        gains: Sequence[Gain],
-    ) -> int:
-        """Add what a game brought to those for whom it was not counted; says for how many."""
+    async def add(self, games: Sequence[GainedGame]) -> int:
+        """Add what games brought to those for whom they were not counted; says for how many."""
+        played = [(player, game.game.game_id) for game in games for player in game.players]
+        if not played:
+            return 0
+        players, game_ids = zip(*played, strict=True)
         async with self._database.transaction() as connection:
-            await connection.execute(SQL["lock_players"], list(players))
-            rows = await connection.fetch(SQL["mark_counted"], list(players), game_id)
-            new = {row["player_id"] for row in rows}
-            due = sorted(gain for gain in gains if gain.player_id in new)
+            await connection.execute(SQL["lock_players"], list(set(players)))
+            rows = await connection.fetch(SQL["mark_counted"], players, game_ids)
+            new = {(row["game_id"], row["player_id"]) for row in rows}
+            due = [
+                (gain.player_id, game.ruleset, *gain[1:], game.game_id, game.ended_at)
+                for game, _, gains in games
+                for gain in gains
+                if (game.game_id, gain.player_id) in new
+            ]
             if due:
-                columns = zip(*due, strict=True)
-                await connection.execute(SQL["add_progress"], ruleset, at, game_id, *columns)
+                await connection.execute(SQL["add_progress"], *zip(*due, strict=True))
         return len(new)
 
     # ------------------------------------------------------------------ counting anew

@@ -3,21 +3,25 @@
 SELECT id FROM players WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: mark_counted
--- Note that a game was counted for players; returns those for whom it was not.
-INSERT INTO achievement_games (player_id, game_id) SELECT unnest($1::uuid[]), $2
-ON CONFLICT DO NOTHING RETURNING player_id;
+-- Note that games were counted for players; returns those for whom they were not.
+INSERT INTO achievement_games (player_id, game_id)
+SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS t(player_id, game_id)
+ON CONFLICT DO NOTHING RETURNING game_id, player_id;
 
 -- name: add_progress
--- Add what a game brought; an achievement is granted when its steps are reached, and stays granted.
-WITH new AS (SELECT * FROM unnest($4::uuid[], $5::text[], $6::bigint[], $7::bigint[])
-                 AS t(player_id, key, amount, steps)),
-     total AS (SELECT n.player_id, n.key, n.amount + coalesce(a.progress, 0) AS progress, n.steps
-               FROM new n LEFT JOIN player_achievements a
-                 ON a.player_id = n.player_id AND a.ruleset = $1 AND a.key = n.key)
+-- Add what games brought, in this order; an achievement is granted with the game that reaches its steps, and stays granted.
+WITH new AS (SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::uuid[],
+                                  $7::timestamptz[])
+                 WITH ORDINALITY AS t(player_id, ruleset, key, amount, steps, game_id, at, nth)),
+     running AS (SELECT n.*, coalesce(a.progress, 0) + sum(n.amount) OVER
+                     (PARTITION BY n.player_id, n.ruleset, n.key ORDER BY n.nth) AS progress
+                 FROM new n LEFT JOIN player_achievements a USING (player_id, ruleset, key)),
+     total AS (SELECT player_id, ruleset, key, max(progress)::bigint AS progress,
+                      min(nth) FILTER (WHERE progress >= steps) AS reached
+               FROM running GROUP BY player_id, ruleset, key)
 INSERT INTO player_achievements AS a (player_id, ruleset, key, progress, granted_at, game_id)
-SELECT t.player_id, $1, t.key, t.progress, CASE WHEN t.progress >= t.steps THEN $2::timestamptz END,
-       CASE WHEN t.progress >= t.steps THEN $3::uuid END
-FROM total t
+SELECT t.player_id, t.ruleset, t.key, t.progress, r.at, r.game_id
+FROM total t LEFT JOIN new r ON r.nth = t.reached
 ON CONFLICT (player_id, ruleset, key) DO UPDATE SET
     progress = excluded.progress,
     granted_at = coalesce(a.granted_at, excluded.granted_at),

@@ -93,7 +93,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import asyncpg
 import orjson
 
-from persistence.database import Connection, Database
+from persistence.database import Database
 from persistence.errors import DATABASE_ERRORS, is_bad_value, is_transient
 from persistence.eventlog.completion import NO_XP, Completion, XpRule
 from persistence.games.model import GameRow, LobbyChanged
@@ -125,37 +125,27 @@ def row_columns(rows: Sequence["EventRow"]) -> tuple[Any, ...]:
     return tuple(map(list, zip(*rows, strict=True)))
 
 
-async def write_completion(
-    connection: Connection, game_id: GameId, completion: Completion, xp: XpRule
-) -> None:
-    """Write the summary, everybody's statistics, XP and the match, and close the lobby."""
-    players = [result.player_id for result in completion.results]
-    scores = [result.score for result in completion.results]
-    won = [result.is_winner for result in completion.results]
-    forfeited = [result.forfeited for result in completion.results]
-    seats = [result.seat for result in completion.results]
-    at = completion.at
-    # The caller holds the game's row and has written its last events. These locks come before all
-    # other writes, in id order: two games that end with the same players would otherwise wait for
-    # each other. Also for a game that is not counted: the locks keep a player who is being erased
-    # from getting into the summary by name.
-    await connection.execute(SQL["ensure_stats"], players)
-    await connection.execute(SQL["lock_stats"], players)
-    if completion.uncounted is None:
-        counted = [result.counted_score for result in completion.results]
-        tricks = [result.counted_tricks for result in completion.results]
-        await connection.execute(SQL["apply_stats"], game_id, players, counted, tricks, won, at)
-    else:
+def _completion_columns(completion: Completion, xp: XpRule) -> tuple[Any, ...]:
+    """Lay out what comes of a game's end, as `complete_game` takes it after the events."""
+    results = completion.results
+    if completion.uncounted is not None:
         xp = NO_XP
-    # One summary a game: a constraint refuses a second completion, should all else fail.
-    await connection.execute(SQL["insert_summary"], game_id, *_summary_columns(completion.summary))
-    await connection.execute(SQL["complete_game"], game_id, at, *_event_columns(completion))
-    how = (completion.winner_id, completion.uncounted)
-    match = await connection.fetchval(SQL["insert_match"], game_id, at, *how)
-    shares = (match, players, seats, scores, won, at, xp.per_game, xp.per_win, forfeited)
-    await connection.execute(SQL["insert_match_players"], *shares)
-    await connection.execute(SQL["close_lobby"], game_id, at)
-    await connection.execute(SQL["unlist_room"], game_id)
+    return (
+        completion.at,
+        completion.winner_id,
+        completion.uncounted,
+        [result.player_id for result in results],
+        [result.seat for result in results],
+        [result.score for result in results],
+        [result.counted_score for result in results],
+        [result.counted_tricks for result in results],
+        [result.is_winner for result in results],
+        [result.forfeited for result in results],
+        xp.per_game,
+        xp.per_win,
+        *_event_columns(completion),
+        *_summary_columns(completion.summary),
+    )
 
 
 def _event_columns(completion: Completion) -> tuple[Any, ...]:
@@ -178,7 +168,7 @@ def _event_columns(completion: Completion) -> tuple[Any, ...]:
 
 
 def _summary_columns(summary: GameSummary) -> tuple[Any, ...]:
-    # `insert_summary` names the columns in the order of the model's fields.
+    # `complete_game` takes the columns in the order of the model's fields.
     return tuple(
         value if value is None or isinstance(value, int) else orjson.dumps(value)
         for _, value in summary
@@ -550,20 +540,16 @@ class EventLogWriter:
         raise Unavailable
 
     async def _create_once(self, game: GameRow, rows: Sequence[EventRow]) -> None:
-        async with self._database.transaction() as connection:
-            # First: where an earlier try did commit and its answer was lost, the lobby has moved
-            # on because of us, and `start_lobby` would call that a lost race.
-            if await connection.fetchval(SQL["is_created"], game.id):
+        parameters = (*game.create_parameters(), *row_columns(rows))
+        async with self._database.acquire() as connection:
+            found = await connection.fetchrow(SQL["create_game"], *parameters)
+            assert found is not None
+            if found["was_there"] or found["is_made"]:
                 return
-            await connection.execute(SQL["create_game"], *game.create_parameters())
-            started = await connection.fetchval(
-                SQL["start_lobby"], game.lobby_id, game.id, game.lobby_version
-            )
-            if game.lobby_id is not None and started is None:
+            # An earlier try may have committed while this one waited for the lobby, whose answer
+            # was lost: the lobby has moved on because of us then, and not because of others.
+            if not await connection.fetchval(SQL["is_created"], game.id):
                 raise LobbyChanged
-            await connection.execute(SQL["begin_game"], game.id, *row_columns(rows))
-            if game.is_public and game.join_code is not None:
-                await connection.execute(SQL["list_room"], *game.directory_parameters())
 
     # ------------------------------------------------------------------ the solo lane
 
@@ -619,31 +605,53 @@ class EventLogWriter:
     async def _write_alone(self, batch: GameBatch) -> None:
         """Write one game's rows, unless they are there; the order of the checks is the proof."""
         game, first, after = batch.game, batch.rows[0].event_index, batch.rows[-1].event_index + 1
+        if batch.completion is None:
+            epoch, head, is_written = await self._append_alone(batch, first)
+        else:
+            # In one transaction: a kill between the last events and the result would leave a game
+            # that has ended, and that nobody completes.
+            epoch, head, is_written = await self._complete_alone(batch, batch.completion)
+        if is_written:
+            self.metrics.events += len(batch.rows)
+            self.metrics.completions += batch.completion is not None
+            return
+        # Before the head is looked at: another owner's events may have brought it to where
+        # ours would have. If ours are there, the new owner has folded them, and publishes them.
+        if epoch != game.owner_epoch:
+            raise OwnerFenced(f"game {game.game_id} has another owner")
+        # Same owner and one batch under way, so nobody else can have moved the head: the
+        # answer was lost, the commit was not. A completion was in the same transaction.
+        if head != after:
+            raise OwnerFenced(f"game {game.game_id} stands at {head}")
+
+    async def _append_alone(self, batch: GameBatch, first: int) -> tuple[int, int, bool]:
+        """Append to a game where it stands as expected; says how it stood."""
+        game = batch.game
         async with self._database.transaction() as connection:
             # The lock first. A statement of ours whose answer was lost may still be running, and
             # holds the row: until it has ended, what could be read here proves nothing.
             head = await connection.fetchrow(SQL["lock_head"], game.game_id)
             if head is None:  # games are never deleted
                 raise _Locked
-            # Before the head is looked at: another owner's events may have brought it to where
-            # ours would have. If ours are there, the new owner has folded them, and publishes them.
-            if head["owner_epoch"] != game.owner_epoch:
-                raise OwnerFenced(f"game {game.game_id} has another owner")
-            # Same owner and one batch under way, so nobody else can have moved the head: the
-            # answer was lost, the commit was not. A completion was in the same transaction.
-            if head["next_event_index"] == after:
-                return
+            stood = (head["owner_epoch"], head["next_event_index"])
+            if stood != (game.owner_epoch, first):
+                return *stood, False
             columns = append_columns([(game.game_id, game.owner_epoch, batch.rows)])
-            passed = await connection.fetch(SQL["append"], *columns)
-            if head["next_event_index"] != first or not passed:
-                raise OwnerFenced(f"game {game.game_id} stands at {head['next_event_index']}")
-            # In this transaction: a kill between the last events and the result would leave a game
-            # that has ended, and that nobody completes.
-            if batch.completion is not None:
-                await write_completion(connection, game.game_id, batch.completion, self._xp)
-        # Outside of the block: only here has it been committed.
-        self.metrics.events += len(batch.rows)
-        self.metrics.completions += batch.completion is not None
+            return *stood, bool(await connection.fetch(SQL["append"], *columns))
+
+    async def _complete_alone(
+        self, batch: GameBatch, completion: Completion
+    ) -> tuple[int, int, bool]:
+        """Append a game's last events with all that comes of its end; says how it stood."""
+        game = batch.game
+        columns = (*row_columns(batch.rows), *_completion_columns(completion, self._xp))
+        async with self._database.acquire() as connection:
+            stood = await connection.fetchrow(
+                SQL["complete_game"], game.game_id, game.owner_epoch, *columns
+            )
+        if stood is None:
+            raise _Locked
+        return stood["owner_epoch"], stood["head"], stood["is_written"]
 
 
 class _Writer:

@@ -66,7 +66,7 @@ class GameRow:
     taken: int = 0
 
     def create_parameters(self) -> tuple[Any, ...]:
-        """Give the parameters of `create_game`."""
+        """Give the parameters of `create_game`, but for its events."""
         return (
             self.id,
             self.ruleset,
@@ -77,18 +77,10 @@ class GameRow:
             self.is_public,
             self.node,
             self.created_at,
-        )
-
-    def directory_parameters(self) -> tuple[Any, ...]:
-        """Give the parameters of `list_room`."""
-        return (
-            self.id,
-            self.lobby_id,
+            self.lobby_version,
             self.join_code,
-            self.is_public,
             self.seats,
             self.taken,
-            self.created_at,
         )
 
 

@@ -9,7 +9,7 @@ import orjson
 from persistence.database import Connection, Database
 from persistence.queries import load_queries
 from protocol.ids import GameId, PlayerId
-from protocol.leaderboards import SEASONS_AT_ONCE_MAX, SEASONS_MAX, STATISTICS_SHOWN_MAX
+from protocol.leaderboards import SEASONS_MAX, STATISTICS_SHOWN_MAX
 
 SQL: Final = load_queries("leaderboards/store")
 FIRST_ID: Final = "00000000-0000-0000-0000-000000000000"
@@ -104,15 +104,19 @@ class BoardStore:
         return {row["id"]: row["kind"] for row in rows}
 
     async def mark_counted(
-        self, connection: Connection, game_id: GameId, ruleset: str, at: datetime
-    ) -> bool:
-        """Note that a game is counted; False if it was."""
-        return await connection.fetchval(SQL["mark_counted"], game_id, ruleset, at) is not None
+        self, connection: Connection, ruleset: str, games: Mapping[GameId, datetime]
+    ) -> set[GameId]:
+        """Note that games are counted, with when they ended; give those that were not."""
+        columns = (list(games), list(games.values()))
+        rows = await connection.fetch(SQL["mark_counted"], ruleset, *columns)
+        return {row["game_id"] for row in rows}
 
-    async def seasons_at(self, connection: Connection, ruleset: str, at: datetime) -> list[str]:
-        """List the seasons that a moment is in."""
-        rows = await connection.fetch(SQL["seasons_at"], ruleset, at, SEASONS_AT_ONCE_MAX)
-        return [row["name"] for row in rows]
+    async def list_seasons_between(
+        self, connection: Connection, ruleset: str, first: datetime, last: datetime
+    ) -> list[StoredSeason]:
+        """List the seasons that a moment between two is in."""
+        rows = await connection.fetch(SQL["seasons_between"], ruleset, first, last, SEASONS_MAX)
+        return [StoredSeason(*row) for row in rows]
 
     async def read_entries(
         self,
@@ -135,11 +139,13 @@ class BoardStore:
             columns = [list(column) for column in zip(*entries, strict=True)]
             await connection.execute(SQL["write_entries"], ruleset, *columns)
 
-    async def read_summary_players(self, game_id: GameId) -> list[dict[str, Any]] | None:
-        """Read how a game went for its players, from its summary."""
+    async def read_summary_players(
+        self, games: Collection[GameId]
+    ) -> dict[GameId, list[dict[str, Any]]]:
+        """Read how games went for their players, from their summaries."""
         async with self.database.acquire() as connection:
-            players = await connection.fetchval(SQL["summary_players"], game_id)
-        return None if players is None else list(orjson.loads(players))
+            rows = await connection.fetch(SQL["summary_players"], list(games))
+        return {game_id: orjson.loads(players) for game_id, players in rows}
 
     # ------------------------------------------------------------------ reading boards
 

@@ -6,13 +6,15 @@ WHERE p.id = ANY ($1::uuid[]) AND p.erased_at IS NULL
 ORDER BY p.id FOR NO KEY UPDATE OF p;
 
 -- name: mark_counted
--- Note that a game is counted; nothing if it was.
-INSERT INTO board_games (game_id, ruleset, completed_at) VALUES ($1, $2, $3)
+-- Note that games are counted; returns those that were not.
+INSERT INTO board_games (game_id, ruleset, completed_at)
+SELECT g.game_id, $1, g.at FROM unnest($2::uuid[], $3::timestamptz[]) AS g(game_id, at)
 ON CONFLICT DO NOTHING RETURNING game_id;
 
--- name: seasons_at
--- List the seasons of a ruleset that a moment is in.
-SELECT name FROM ruleset_seasons WHERE ruleset = $1 AND starts_at <= $2 AND ends_at > $2 ORDER BY name LIMIT $3;
+-- name: seasons_between
+-- List the seasons of a ruleset that a moment between two is in.
+SELECT name, starts_at, ends_at FROM ruleset_seasons
+WHERE ruleset = $1 AND ends_at > $2 AND starts_at <= $3 ORDER BY name LIMIT $4;
 
 -- name: entries_of
 -- Read the entries of some players in some periods.
@@ -30,8 +32,8 @@ ON CONFLICT (ruleset, statistic, period, player_id) DO UPDATE SET
     achieved_at = excluded.achieved_at, game_id = excluded.game_id, ends_at = excluded.ends_at;
 
 -- name: summary_players
--- Read how a game went for its players, from its summary.
-SELECT players FROM game_summaries WHERE game_id = $1;
+-- Read how games went for their players, from their summaries.
+SELECT game_id, players FROM game_summaries WHERE game_id = ANY ($1::uuid[]);
 
 -- name: list_entries
 -- Read a page of a board after a place, from the best.

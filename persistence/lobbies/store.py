@@ -30,6 +30,7 @@ from persistence.lobbies.model import (
 )
 from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
+from protocol.errors import TooManyLobbies
 from protocol.ids import LobbyId, MatchId, PlayerId
 from protocol.lobbies import ListQuery
 
@@ -55,6 +56,45 @@ class LobbyStore:
         """Read a lobby."""
         async with self._database.acquire() as connection:
             return await _read(connection, lobby_id)
+
+    async def open(self, lobby: Lobby, *, open_max: int) -> Lobby | None:
+        """Add a lobby with its host alone; None if its join code is taken.
+
+        Raise `TooManyLobbies` for a host who is in `open_max` open ones.
+        """
+        host = lobby.host_player_id
+        columns = _columns(lobby)
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(
+                SQL["open_lobby"], host, open_max, *columns[:13], lobby.region
+            )
+        if row is None:
+            raise TooManyLobbies
+        return _named(lobby, host, row["host_name"]) if row["is_opened"] else None
+
+    async def change(
+        self, before: Lobby, after: Lobby, *, joiner: PlayerId | None = None, open_max: int
+    ) -> Lobby | None:
+        """Write the difference and return the lobby with its new version, in one statement.
+
+        None, and nothing is written, if the stored lobby has another version than `before`, or if
+        the `joiner` is in `open_max` open lobbies: a transaction says what is wrong then.
+        """
+        removed, changed, added = _member_changes(before, after)
+        columns = (
+            removed,
+            list(after.bans - before.bans),
+            *_member_columns(changed)[:4],
+            *_member_columns(added),
+            *_changed_columns(after),
+        )
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(
+                SQL["change_lobby"], after.lobby_id, before.version, joiner, open_max, *columns
+            )
+        if row is None:
+            return None
+        return replace(_named(after, joiner, row["joiner_name"]), version=row["new_version"])
 
     async def close_as(self, requester: Requester, lobby_id: LobbyId) -> bool:
         """Close an open lobby in the name of whoever asks; the database lets only its host."""
@@ -236,21 +276,7 @@ class LobbyTransaction:
         if banned := after.bans - before.bans:
             await self._connection.execute(SQL["add_bans"], after.lobby_id, list(banned))
         version = await self._connection.fetchval(
-            SQL["save_lobby"],
-            after.lobby_id,
-            after.name,
-            after.status,
-            orjson.dumps(after.config),
-            after.seats,
-            after.is_public,
-            after.fill_at,
-            after.host_player_id,
-            after.mode,
-            after.ruleset,
-            after.host_peer_id,
-            after.match_id,
-            after.started_at,
-            list(after.lineup),
+            SQL["save_lobby"], after.lobby_id, *_changed_columns(after)
         )
         return replace(after, version=version)
 
@@ -269,26 +295,20 @@ class LobbyTransaction:
         await self._connection.execute(SQL["add_match_players"], match.match_id, *seats, *how)
 
     async def _save_members(self, before: Lobby, after: Lobby) -> None:
-        old = {member.player_id: member for member in before.members}
-        new = {member.player_id: member for member in after.members}
-        if gone := old.keys() - new.keys():
-            await self._connection.execute(SQL["remove_members"], after.lobby_id, list(gone))
-        if changed := [m for m in after.members if old.get(m.player_id, m) != m]:
-            ids, _, roles, seats, readies, _ = zip(*changed, strict=True)
-            columns = (ids, roles, seats, readies)
+        removed, changed, added = _member_changes(before, after)
+        if removed:
+            await self._connection.execute(SQL["remove_members"], after.lobby_id, removed)
+        if changed:
+            columns = _member_columns(changed)[:4]
             await self._connection.execute(SQL["change_members"], after.lobby_id, *columns)
-        await self._add_members(
-            after.lobby_id, [m for m in after.members if m.player_id not in old]
-        )
+        await self._add_members(after.lobby_id, added)
 
     async def _add_members(self, lobby_id: LobbyId, members: Sequence[Member]) -> None:
         if not members:
             return
         if bots := [(m.player_id, m.display_name) for m in members if m.bot is not None]:
             await self.add_bots(bots)
-        ids, _, roles, seats, readies, names = zip(*members, strict=True)
-        columns = (ids, roles, seats, readies, names)
-        await self._connection.execute(SQL["add_members"], lobby_id, *columns)
+        await self._connection.execute(SQL["add_members"], lobby_id, *_member_columns(members))
 
 
 def _columns(lobby: Lobby) -> tuple[object, ...]:
@@ -310,6 +330,54 @@ def _columns(lobby: Lobby) -> tuple[object, ...]:
         lobby.host_player_id,
         lobby.region,
     )
+
+
+def _changed_columns(lobby: Lobby) -> tuple[object, ...]:
+    """Give what a change may write of a lobby."""
+    return (
+        lobby.name,
+        lobby.status,
+        orjson.dumps(lobby.config),
+        lobby.seats,
+        lobby.is_public,
+        lobby.fill_at,
+        lobby.host_player_id,
+        lobby.mode,
+        lobby.ruleset,
+        lobby.host_peer_id,
+        lobby.match_id,
+        lobby.started_at,
+        list(lobby.lineup),
+    )
+
+
+def _member_changes(
+    before: Lobby, after: Lobby
+) -> tuple[list[PlayerId], list[Member], list[Member]]:
+    """Say who goes, who changes and who comes."""
+    old = {member.player_id: member for member in before.members}
+    new = {member.player_id for member in after.members}
+    changed = [m for m in after.members if old.get(m.player_id, m) != m]
+    added = [m for m in after.members if m.player_id not in old]
+    return list(old.keys() - new), changed, added
+
+
+def _member_columns(members: Sequence[Member]) -> tuple[Sequence[object], ...]:
+    """Lay members out as columns: ids, roles, seats, readies, bots."""
+    if not members:
+        return [], [], [], [], []
+    ids, _, roles, seats, readies, bots = zip(*members, strict=True)
+    return ids, roles, seats, readies, bots
+
+
+def _named(lobby: Lobby, player_id: PlayerId | None, name: str | None) -> Lobby:
+    """Give a member the name that is stored."""
+    if player_id is None or name is None:
+        return lobby
+    members = tuple(
+        m._replace(display_name=name) if m.player_id == player_id else m for m in lobby.members
+    )
+    return replace(lobby, members=members)
 
 
 async def _read(connection: Connection, lobby_id: LobbyId) -> Lobby | None:

@@ -56,6 +56,17 @@ UPDATE lobbies SET
 WHERE id = $1
 RETURNING version;
 
+-- name: open_lobby
+-- Add a lobby with its host in one statement, as `migrations` has it; returns nothing to a host who is in too many.
+SELECT is_opened, host_name FROM open_lobby(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
+
+-- name: change_lobby
+-- Write how a lobby changes from a version in one statement, as `migrations` has it; returns nothing if it has another, or if who joins is in too many.
+SELECT new_version, joiner_name FROM change_lobby(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+    $24, $25, $26, $27, $28);
+
 -- name: close_lobby
 -- Close an open lobby as whoever asks; row level security lets its host alone.
 UPDATE lobbies SET

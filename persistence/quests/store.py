@@ -4,7 +4,7 @@ What people may not know, definitions of hidden quests above all, is read as the
 changed as the server too, in the caller's transaction, which holds the slot.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -271,6 +271,14 @@ class QuestStore:
             values = (list(players), ruleset, LISTENING_MAX)
             rows = await connection.fetch(SQL["list_listening"], *values)
         return [GameCountingQuest(*row) for row in rows]
+
+    async def list_counted_rulesets(
+        self, players: Collection[PlayerId]
+    ) -> set[tuple[PlayerId, str]]:
+        """List which of some players have active quests that count games, and of which rulesets."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["list_counted_rulesets"], list(players))
+        return {(player_id, ruleset) for player_id, ruleset in rows}
 
     async def record_counted_event(
         self, connection: Connection, entry_id: str, event_id: str

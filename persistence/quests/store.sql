@@ -90,6 +90,15 @@ WHERE l.id = ANY ($1::uuid[]) AND q.steps -> p.step ->> 'kind' = 'games'
   AND q.steps -> p.step ->> 'ruleset' = $2
 ORDER BY p.entry_id LIMIT $3;
 
+-- name: list_counted_rulesets
+-- List which of some players have active quests whose present step counts games, and of which rulesets.
+SELECT DISTINCT l.id AS player_id, q.steps -> p.step ->> 'ruleset' AS ruleset
+FROM players l
+JOIN profiles f ON f.id = l.account_id
+JOIN quest_progress p ON p.account_id = coalesce(f.merged_into, f.id) AND p.status = 'active'
+JOIN quests q ON q.quest_id = p.quest_id
+WHERE l.id = ANY ($1::uuid[]) AND q.steps -> p.step ->> 'kind' = 'games';
+
 -- name: see_event
 -- Note that an entry has counted an event, unless it has.
 INSERT INTO quest_events_seen (entry_id, event_id) VALUES ($1, $2)

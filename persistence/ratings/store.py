@@ -84,11 +84,12 @@ class RatingStore:
         return {row["id"] for row in rows}
 
     async def mark_rated(
-        self, connection: Connection, game_id: GameId, ruleset: str, at: datetime
-    ) -> int | None:
-        """Note that a game is rated and give its number; None if it was rated before."""
-        number: int | None = await connection.fetchval(SQL["mark_rated"], game_id, ruleset, at)
-        return number
+        self, connection: Connection, ruleset: str, games: Mapping[GameId, datetime]
+    ) -> dict[GameId, int]:
+        """Note that games are rated, in this order; give the numbers of those that were not."""
+        columns = (list(games), list(games.values()))
+        rows = await connection.fetch(SQL["mark_rated"], ruleset, *columns)
+        return {row["game_id"]: row["number"] for row in rows}
 
     async def read_ratings(
         self, connection: Connection, ruleset: str, players: Collection[PlayerId]

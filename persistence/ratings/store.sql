@@ -4,9 +4,11 @@ SELECT p.id FROM players p WHERE p.id = ANY ($1::uuid[]) AND NOT p.is_bot AND p.
 ORDER BY p.id FOR NO KEY UPDATE;
 
 -- name: mark_rated
--- Note that a game is rated, with the next number; nothing if it was. Its players are locked.
-INSERT INTO rated_games (game_id, ruleset, completed_at) VALUES ($1, $2, $3)
-ON CONFLICT (game_id) DO NOTHING RETURNING number;
+-- Note that games are rated, in this order, with the next numbers; returns those that were not. Their players are locked.
+INSERT INTO rated_games (game_id, ruleset, completed_at)
+SELECT g.game_id, $1, g.at FROM unnest($2::uuid[], $3::timestamptz[]) WITH ORDINALITY AS g(game_id, at, nth)
+ORDER BY g.nth
+ON CONFLICT (game_id) DO NOTHING RETURNING game_id, number;
 
 -- name: ratings_of
 -- Read the ratings of some players.

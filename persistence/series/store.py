@@ -114,6 +114,10 @@ class SeriesStore:
         """List some series whose next game is to start."""
         return await self._list("starting", limit)
 
+    async def list_concerned(self, games: Sequence[GameId], *, limit: int) -> list[StoredSeries]:
+        """List the series of some games, and some whose next game is to start."""
+        return await self._list("concerned", games, limit)
+
     async def note_started(self, series: StoredSeries, game_id: GameId) -> None:
         """Note that the next game of a series runs."""
         async with self._database.acquire() as connection:

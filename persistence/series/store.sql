@@ -32,6 +32,11 @@ RETURNING *;
 -- List series whose next game is to start.
 SELECT * FROM series WHERE is_starting LIMIT $1;
 
+-- name: concerned
+-- List, as of one moment, the series whose present game is one of these, and those whose next game is to start.
+(SELECT * FROM series WHERE game_id = ANY ($1::uuid[]) AND state = 'playing')
+UNION (SELECT * FROM series WHERE is_starting LIMIT $2);
+
 -- name: note_started
 -- Note that the next game of a series runs.
 UPDATE series SET game_id = $3, is_starting = false, version = version + 1, changed_at = clock_timestamp()

@@ -4,7 +4,7 @@ An attachment is over once it was detached or the result was applied; its row st
 a game may be completed before it is detached and its event delivered after.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -91,6 +91,18 @@ class SlotGameStore:
             values = (list(players), game_id, lobby_id, at, ATTACHED_MAX)
             rows = await connection.fetch(SQL["list_attached"], *values)
         return [AttachedSlot(*row) for row in rows]
+
+    async def list_awaited(
+        self,
+        players: Collection[PlayerId],
+        games: Collection[str],
+        lobbies: Collection[str],
+    ) -> set[str]:
+        """List the games and lobbies of these that slots of some players are attached to."""
+        async with self._database.acquire() as connection:
+            values = (list(players), list(games), list(lobbies))
+            rows = await connection.fetch(SQL["awaited_games"], *values)
+        return {each for row in rows for each in row if each is not None}
 
     async def mark_applied(self, connection: Connection, attachment_id: str, event_id: str) -> bool:
         """Note that a result was applied; False if it was."""

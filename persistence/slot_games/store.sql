@@ -28,6 +28,12 @@ WHERE l.id = ANY ($1::uuid[]) AND (a.game_id = $2 OR a.lobby_id = $3) AND a.appl
   AND a.attached_at <= $4 AND (a.detached_at IS NULL OR a.detached_at > $4)
 ORDER BY a.attached_at, a.attachment_id LIMIT $5;
 
+-- name: awaited_games
+-- List the games and lobbies of these that slots of some players are attached to, by either.
+SELECT DISTINCT a.game_id, a.lobby_id FROM slot_games a JOIN players l ON l.account_id = a.account_id
+WHERE l.id = ANY ($1::uuid[]) AND (a.game_id = ANY ($2::uuid[]) OR a.lobby_id = ANY ($3::uuid[]))
+  AND a.applied_at IS NULL;
+
 -- name: mark_applied
 -- Note that the result of a game was applied, unless it was.
 UPDATE slot_games SET applied_at = clock_timestamp(), event_id = $2

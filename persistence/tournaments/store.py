@@ -299,6 +299,12 @@ class TournamentStore:
             found = await connection.fetchval(SQL["try_lock_tournament"], tournament_id)
             yield None if found is None else TournamentChange(connection, tournament_id)
 
+    async def find_lobbies(self, lobbies: Collection[LobbyId]) -> set[LobbyId]:
+        """Say which of these lobbies are those of pairings."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["lobbies_of_pairings"], list(lobbies))
+        return {row["lobby_id"] for row in rows}
+
     @asynccontextmanager
     async def change_of_lobby(self, lobby_id: LobbyId) -> AsyncIterator["TournamentChange | None"]:
         """Hold the tournament that a lobby's game belongs to; None for any other lobby."""

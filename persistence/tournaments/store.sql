@@ -239,6 +239,10 @@ WHERE id = $1 AND lobby_id = $2 AND status = 'ready';
 SELECT t.id FROM tournaments t WHERE t.id = (SELECT tournament_id FROM tournament_pairings WHERE lobby_id = $1)
 FOR NO KEY UPDATE;
 
+-- name: lobbies_of_pairings
+-- Say which of these lobbies are those of pairings.
+SELECT lobby_id FROM tournament_pairings WHERE lobby_id = ANY ($1::uuid[]);
+
 -- name: pairing_of_lobby
 -- Read who plays in a lobby for a pairing that is not decided.
 SELECT p.id, a.player_id AS first_player, b.player_id AS second_player

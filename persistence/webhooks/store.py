@@ -189,10 +189,11 @@ class WebhookStore:
 
     # ------------------------------------------------------------------ deliveries
 
-    async def queue_event(self, event: QueuedEvent) -> None:
-        """Queue an event for every webhook that wants it, once however often it comes."""
+    async def queue_events(self, events: Sequence[QueuedEvent]) -> None:
+        """Queue events for every webhook that wants them, once however often they come."""
+        columns = zip(*events, strict=True)
         async with self._database.acquire() as connection:
-            await connection.execute(SQL["queue_deliveries"], *event)
+            await connection.execute(SQL["queue_deliveries"], *columns)
 
     async def claim_due(
         self, *, busy: Collection[str], limit_each: int, limit: int, lease_s: float

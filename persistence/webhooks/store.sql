@@ -42,10 +42,11 @@ UPDATE webhook_endpoints SET secret = $4, previous_secret = $5
 WHERE endpoint_id = $1 AND secret = $2 AND previous_secret IS NOT DISTINCT FROM $3;
 
 -- name: queue_deliveries
--- Queue an event for every enabled webhook that wants it; once, however often it comes.
+-- Queue events for every enabled webhook that wants them; once, however often they come.
 INSERT INTO webhook_deliveries (endpoint_id, event_id, name, version, payload, occurred_at)
-SELECT endpoint_id, $1, $2, $3, $4, $5 FROM webhook_endpoints
-WHERE disabled_at IS NULL AND $2 = ANY(events)
+SELECT w.endpoint_id, e.* FROM unnest($1::uuid[], $2::text[], $3::int[], $4::jsonb[], $5::timestamptz[])
+    AS e(event_id, name, version, payload, occurred_at)
+JOIN webhook_endpoints w ON w.disabled_at IS NULL AND e.name = ANY(w.events)
 ON CONFLICT ON CONSTRAINT webhook_deliveries_once DO NOTHING;
 
 -- name: queue_test

@@ -13,13 +13,18 @@ which takes almost two hours; it is kept, and counted in `playhall_events_dead`.
 
 There is no order among events. Each is delivered soon after its commit, and `occurred_at` says
 which came first.
+
+Of the events that are due at once, a listener with a batch handler gets all of a kind in one call.
+It returns those that it is done with: many of them counted in one statement, or those that do not
+concern it, which one statement tells as well. The others are delivered to it one by one, and so are
+all of them if the call failed, so one bad event holds up no other.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -28,7 +33,7 @@ from prometheus_client.registry import Collector
 
 from persistence.event_outbox import ClaimedEvent, EventOutbox, OutboxBacklog
 from protocol.domain_events import DURABLE_EVENTS, DurableEvent
-from server.core.containment import FAILURES
+from server.core.containment import FAILURES, contain_failures
 from server.core.periodic import AWAY, repeat_every
 
 log = logging.getLogger(__name__)
@@ -54,6 +59,9 @@ class EventDelivery:
     event: DurableEvent
 
 
+BatchHandler = Callable[[Sequence[EventDelivery]], Awaitable[Collection[str]]]
+
+
 @dataclass(frozen=True, slots=True)
 class DurableListener:
     """Who listens to which events. The name is stored with each delivery: never change it.
@@ -63,6 +71,30 @@ class DurableListener:
 
     name: str
     handlers: Mapping[type[DurableEvent], Callable[[EventDelivery], Awaitable[None]]]
+    # Given all events of a kind that are due, return the ids of those that need no handler.
+    batch_handlers: Mapping[type[DurableEvent], BatchHandler] = field(default_factory=dict)
+
+
+class _DueEvent:
+    """A claimed event and the listeners that have it; its payload is parsed once for all."""
+
+    __slots__ = ("_delivery", "claimed", "has_it", "model")
+
+    def __init__(self, claimed: ClaimedEvent) -> None:
+        self.claimed = claimed
+        self.model = DURABLE_EVENTS[claimed.name]
+        self.has_it = list(claimed.delivered_to)
+        self._delivery: EventDelivery | None = None
+
+    def read(self) -> EventDelivery:
+        """Parse it; raise `ValueError` for one that this node does not understand."""
+        if self._delivery is None:
+            claimed = self.claimed
+            if claimed.version != self.model.version:
+                raise ValueError(f"version {claimed.version} of {claimed.name} is not known here")
+            event = self.model.model_validate_json(claimed.payload)
+            self._delivery = EventDelivery(claimed.event_id, claimed.occurred_at, event)
+        return self._delivery
 
 
 def retry_delay(attempts: int, chance: float) -> float:
@@ -110,25 +142,44 @@ class OutboxDeliverer:
 
     async def _deliver(self, claimed: Sequence[ClaimedEvent]) -> None:
         """Deliver a batch; what there is no time for is given back untried."""
+        ends_at = self._now() + BATCH_S_MAX
+        due = [_DueEvent(each) for each in claimed]
+        for listener in self._listeners:
+            for model, handle in listener.batch_handlers.items():
+                if self._now() <= ends_at:
+                    await self._deliver_at_once(listener, handle, _waiting(due, listener, model))
         done: list[ClaimedEvent] = []
-        started_at = self._now()
-        for place, event in enumerate(claimed):
-            if self._now() - started_at > BATCH_S_MAX:
+        for place, event in enumerate(due):
+            if self._now() > ends_at:
                 await self._outbox.release(claimed[place:])
                 break
             if await self._reaches_all(event):
-                done.append(event)
+                done.append(event.claimed)
         await self._outbox.finish(done, [listener.name for listener in self._listeners])
         self.delivered_total += len(done)
 
-    async def _reaches_all(self, claimed: ClaimedEvent) -> bool:
+    async def _deliver_at_once(
+        self, listener: DurableListener, handle: BatchHandler, due: Sequence[_DueEvent]
+    ) -> None:
+        """Have a listener handle many events; what it is not done with is delivered one by one."""
+        if not due:
+            return
+        what = f"listener {listener.name}, {len(due)} events at once"
+        with contain_failures(what, passed=AWAY):
+            async with asyncio.timeout(LISTENER_TIMEOUT_S):
+                done = await handle([event.read() for event in due])
+            for event in due:
+                if event.claimed.event_id in done:
+                    event.has_it.append(listener.name)
+
+    async def _reaches_all(self, due: _DueEvent) -> bool:
         """Call the listeners that do not have an event yet; False if one of them failed."""
-        has_it, errors = list(claimed.delivered_to), []
+        claimed, has_it, errors = due.claimed, due.has_it, []
         for listener in self._listeners:
             if listener.name in has_it:
                 continue
             try:
-                await self._call(listener, claimed)
+                await self._call(listener, due)
             except AWAY:
                 raise  # no listener's fault: the sweep waits, and the event comes again
             except Exception as error:
@@ -146,15 +197,11 @@ class OutboxDeliverer:
             )
         return not errors
 
-    async def _call(self, listener: DurableListener, claimed: ClaimedEvent) -> None:
-        model = DURABLE_EVENTS[claimed.name]
-        if (handle := listener.handlers.get(model)) is None:
+    async def _call(self, listener: DurableListener, due: _DueEvent) -> None:
+        if (handle := listener.handlers.get(due.model)) is None:
             return
-        if claimed.version != model.version:
-            raise ValueError(f"version {claimed.version} of {claimed.name} is not known here")
-        event = model.model_validate_json(claimed.payload)
         async with asyncio.timeout(LISTENER_TIMEOUT_S):
-            await handle(EventDelivery(claimed.event_id, claimed.occurred_at, event))
+            await handle(due.read())
 
     def _note_failure(self, claimed: ClaimedEvent, listener: DurableListener) -> None:
         self.failed_total += 1
@@ -164,6 +211,19 @@ class OutboxDeliverer:
                 "event %s (%s), attempt %d of %d: listener %s failed",
                 *(claimed.event_id, claimed.name, claimed.attempts, ATTEMPTS_MAX, listener.name),
             )
+
+
+def _waiting(
+    due: Sequence[_DueEvent], listener: DurableListener, model: type[DurableEvent]
+) -> list[_DueEvent]:
+    """List the events of a kind that a listener does not have, and that this node understands."""
+    return [
+        event
+        for event in due
+        if event.model is model
+        and event.claimed.version == model.version
+        and listener.name not in event.has_it
+    ]
 
 
 class EventMetricsCollector(Collector):

@@ -28,6 +28,7 @@ from tests.faults.recording import PATIENCE_S
 # events: the sweeps of a server commit as well, at moments of their own.
 APPEND: Final = "^WITH batch"
 COMMIT: Final = "^COMMIT of an append"
+COMPLETE: Final = "FROM complete_game"
 
 SOCKET: Final = ".s.PGSQL.5432"
 READ_BYTES: Final = 64 * 1024

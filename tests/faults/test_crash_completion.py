@@ -1,44 +1,45 @@
-"""A completion that is broken off at any of its statements: all of it is kept, or nothing."""
+"""A completion that is broken off at any moment: all of it is kept, or nothing.
+
+It is one statement, so it can be lost before it arrives, or its answer afterwards. In between it is
+stopped at rows that somebody else has locked, from the first that it writes to the last.
+"""
 
 import asyncio
 from random import Random
 
+import asyncpg
 import pytest
 
-from tests.faults.conftest import Nodes, Rounds
+from tests.faults.conftest import Nodes
 from tests.faults.evidence import assert_kept, read_evidence
 from tests.faults.playing import hall, play_until_one_move_ends_it, win
-from tests.faults.proxy import APPEND, COMMIT, Loss, Proxy
+from tests.faults.proxy import COMPLETE, Loss, Proxy
+from tests.faults.recording import PATIENCE_S
 from tests.faults.table import Figures
 
 pytestmark = pytest.mark.slow
 
-# The statements of a completion, in order.
-STATEMENTS = (
-    "^SELECT next_event_index",
-    APPEND,
-    "INSERT INTO player_lifetime_stats",
-    "FROM player_lifetime_stats",
-    "UPDATE player_lifetime_stats",
-    "INSERT INTO game_summaries",
-    "UPDATE games SET status",
-    "INSERT INTO matches",
-    "INSERT INTO match_players",
-    "UPDATE lobbies SET status = 'CLOSED'",
-    "DELETE FROM room_directory",
-    COMMIT,
+# Rows that a completion of a game waits for, in the order in which it comes to them.
+LOCKS = (
+    "SELECT FROM player_lifetime_stats WHERE player_id IN (SELECT m.player_id"
+    " FROM lobby_members m JOIN games g USING (lobby_id) WHERE g.id = $1) FOR UPDATE",
+    "SELECT FROM lobbies WHERE game_id = $1 FOR UPDATE",
 )
+WAITING = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE query LIKE '%complete_game%' AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()
+"""
+BREAKS = (Loss.STATEMENT_LOST, Loss.ANSWER_LOST, Loss.ANSWER_LOST, Loss.STATEMENT_LOST)
 
 
 async def test_completion_is_whole_wherever_its_connection_breaks(
     nodes: Nodes, proxy: Proxy, fresh_dsn: str, figures: Figures
 ) -> None:
     node = await asyncio.to_thread(nodes, "a", proxy.dsn)
-    breaks = [(s, loss) for s in STATEMENTS for loss in (Loss.STATEMENT_LOST, Loss.ANSWER_LOST)]
-    async with hall(lambda: node.url, Random(5), fours=len(breaks)) as games:
-        for seats, (statement, loss) in zip(games.turns, breaks, strict=True):
+    async with hall(lambda: node.url, Random(5), fours=len(BREAKS)) as games:
+        for seats, loss in zip(games.turns, BREAKS, strict=True):
             await play_until_one_move_ends_it(seats)
-            trap = proxy.trap(statement, loss)
+            trap = proxy.trap(COMPLETE, loss)
             async with asyncio.TaskGroup() as group:
                 group.create_task(win(seats))
                 await trap.springs()
@@ -50,25 +51,33 @@ async def test_completion_is_whole_wherever_its_connection_breaks(
 
 
 async def test_server_killed_in_a_completion_completes_all_of_it_after_its_restart(
-    nodes: Nodes, proxy: Proxy, fresh_dsn: str, rounds: Rounds, figures: Figures
+    nodes: Nodes, proxy: Proxy, fresh_dsn: str, figures: Figures
 ) -> None:
     node = await asyncio.to_thread(nodes, "a", proxy.dsn)
-    chance = Random(5)
-    chosen = chance.sample(STATEMENTS[1:], rounds(2, len(STATEMENTS) - 1))
-    async with hall(lambda: node.url, chance, fours=len(chosen)) as games:
-        for seats, statement in zip(games.turns, chosen, strict=True):
+    owner, watcher = [await asyncpg.connect(fresh_dsn) for _ in range(2)]
+    async with hall(lambda: node.url, Random(5), fours=len(LOCKS)) as games:
+        for seats, lock in zip(games.turns, LOCKS, strict=True):
             await play_until_one_move_ends_it(seats)
-            trap = proxy.trap(statement, Loss.ANSWER_KEPT)
+            await owner.execute(
+                "INSERT INTO player_lifetime_stats (player_id) SELECT unnest($1::uuid[])"
+                " ON CONFLICT DO NOTHING",
+                [player.player_id for player in seats],
+            )
             async with asyncio.TaskGroup() as group:
-                group.create_task(win(seats))
-                await trap.has_answer()
-                node.kill()
-                proxy.hang_up()
-                evidence = await read_evidence(fresh_dsn)
-                await assert_kept(fresh_dsn, list(seats))
+                async with owner.transaction():
+                    await owner.execute(lock, seats[0].game_id)
+                    group.create_task(win(seats))
+                    async with asyncio.timeout(PATIENCE_S):
+                        while not await watcher.fetchval(WAITING):
+                            await asyncio.sleep(0.01)
+                    node.kill()
+                    proxy.hang_up()
+                    evidence = await read_evidence(fresh_dsn)
+                    await assert_kept(fresh_dsn, list(seats))
+                assert evidence.games[seats[0].game_id].status == "in_progress"
                 await asyncio.to_thread(node.start)
-            is_over = evidence.games[seats[0].game_id].status == "completed"
-            assert is_over == (statement == COMMIT)
             figures.count("kills in a completion survived")
         evidence = await assert_kept(fresh_dsn, games.players, figures)
+    await owner.close()
+    await watcher.close()
     assert {game.status for game in evidence.games.values()} == {"completed"}

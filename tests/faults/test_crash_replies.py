@@ -8,7 +8,7 @@ import pytest
 from tests.faults.conftest import Nodes
 from tests.faults.evidence import assert_kept
 from tests.faults.playing import hall
-from tests.faults.proxy import APPEND, COMMIT, Loss, Proxy
+from tests.faults.proxy import APPEND, COMPLETE, Loss, Proxy
 from tests.faults.recording import Json
 from tests.faults.table import Figures
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 CASES: list[tuple[str, Json, Json]] = [
     (APPEND, {"n": 1}, {"type": "ok"}),
     (APPEND, {"type": "end", "scores": 7}, {"type": "error", "code": "invalid_scores"}),
-    (COMMIT, {"type": "end", "scores": {}}, {"type": "ok"}),  # which ends the game
+    (COMPLETE, {"type": "end", "scores": {}}, {"type": "ok"}),  # which ends the game
 ]
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.faults.conftest import Nodes, Rounds
 from tests.faults.evidence import assert_kept
 from tests.faults.playing import Hall, end_relay, hall, play_relay
-from tests.faults.proxy import APPEND, COMMIT, Loss, Proxy
+from tests.faults.proxy import APPEND, COMMIT, COMPLETE, Loss, Proxy
 from tests.faults.table import Figures
 
 pytestmark = pytest.mark.slow
@@ -60,7 +60,7 @@ async def test_commit_whose_answer_is_dropped_acts_exactly_once(
         async with played(games):
             for _ in range(rounds(20, 300)):
                 loss = chance.choice([Loss.ANSWER_LOST, Loss.STATEMENT_LOST])
-                trap = proxy.trap(f"{APPEND}|{COMMIT}", loss, passes=chance.randrange(5))
+                trap = proxy.trap(f"{APPEND}|{COMMIT}|{COMPLETE}", loss, passes=chance.randrange(5))
                 await trap.springs()
                 figures.count(f"commits whose {loss.name.lower().replace('_', ' was ')}")
         await assert_kept(fresh_dsn, games.players, figures)

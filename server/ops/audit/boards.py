@@ -51,7 +51,8 @@ class BoardRebuild:
                 if not self._repair:
                     continue
                 try:
-                    await self._counter.count(await self._board_game(game_id))
+                    game = await self._board_game(game_id)
+                    await self._counter.count_games(game.ruleset, [game])
                 except Uncountable as why:
                     problems.append(str(why))
             found = await self._store.list_uncounted_games(declaring, after=found[-1])

@@ -55,7 +55,8 @@ class RatingRebuild:
                 missing += 1
                 if self._repair:
                     try:
-                        await self._service.rate(await self._result(game_id))
+                        game = await self._result(game_id)
+                        await self._service.rate_games(game.ruleset, [game])
                     except Uncountable as why:
                         problems.append(str(why))
             found = await self._store.list_unrated_games(rated, after=found[-1][0])

@@ -1,5 +1,6 @@
 """The outbox: who takes what, what comes again, and what is given up."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -33,6 +34,26 @@ class Listener:
 
     def on(self, *models: type[DurableEvent]) -> DurableListener:
         return DurableListener(self.name, dict.fromkeys(models, self.hear))
+
+
+class BatchListener(Listener):
+    """A listener that is done at once with the events that it `takes`, unless its batch fails."""
+
+    def __init__(self, takes: int, *, is_broken: bool = False) -> None:
+        super().__init__("batch")
+        self.takes = takes
+        self.is_broken = is_broken
+        self.batches: list[int] = []
+
+    async def hear_all(self, deliveries: Sequence[EventDelivery]) -> list[str]:
+        self.batches.append(len(deliveries))
+        if self.is_broken:
+            raise RuntimeError("not all at once")
+        return [each.event_id for each in deliveries[: self.takes]]
+
+    def on(self, *models: type[DurableEvent]) -> DurableListener:
+        batches = dict.fromkeys(models, self.hear_all)
+        return DurableListener(self.name, dict.fromkeys(models, self.hear), batches)
 
 
 class Outbox:
@@ -112,6 +133,41 @@ async def test_only_the_listener_that_failed_gets_an_event_again(outbox: Outbox)
     await deliverer.poll()
     assert (len(steady.heard), len(shaky.heard)) == (2, 2)
     assert await outbox.run("SELECT FROM event_outbox WHERE done_at IS NULL") == []
+
+
+async def test_batch_handler_gets_all_due_events_and_the_others_come_one_by_one(
+    outbox: Outbox,
+) -> None:
+    listener, other = BatchListener(takes=2), Listener("other")
+    deliverer = outbox.deliverer(listener.on(UserErased), other.on(UserErased))
+    for _ in range(5):
+        await outbox.write()
+    await deliverer.poll()
+    assert (listener.batches, len(listener.heard), len(other.heard)) == ([5], 3, 5)
+    assert await outbox.run("SELECT FROM event_outbox WHERE done_at IS NULL") == []
+
+
+async def test_batch_that_fails_is_delivered_one_by_one_and_counted(outbox: Outbox) -> None:
+    listener = BatchListener(takes=5, is_broken=True)
+    deliverer = outbox.deliverer(listener.on(UserErased))
+    for _ in range(3):
+        await outbox.write()
+    failures = FAILURES.total
+    await deliverer.poll()
+    assert (listener.batches, len(listener.heard)) == ([3], 3)
+    assert (FAILURES.total, deliverer.delivered_total) == (failures + 1, 3)
+
+
+async def test_what_a_batch_is_done_with_does_not_come_again_when_another_listener_fails(
+    outbox: Outbox,
+) -> None:
+    listener, shaky = BatchListener(takes=9), Listener("shaky", failures=1)
+    deliverer = outbox.deliverer(listener.on(UserErased), shaky.on(UserErased))
+    await outbox.write()
+    await deliverer.poll()
+    await outbox.pass_time()
+    await deliverer.poll()
+    assert (listener.batches, len(shaky.heard)) == ([1], 1)
 
 
 async def test_event_is_given_up_after_so_many_attempts_and_kept(outbox: Outbox) -> None:

@@ -76,7 +76,7 @@ async def test_full_lobby_refuses_players_but_takes_spectators(hall: Hall) -> No
 async def test_spectators_are_bounded(hall: Hall) -> None:
     ann, bob, cem = await hall.people(3)
     lobby = await ann.lobby("create", **PUBLIC)
-    await hall.run("UPDATE lobbies SET spectators_max = 1")
+    await hall.run("UPDATE lobbies SET spectators_max = 1, version = version + 1")
     at = {"lobby_id": lobby["lobby_id"], "role": "spectator"}
     await bob.lobby("join", **at)
     assert await cem.refusal("lobby.join", **at) == "lobby_full"

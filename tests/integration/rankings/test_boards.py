@@ -37,11 +37,34 @@ async def test_game_is_counted_once_however_often_and_at_once_it_is_delivered(
     a, b = await rankings.players(2)
     games = [await rankings.finish("el_dorado", {a: 3, b: n}) for n in range(5)]
     async with asyncio.TaskGroup() as group:
-        for delivery in [*games, *games, *reversed(games)]:
-            group.create_task(rankings.counter.count_completed(delivery))
+        for batch in ([games[0]], games, games[:2] * 2, games[3:], games[::-1]):
+            group.create_task(rankings.counter.count_all(batch))
     assert await page(rankings) == ([(a, 1, 15), (b, 2, 10)], None)
     assert (await page(rankings, statistic="score"))[0] == [(b, 1, 4), (a, 2, 3)]
     assert rankings.counter.counted == 5
+
+
+async def test_games_counted_at_once_give_what_they_give_one_by_one(rankings: Rankings) -> None:
+    a, b = await rankings.players(2)
+    c, d = await rankings.players(2)
+    await rankings.editor.add_season("el_dorado", "spring", SPRING)
+    for one, other, is_at_once in ((a, b, True), (c, d, False)):
+        games = [
+            await rankings.finish("el_dorado", {one: n, other: 5}, at=NOW + days(4 * n))
+            for n in range(5)
+        ]
+        for batch in [games] if is_at_once else [[game] for game in games]:
+            await rankings.counter.count_all(batch)
+    entries = [
+        await rankings.owner.fetch(
+            "SELECT statistic, period, value, games, achieved_at FROM board_entries"
+            " WHERE player_id = $1 ORDER BY statistic, period",
+            player,
+        )
+        for player in (a, b, c, d)
+    ]
+    assert entries[:2] == entries[2:]
+    assert {row["value"] for row in entries[0] if row["period"] == "season:spring"} >= {4}
 
 
 async def test_equal_values_share_a_rank_over_pages_and_the_earlier_comes_first(

@@ -27,8 +27,9 @@ async def test_concurrent_and_repeated_deliveries_give_what_the_recorded_order_g
     deliveries = [*games.values()] * 3
     chance.shuffle(deliveries)
     async with asyncio.TaskGroup() as group:
-        for delivery in deliveries:
-            group.create_task(rankings.rating.rate_completed(delivery))
+        while deliveries:
+            batch = [deliveries.pop() for _ in range(min(len(deliveries), chance.randint(1, 7)))]
+            group.create_task(rankings.rating.rate_all(batch))
     assert rankings.rating.rated == 40
 
     strengths: dict[PlayerId, Strength] = {}

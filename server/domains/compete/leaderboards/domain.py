@@ -27,7 +27,13 @@ def build(services: Services) -> Domain:
         name="leaderboards",
         settings=BoardsSettings,
         endpoints=BoardRoutes(store, reader, editor, clock).endpoints(),
-        durable=[DurableListener("leaderboards", {GameCompleted: counter.count_completed})],
+        durable=[
+            DurableListener(
+                "leaderboards",
+                {GameCompleted: counter.count_completed},
+                {GameCompleted: counter.count_all},
+            )
+        ],
         metrics=[
             MetricsCollector(
                 counters=[

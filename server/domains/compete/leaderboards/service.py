@@ -1,12 +1,13 @@
 """Counts the games that were completed, and reads boards.
 
-A game is counted in one transaction: its players are locked in id order, the game is marked, and
-their entries are read, added to and written. A second delivery of its event finds the mark.
+The games of a ruleset that ended at about the same time are counted in one transaction: their
+players are locked in id order, the games are marked, and the players' entries are read, added to
+and written. A second delivery of a game's event finds the mark.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from persistence.database import Connection
@@ -71,14 +72,30 @@ class BoardCounter:
 
     async def count_completed(self, delivery: EventDelivery) -> None:
         """Count a game that was completed, once."""
-        event = delivery.event
-        assert isinstance(event, GameCompleted)
+        await self.count_all([delivery])
+
+    async def count_all(self, deliveries: Sequence[EventDelivery]) -> list[str]:
+        """Count games that were completed, once each; give the ids of their events."""
+        events = {
+            each.event.game_id: each.event
+            for each in deliveries
+            if isinstance(each.event, GameCompleted)
+            and each.event.uncounted is None
+            and self.declared(each.event.ruleset)
+        }
+        games: dict[str, list[rules.BoardGame]] = {}
+        if events:
+            for game_id, players in (await self._store.read_summary_players(events)).items():
+                event = events[game_id]
+                games.setdefault(event.ruleset, []).append(self._board_game(event, players))
+        for ruleset, ended in games.items():
+            await self.count_games(ruleset, ended)
+        return [each.event_id for each in deliveries]
+
+    def _board_game(
+        self, event: GameCompleted, players: Sequence[Mapping[str, Any]]
+    ) -> rules.BoardGame:
         declared = self.declared(event.ruleset)
-        if event.uncounted is not None or not declared:
-            return
-        players = await self._store.read_summary_players(event.game_id)
-        if players is None:
-            return
         left = {seat.player_id for seat in event.players if seat.forfeited}
         seats = tuple(
             rules.BoardSeat(
@@ -88,47 +105,61 @@ class BoardCounter:
             if player["player_id"] not in left
         )
         at = datetime.fromisoformat(event.completed_at)
-        await self.count(rules.BoardGame(event.game_id, event.ruleset, at, seats))
+        return rules.BoardGame(event.game_id, event.ruleset, at, seats)
 
-    async def count(self, game: rules.BoardGame) -> bool:
-        """Count a game; False if it was counted before."""
+    async def count_games(self, ruleset: str, games: Sequence[rules.BoardGame]) -> int:
+        """Count games of a ruleset in one transaction; says how many were not counted before."""
+        players = {seat.player_id for game in games for seat in game.seats}
         async with self._store.database.transaction() as connection:
-            kinds = await self._store.lock_players(
-                connection, [seat.player_id for seat in game.seats]
+            kinds = await self._store.lock_players(connection, players)
+            new = await self._store.mark_counted(
+                connection, ruleset, {game.game_id: game.at for game in games}
             )
-            if not await self._store.mark_counted(connection, game.game_id, game.ruleset, game.at):
-                return False
-            await self._add(connection, game, kinds)
-        self.counted += 1
-        return True
+            if new:
+                counted = [game for game in games if game.game_id in new]
+                await self._add(connection, ruleset, counted, kinds)
+        self.counted += len(new)
+        return len(new)
 
     async def _add(
-        self, connection: Connection, game: rules.BoardGame, kinds: Mapping[PlayerId, str]
+        self,
+        connection: Connection,
+        ruleset: str,
+        games: Sequence[rules.BoardGame],
+        kinds: Mapping[PlayerId, str],
     ) -> None:
-        declared = self.declared(game.ruleset)
-        seasons = await self._store.seasons_at(connection, game.ruleset, game.at)
-        wanted = [
-            (rules.EntryKey(name, period.key, seat.player_id), period, value)
+        declared = self.declared(ruleset)
+        times = [game.at for game in games]
+        seasons = await self._store.list_seasons_between(
+            connection, ruleset, min(times), max(times)
+        )
+        added = [
+            (rules.EntryKey(name, period.key, seat.player_id), period, game, value)
+            for game in games
             for seat in game.seats
             if seat.player_id in kinds
             for name, value in seat.values.items()
-            for period in rules.periods_of(declared[name], game.at, seasons)
+            for period in rules.periods_of(
+                declared[name],
+                game.at,
+                [each.name for each in seasons if each.starts_at <= game.at < each.ends_at],
+            )
         ]
         stored = await self._store.read_entries(
             connection,
-            game.ruleset,
-            statistics=sorted({key.statistic for key, _, _ in wanted}),
-            periods=sorted({key.period for key, _, _ in wanted}),
+            ruleset,
+            statistics=sorted({key.statistic for key, *_ in added}),
+            periods=sorted({key.period for key, *_ in added}),
             players=list(kinds),
         )
-        present = {rules.EntryKey(*each[:3]): rules.EntryValue(*each[3:]) for each in stored}
-        written = []
-        for key, period, value in wanted:
-            added = rules.EntryValue(value, 1, game.at, game.game_id)
-            entry = rules.add_game(declared[key.statistic], present.get(key), added)
-            kind = kinds[key.player_id]
-            written.append(make_row(declared[key.statistic], key, entry, kind, period))
-        await self._store.write_entries(connection, game.ruleset, written)
+        entries = {rules.EntryKey(*each[:3]): rules.EntryValue(*each[3:]) for each in stored}
+        written: dict[rules.EntryKey, EntryRow] = {}
+        for key, period, game, value in added:
+            statistic = declared[key.statistic]
+            of_game = rules.EntryValue(value, 1, game.at, game.game_id)
+            entries[key] = entry = rules.add_game(statistic, entries.get(key), of_game)
+            written[key] = make_row(statistic, key, entry, kinds[key.player_id], period)
+        await self._store.write_entries(connection, ruleset, list(written.values()))
 
 
 def make_row(

@@ -18,7 +18,13 @@ def build(services: Services) -> Domain:
     return Domain(
         name="ratings",
         endpoints=RatingRoutes(store, services.rulesets).endpoints(),
-        durable=[DurableListener("ratings", {GameCompleted: service.rate_completed})],
+        durable=[
+            DurableListener(
+                "ratings",
+                {GameCompleted: service.rate_completed},
+                {GameCompleted: service.rate_all},
+            )
+        ],
         provides=[provide(PlayerRatings, service)],
         metrics=[
             MetricsCollector(

@@ -1,11 +1,12 @@
 """Rates the games that were completed.
 
-A game is rated in one transaction: its players are locked in id order, the game is marked, which
-draws its number, and their ratings are read and written. So the numbers order any two games of one
-player as they changed the rating, and a second delivery of a game's event finds the mark.
+The games of a ruleset that ended at about the same time are rated in one transaction: their
+players are locked in id order, the games are marked, which draws their numbers, and the players'
+ratings are read and written. So the numbers order any two games of one player as they changed the
+rating, and a second delivery of a game's event finds the mark.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from persistence.ratings.store import RatingStore, StoredChange, StoredRating
@@ -35,36 +36,59 @@ class RatingService:
 
     async def rate_completed(self, delivery: EventDelivery) -> None:
         """Rate a game that was completed, once."""
-        event = delivery.event
-        assert isinstance(event, GameCompleted)
-        if event.uncounted is not None:
-            return
-        seats = tuple(
-            SeatPlace(seat.player_id, seat.seat, seat.score, seat.is_winner, seat.forfeited)
-            for seat in event.players
-        )
-        at = datetime.fromisoformat(event.completed_at)
-        await self.rate(GameResult(event.game_id, event.ruleset, at, seats))
+        await self.rate_all([delivery])
 
-    async def rate(self, game: GameResult) -> bool:
-        """Rate a game; False if it was rated before, or is not one that counts."""
-        ruleset = self._rulesets.get(game.ruleset)
-        if ruleset is None or not is_rated(ruleset, len(game.seats)):
-            return False
-        players = [seat.player_id for seat in game.seats]
+    async def rate_all(self, deliveries: Sequence[EventDelivery]) -> list[str]:
+        """Rate games that were completed, once each; give the ids of their events."""
+        games: dict[str, list[GameResult]] = {}
+        for each in deliveries:
+            event = each.event
+            if isinstance(event, GameCompleted) and event.uncounted is None:
+                games.setdefault(event.ruleset, []).append(_result_of(event))
+        for ruleset, ended in games.items():
+            await self.rate_games(ruleset, ended)
+        return [each.event_id for each in deliveries]
+
+    async def rate_games(self, ruleset_name: str, games: Collection[GameResult]) -> int:
+        """Rate games of a ruleset in one transaction; says how many changed ratings now.
+
+        Those that were rated before, and those that do not count, change nothing.
+        """
+        ruleset = self._rulesets.get(ruleset_name)
+        if ruleset is None:
+            return 0
+        rated_games = [game for game in games if is_rated(ruleset, len(game.seats))]
+        players = {seat.player_id for game in rated_games for seat in game.seats}
+        if not players:
+            return 0
         async with self._store.database.transaction() as connection:
-            if await self._store.lock_people(connection, players) != set(players):
-                return False  # a bot, or somebody who was erased
-            number = await self._store.mark_rated(connection, game.game_id, game.ruleset, game.at)
-            if number is None:
-                return False
-            stored = await self._store.read_ratings(connection, game.ruleset, players)
+            people = await self._store.lock_people(connection, players)
+            # A game with a bot, or with somebody who was erased, is not rated.
+            counting = {
+                game.game_id: game
+                for game in sorted(rated_games, key=lambda each: (each.at, each.game_id))
+                if people.issuperset(seat.player_id for seat in game.seats)
+            }
+            if not counting:
+                return 0
+            numbers = await self._store.mark_rated(
+                connection, ruleset_name, {game.game_id: game.at for game in counting.values()}
+            )
+            if not numbers:
+                return 0
+            stored = await self._store.read_ratings(connection, ruleset_name, people)
             strengths = {player: strength_of(rating) for player, rating in stored.items()}
-            rated = rate_game(ruleset, game, strengths)
-            ratings, changes = rows_of(game, number, rated)
-            await self._store.write(connection, game.ruleset, ratings, changes)
-        self.rated += 1
-        return True
+            ratings: dict[PlayerId, StoredRating] = {}
+            changes: list[StoredChange] = []
+            for game_id, number in sorted(numbers.items(), key=lambda each: each[1]):
+                rated = rate_game(ruleset, counting[game_id], strengths)
+                after, what = rows_of(counting[game_id], number, rated)
+                strengths |= {player: each.after for player, each in rated.items()}
+                ratings |= {each.player_id: each for each in after}
+                changes += what
+            await self._store.write(connection, ruleset_name, list(ratings.values()), changes)
+        self.rated += len(numbers)
+        return len(numbers)
 
     async def read_ratings(
         self, ruleset: str, players: Collection[PlayerId]
@@ -78,6 +102,15 @@ class RatingService:
             player: PlayerRating(each.rating, each.deviation, each.games)
             for player, each in found.items()
         }
+
+
+def _result_of(event: GameCompleted) -> GameResult:
+    seats = tuple(
+        SeatPlace(seat.player_id, seat.seat, seat.score, seat.is_winner, seat.forfeited)
+        for seat in event.players
+    )
+    at = datetime.fromisoformat(event.completed_at)
+    return GameResult(event.game_id, event.ruleset, at, seats)
 
 
 def strength_of(stored: StoredRating) -> Strength:

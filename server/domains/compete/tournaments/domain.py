@@ -35,7 +35,13 @@ def build(services: Services) -> Domain:
         name="tournaments",
         commands=streams.routes(),
         endpoints=TournamentRoutes(service, store, services.clock).endpoints(),
-        durable=[DurableListener("tournaments", {GameCompleted: service.record_game})],
+        durable=[
+            DurableListener(
+                "tournaments",
+                {GameCompleted: service.record_game},
+                {GameCompleted: service.pass_over_games},
+            )
+        ],
         metrics=[
             MetricsCollector(
                 gauges=[

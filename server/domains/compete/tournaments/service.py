@@ -1,6 +1,6 @@
 """The use cases: taking part, organising, and what games bring."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -187,6 +187,18 @@ class TournamentService:
         if change is not None and version:
             self.results_total += 1
             self._streams.announce(change.tournament_id, version)
+
+    async def pass_over_games(self, deliveries: Sequence[EventDelivery]) -> list[str]:
+        """List the games that are of no tournament, by the ids of their events."""
+        lobbies = {
+            each.event_id: each.event.lobby_id
+            for each in deliveries
+            if isinstance(each.event, GameCompleted)
+        }
+        of_pairings = await self._store.find_lobbies(
+            {lobby_id for lobby_id in lobbies.values() if lobby_id is not None}
+        )
+        return [event_id for event_id, lobby in lobbies.items() if lobby not in of_pairings]
 
 
 async def _record(change: TournamentChange, event: GameCompleted) -> int:

@@ -36,12 +36,17 @@ def build(services: Services) -> Domain:
         WebhookService(store=store, seal=seal, may_be_private=settings.webhooks_private)
     )
     requests = WebhookRequests(clock=services.clock, may_be_private=settings.webhooks_private)
-    handlers = dict.fromkeys(DURABLE_EVENTS.values(), deliverer.queue)
+    models = DURABLE_EVENTS.values()
+    listener = DurableListener(
+        "webhooks",
+        dict.fromkeys(models, deliverer.queue),
+        dict.fromkeys(models, deliverer.queue_all),
+    )
     return Domain(
         name="webhooks",
         settings=WebhookSettings,
         endpoints=routes.endpoints(),
-        durable=[DurableListener("webhooks", handlers)],
+        durable=[listener],
         metrics=[_numbers(deliverer)],
         provides=[provide(SignedRequests, requests)],
         checks=[partial(require_secrets, store, seal)],

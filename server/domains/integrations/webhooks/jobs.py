@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -73,11 +74,22 @@ class WebhookDeliverer:
 
     async def queue(self, delivery: EventDelivery) -> None:
         """Queue an event for every webhook that wants it: a listener of durable events."""
-        event = delivery.event
-        payload = event.model_dump_json().encode()
-        await self._store.queue_event(
-            QueuedEvent(delivery.event_id, event.name, event.version, payload, delivery.occurred_at)
-        )
+        await self.queue_all([delivery])
+
+    async def queue_all(self, deliveries: Sequence[EventDelivery]) -> list[str]:
+        """Queue many events at once; give their ids."""
+        events = [
+            QueuedEvent(
+                delivery.event_id,
+                delivery.event.name,
+                delivery.event.version,
+                delivery.event.model_dump_json().encode(),
+                delivery.occurred_at,
+            )
+            for delivery in deliveries
+        ]
+        await self._store.queue_events(events)
+        return [delivery.event_id for delivery in deliveries]
 
     async def run(self) -> None:
         """Send what is due, until cancelled."""

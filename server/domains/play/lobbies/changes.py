@@ -1,6 +1,7 @@
 """How a lobby changes: locked, decided, stored, published; and how its game starts."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -8,11 +9,11 @@ from secrets import choice
 from typing import Final
 
 from persistence.games.model import LobbyChanged, NewGame
-from persistence.lobbies.model import Lobby
+from persistence.lobbies.model import JoiningPlayer, Lobby
 from persistence.lobbies.store import LobbyStore, LobbyTransaction
-from protocol.errors import LobbyNotFound, Overloaded
+from protocol.errors import LobbyNotFound, Overloaded, PlayhallError
 from protocol.ids import GameId, LobbyId, PlayerId
-from protocol.lobbies import ChangeKind, LobbyChange, Reason, Role
+from protocol.lobbies import OPEN_LOBBIES_MAX, ChangeKind, LobbyChange, Reason, Role
 from server.domains.play.lobbies import rules
 from server.domains.play.lobbies.catalog import RulesetCatalog
 from server.domains.play.lobbies.subscribers import LobbySubscribers
@@ -83,32 +84,93 @@ class KeyedLock:
                 del self._turns[key]
 
 
+KNOWN_MAX: Final = 2000
+KNOWN_S: Final = 5.0
+
+
+class KnownLobbies:
+    """Open lobbies as this node knew them last, so that a change need not read them first.
+
+    What is known may be out of date, as other nodes change lobbies as well. So nothing is lost to
+    it, a change is written only from the version that it was decided on, and a refusal is decided
+    again on what is stored. Names of members have no version: hence the short time.
+    """
+
+    def __init__(self) -> None:
+        self._lobbies: OrderedDict[LobbyId, tuple[float, Lobby]] = OrderedDict()
+        self._by_code: dict[str, LobbyId] = {}
+
+    def note(self, lobby: Lobby) -> None:
+        """Remember a lobby that was just read or written; one that is not open is forgotten."""
+        self.forget(lobby.lobby_id)
+        if lobby.status != "OPEN":
+            return
+        # Without life for a while it may have been when it was read; sweeps read that again.
+        lobby = replace(lobby, silent_s=0.0, host_silent_s=0.0)
+        self._lobbies[lobby.lobby_id] = (asyncio.get_running_loop().time(), lobby)
+        if lobby.join_code is not None:
+            self._by_code[lobby.join_code] = lobby.lobby_id
+        if len(self._lobbies) > KNOWN_MAX:
+            self.forget(next(iter(self._lobbies)))
+
+    def forget(self, lobby_id: LobbyId) -> None:
+        """Forget a lobby; harmless if it is not known."""
+        _, lobby = self._lobbies.pop(lobby_id, (0.0, None))
+        if lobby is not None and lobby.join_code is not None:
+            self._by_code.pop(lobby.join_code, None)
+
+    def find(self, lobby_id: LobbyId) -> Lobby | None:
+        """Find a lobby that was noted a moment ago."""
+        noted_at, lobby = self._lobbies.get(lobby_id, (0.0, None))
+        if lobby is None or asyncio.get_running_loop().time() - noted_at > KNOWN_S:
+            return None
+        return lobby
+
+    def find_by_code(self, code: str) -> Lobby | None:
+        """Find the lobby that a code leads to."""
+        lobby_id = self._by_code.get(code)
+        return None if lobby_id is None else self.find(lobby_id)
+
+
 class LobbyChanges:
-    """Changes lobbies, one at a time each, and publishes that in the order of the versions."""
+    """Changes lobbies, one at a time each, and publishes that in the order of the versions.
+
+    Of a lobby that is known, the change is decided first and written in one statement. Where that
+    does not hold, and of all others, a transaction locks the lobby, reads it and decides.
+    """
 
     def __init__(self, store: LobbyStore, subscribers: LobbySubscribers) -> None:
         self.turns = KeyedLock()
+        self.known = KnownLobbies()
         self._store = store
         self._subscribers = subscribers
 
     async def open_lobby(self, draft: Lobby, host: PlayerId) -> Lobby:
         """Open a lobby for its host."""
-        async with self._store.transaction() as transaction:
-            joiner = await transaction.lock_player(host)
-            seated = rules.join_lobby(draft, joiner, "player")
-            lobby = await add_with_code(transaction, replace(seated, host_player_id=host))
-        self.publish(lobby, "created", host)
-        return lobby
+        seated = rules.join_lobby(draft, JoiningPlayer(host, "", 0), "player")
+        for _ in range(DRAWS_MAX):
+            coded = replace(seated, host_player_id=host, join_code=draw_join_code())
+            lobby = await self._store.open(coded, open_max=OPEN_LOBBIES_MAX)
+            if lobby is not None:
+                self.publish(lobby, "created", host)
+                return lobby
+        raise Overloaded
 
     async def enter_lobby(self, lobby_id: LobbyId, player_id: PlayerId, role: Role) -> Lobby:
         """Let somebody into a lobby."""
         async with self.turns.hold(lobby_id):
-            async with self._store.transaction() as transaction:
-                joiner = await transaction.lock_player(player_id)
-                before = require_found(await transaction.lock_lobby(lobby_id))
-                after = await transaction.save(before, rules.join_lobby(before, joiner, role))
-            self.publish_if_changed(before, after, "joined", player_id)
-        return after
+            joiner = JoiningPlayer(player_id, "", 0)  # the database has the name and the number
+            change = await self._change_known(
+                lobby_id, lambda lobby: rules.join_lobby(lobby, joiner, role), joiner=player_id
+            )
+            if change is None:
+                async with self._store.transaction() as transaction:
+                    joiner = await transaction.lock_player(player_id)
+                    before = require_found(await transaction.lock_lobby(lobby_id))
+                    after = await transaction.save(before, rules.join_lobby(before, joiner, role))
+                change = before, after
+            self.publish_if_changed(*change, "joined", player_id)
+        return change[1]
 
     async def apply_rule(
         self,
@@ -119,13 +181,40 @@ class LobbyChanges:
         *,
         reason: Reason | None = None,
     ) -> Lobby:
-        """Carry out what a rule decides; a lobby that is closed by it is published as `closed`."""
+        """Carry out what a rule decides; a lobby that is closed by it is published as `closed`.
+
+        The rule may be asked twice.
+        """
         async with self.turns.hold(lobby_id):
-            async with self._store.transaction() as transaction:
-                before = require_found(await transaction.lock_lobby(lobby_id))
-                after = await transaction.save(before, decide(before))
-            self.publish_if_changed(before, after, kind, player_id, reason=reason)
-        return after
+            change = await self._change_known(lobby_id, decide)
+            if change is None:
+                async with self._store.transaction() as transaction:
+                    before = require_found(await transaction.lock_lobby(lobby_id))
+                    after = await transaction.save(before, decide(before))
+                change = before, after
+            self.publish_if_changed(*change, kind, player_id, reason=reason)
+        return change[1]
+
+    async def _change_known(
+        self, lobby_id: LobbyId, decide: Decide, *, joiner: PlayerId | None = None
+    ) -> tuple[Lobby, Lobby] | None:
+        """Change a lobby that is known; None where what is stored has to decide."""
+        before = self.known.find(lobby_id)
+        if before is None:
+            return None
+        self.known.forget(lobby_id)  # until it is published, whatever happens
+        try:
+            after = decide(before)
+        except PlayhallError:
+            return None
+        if after == before or any(
+            m.bot is not None and before.find_member(m.player_id) is None for m in after.members
+        ):
+            return None  # bots have to be made first
+        if before.find_member(joiner) is not None:
+            joiner = None  # who is in already counts no lobbies
+        changed = await self._store.change(before, after, joiner=joiner, open_max=OPEN_LOBBIES_MAX)
+        return None if changed is None else (before, changed)
 
     def publish(
         self,
@@ -137,6 +226,7 @@ class LobbyChanges:
         reason: Reason | None = None,
     ) -> None:
         """Publish a change that was stored; `before` is None for a lobby that is new."""
+        self.known.note(lobby)
         change = LobbyChange(kind=kind, player_id=player_id, reason=reason)
         self._subscribers.publish(lobby, change, before=before)
 
@@ -183,20 +273,42 @@ class LobbyGameStarter:
     ) -> Lobby:
         """Start an open lobby's game, unless the check or the rules refuse."""
         async with self._changes.turns.hold(lobby_id):
+            if (started := await self._start_known(lobby_id, check, host)) is not None:
+                return started
             for _ in range(TRIES):
                 lobby = require_found(await self._store.read(lobby_id))
-                if check is not None:
-                    check(lobby)
-                if await self._made(lobby):
-                    started = require_found(await self._store.read(lobby_id))
-                    self._changes.publish(started, "started", host, before=lobby)
+                new = self._prepared(lobby, check)
+                if (started := await self._started(lobby, new, host)) is not None:
                     return started
         raise Overloaded("The lobby is changing too often and nothing was started; try again.")
 
-    async def _made(self, lobby: Lobby) -> bool:
-        game = rules.build_new_game(lobby, self._catalog.ruleset(lobby.ruleset).seats)
+    async def _start_known(
+        self, lobby_id: LobbyId, check: Check | None, host: PlayerId | None
+    ) -> Lobby | None:
+        """Start the game of a lobby that is known; None where what is stored has to decide."""
+        lobby = self._changes.known.find(lobby_id)
+        if lobby is None:
+            return None
+        self._changes.known.forget(lobby_id)
         try:
-            await self._start_game(game)
+            new = self._prepared(lobby, check)
+        except PlayhallError:
+            return None
+        return await self._started(lobby, new, host)
+
+    def _prepared(self, lobby: Lobby, check: Check | None) -> NewGame:
+        if check is not None:
+            check(lobby)
+        return rules.build_new_game(lobby, self._catalog.ruleset(lobby.ruleset).seats)
+
+    async def _started(self, lobby: Lobby, new: NewGame, host: PlayerId | None) -> Lobby | None:
+        """Start the game; None if the lobby is no longer as it was read."""
+        try:
+            game_id = await self._start_game(new)
         except LobbyChanged:
-            return False
-        return True
+            return None
+        started = replace(
+            lobby, status="PLAYING", game_id=game_id, version=lobby.version + 1, fill_at=None
+        )
+        self._changes.publish(started, "started", host, before=lobby)
+        return started

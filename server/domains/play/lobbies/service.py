@@ -8,7 +8,7 @@ from typing import Any, Final
 from persistence.lobbies.model import AdministeredLobby, Lobby, LobbyListPosition
 from persistence.lobbies.store import LobbyStore
 from protocol import lobbies as wire
-from protocol.errors import InvalidField, NotTheHost, WrongPassword
+from protocol.errors import InvalidField, NotTheHost, Overloaded, WrongPassword
 from protocol.ids import LobbyId, PlayerId, UserId
 from protocol.lobbies import ListFilter, ListQuery, LobbyPage
 from server.core.clock import Clock
@@ -252,10 +252,17 @@ class LobbyService:
 
     async def start(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
         """Start the game: on the server, or of a peer lobby on the host's machine."""
-        lobby = require_found(await self._store.read(lobby_id))
+        lobby = self._changes.known.find(lobby_id)
+        if lobby is None:
+            lobby = require_found(await self._store.read(lobby_id))
         if lobby.mode == "peer":
             return await self._peers.start(host, lobby_id)
-        check = partial(rules.require_all_ready, host=host)
+
+        def check(lobby: Lobby) -> None:
+            rules.require_all_ready(lobby, host)
+            if lobby.mode == "peer":  # since a moment ago
+                raise Overloaded
+
         return await self._starter.start(lobby_id, check, host)
 
     async def close(self, who: Identity, lobby_id: LobbyId) -> None:
@@ -297,9 +304,16 @@ class LobbyService:
     async def _meant(self, joining: wire.Joining, player_id: PlayerId) -> Lobby:
         if (joining.lobby_id is None) == (joining.code is None):
             raise InvalidField("lobby_id: give either `lobby_id` or `code`.", field="lobby_id")
+        known = self._changes.known
         if joining.lobby_id is not None:
-            return require_visible(await self._store.read(joining.lobby_id), player_id)
-        lobby_id = await self._store.find_by_code(joining.code or "")
+            lobby = known.find(joining.lobby_id)
+            if lobby is None or not rules.may_see(lobby, player_id):
+                lobby = await self._store.read(joining.lobby_id)
+            return require_visible(lobby, player_id)
+        code = joining.code or ""
+        if (lobby := known.find_by_code(code)) is not None and player_id not in lobby.bans:
+            return lobby
+        lobby_id = await self._store.find_by_code(code)
         return require_found(None if lobby_id is None else await self._store.read(lobby_id))
 
     def _followed(self, lobby: Lobby, player_id: PlayerId) -> Lobby:

@@ -23,7 +23,13 @@ def build(services: Services) -> Domain:
     return Domain(
         name="series",
         commands=SeriesCommands(service).routes(),
-        durable=[DurableListener("series", {GameCompleted: service.count_completed})],
+        durable=[
+            DurableListener(
+                "series",
+                {GameCompleted: service.count_completed},
+                {GameCompleted: service.pass_over_games},
+            )
+        ],
         jobs=[Job("series", service.run)],
         retention=[RetentionSweep("series", partial(store.delete_old, KEPT_S))],
     )

@@ -6,6 +6,7 @@ connected, so it does not matter where somebody agreed or where a game ended.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from persistence.series.store import SeriesStore, StoredSeries
@@ -84,6 +85,24 @@ class SeriesService:
         if event.lobby_id in [rules.lobby_of(each) for each in starting]:
             # Its node died before it noted which game it is; the event comes again.
             raise LookupError(f"game {event.game_id} was over before its series knew of it")
+
+    async def pass_over_games(self, deliveries: Sequence[EventDelivery]) -> list[str]:
+        """List the games that belong to no series, by the ids of their events."""
+        games = {
+            each.event_id: each.event
+            for each in deliveries
+            if isinstance(each.event, GameCompleted)
+        }
+        series = await self._store.list_concerned(
+            [event.game_id for event in games.values()], limit=STARTING_MAX
+        )
+        of_games = {each.game_id for each in series}
+        of_lobbies = {rules.lobby_of(each) for each in series}
+        return [
+            event_id
+            for event_id, event in games.items()
+            if event.game_id not in of_games and event.lobby_id not in of_lobbies
+        ]
 
     # ------------------------------------------------------------------ sweeps
 

@@ -1,12 +1,12 @@
 """Achievements: everything that the domain offers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from persistence.achievements.store import AchievementStore
+from persistence.achievements.store import AchievementStore, CountedGame, GainedGame
 from protocol.achievements import AchievementsQuery, PlayerAchievements
-from protocol.domain_events import GameCompleted
+from protocol.domain_events import DurableEvent, GameCompleted
 from protocol.errors import InvalidField, NotFound
 from protocol.history import PlayerPath
 from server.core.event_delivery import DurableListener, EventDelivery
@@ -38,27 +38,33 @@ class AchievementService:
         self.counted_total = 0
 
     async def count_game(self, delivery: EventDelivery) -> None:
-        """Count a game for those who played it, once each.
+        """Count a game for those who played it, once each."""
+        await self.count_all([delivery])
+
+    async def count_all(self, deliveries: Sequence[EventDelivery]) -> list[str]:
+        """Count games for those who played them, once each; give the ids of their events."""
+        gained = [await self._gained(each.event) for each in deliveries]
+        self.counted_total += await self._store.add([each for each in gained if each is not None])
+        return [each.event_id for each in deliveries]
+
+    async def _gained(self, event: DurableEvent) -> GainedGame | None:
+        """Say what a game brought; None for one that counts for nothing.
 
         Its log is read only if its ruleset has achievements and the game enters statistics.
         """
-        event = delivery.event
         assert isinstance(event, GameCompleted)
         ruleset = self._rulesets.get(event.ruleset)
         if ruleset is None or not ruleset.achievements or event.uncounted is not None:
-            return
+            return None
         game = await self._records.read_completed(
             event.game_id, with_events=need_events(ruleset.achievements)
         )
         if game is None:
-            return
-        self.counted_total += await self._store.add(
-            event.game_id,
-            event.ruleset,
-            datetime.fromisoformat(event.completed_at),
-            list_players(game),
-            list_gains(game, ruleset.achievements),
+            return None
+        counted = CountedGame(
+            event.game_id, event.ruleset, datetime.fromisoformat(event.completed_at)
         )
+        return GainedGame(counted, list_players(game), list_gains(game, ruleset.achievements))
 
     async def read(self, request: HttpRequest) -> PlayerAchievements:
         """Show how far a player is."""
@@ -97,7 +103,13 @@ def build(services: Services) -> Domain:
                 tag=TAG,
             )
         ],
-        durable=[DurableListener("achievements", {GameCompleted: service.count_game})],
+        durable=[
+            DurableListener(
+                "achievements",
+                {GameCompleted: service.count_game},
+                {GameCompleted: service.count_all},
+            )
+        ],
         metrics=[
             MetricsCollector(
                 counters=[

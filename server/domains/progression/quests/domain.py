@@ -32,7 +32,13 @@ def build(services: Services) -> Domain:
         name="quests",
         settings=QuestsSettings,
         endpoints=QuestRoutes(service, settings, services.clock).endpoints(),
-        durable=[DurableListener("quests", {GameCompleted: service.count_game})],
+        durable=[
+            DurableListener(
+                "quests",
+                {GameCompleted: service.count_game},
+                {GameCompleted: service.pass_over_games},
+            )
+        ],
         listens={
             ProgressChanged: availability.note_change,
             ProgressFollowed: availability.note_follower,

@@ -523,6 +523,23 @@ class QuestService:
             is_won = seats[listening.player_id].is_winner
             await self._count_for(listening, delivery.event_id, event.ruleset, is_won=is_won)
 
+    async def pass_over_games(self, deliveries: Sequence[EventDelivery]) -> list[str]:
+        """List the games for which no quest waits, by the ids of their events."""
+        games = [(each.event_id, each.event) for each in deliveries]
+        players = {
+            seat.player_id
+            for _, event in games
+            if isinstance(event, GameCompleted)
+            for seat in event.players
+        }
+        waiting = await self._store.list_counted_rulesets(players)
+        return [
+            event_id
+            for event_id, event in games
+            if isinstance(event, GameCompleted)
+            and not any((seat.player_id, event.ruleset) in waiting for seat in event.players)
+        ]
+
     async def _count_for(
         self, listening: GameCountingQuest, event_id: str, ruleset: str, *, is_won: bool
     ) -> None:

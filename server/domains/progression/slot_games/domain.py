@@ -25,7 +25,13 @@ def build(services: Services) -> Domain:
     return Domain(
         name="slot_games",
         endpoints=SlotGameRoutes(service, services.clock).endpoints(),
-        durable=[DurableListener("slot_games", {GameCompleted: service.apply_result})],
+        durable=[
+            DurableListener(
+                "slot_games",
+                {GameCompleted: service.apply_result},
+                {GameCompleted: service.pass_over_games},
+            )
+        ],
         metrics=[
             MetricsCollector(
                 counters=[

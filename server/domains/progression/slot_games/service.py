@@ -5,6 +5,7 @@ devices are notified. The grant's key is the event's, so that neither a second d
 slot of the account brings it again.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from persistence.database import Connection, Database
@@ -118,6 +119,24 @@ class SlotGameService:
             if change is not None:
                 self.applied += 1
                 self._stream.announce(change)
+
+    async def pass_over_games(self, deliveries: Sequence[EventDelivery]) -> list[str]:
+        """List the games that no slot is attached to, by the ids of their events."""
+        games = {
+            each.event_id: each.event
+            for each in deliveries
+            if isinstance(each.event, GameCompleted)
+        }
+        awaited = await self._store.list_awaited(
+            {seat.player_id for event in games.values() for seat in event.players},
+            {event.game_id for event in games.values()},
+            {event.lobby_id for event in games.values() if event.lobby_id is not None},
+        )
+        return [
+            event_id
+            for event_id, event in games.items()
+            if event.game_id not in awaited and event.lobby_id not in awaited
+        ]
 
     async def _apply_to(
         self, attached: AttachedSlot, event: GameCompleted, outcome: SlotGameOutcome, event_id: str

@@ -1,0 +1,3 @@
+DROP FUNCTION change_lobby;
+DROP FUNCTION open_lobby;
+DROP FUNCTION complete_game;
