@@ -11,7 +11,7 @@ from persistence.accounts.sessions import SessionStore
 from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.errors import StartRefused
-from persistence.sealing import Seal, make_seal
+from persistence.sealing import Seal
 from protocol import accounts as wire
 from protocol.ids import SessionId, UserId
 from server.config import Config
@@ -62,11 +62,10 @@ from server.domains.people.accounts.sign_in_http import SignInRoutes, read_sign_
 from server.domains.people.accounts.sign_in_methods import UNREADABLE, SignInMethodService
 from server.domains.people.accounts.supabase import SupabaseAccounts, make_disabled_endpoints
 from server.domains.people.accounts.supabase_auth import SupabaseAuth
-from server.domains.services import Services
+from server.domains.services import Services, build_seal
 from server.gateway.metrics import MetricsCollector, MetricSource
 from server.gateway.supabase_keys import ApiKeys
 
-KEY_FILE: Final = "secret.key"
 # From one network there may be a school; an account has one owner.
 MAILS: Final = (Rate(per_minute=10, burst=30), Rate(per_minute=0.2, burst=3))
 
@@ -337,15 +336,6 @@ def build_authenticator(
         logged_out=logged_out,
         now=clock.monotonic,
         activity_changed=activity_changed,
-    )
-
-
-def build_seal(config: Config) -> Seal:
-    """Seal with the configuration's keys; for development, with one in the data folder."""
-    return make_seal(
-        config.secret_keys.get_secret_value() if config.secret_keys else "",
-        key_file=config.data_dir / KEY_FILE,
-        may_make=config.database_url is None,
     )
 
 
