@@ -36,6 +36,7 @@ from server.domains.integrations.rest.domain import build as rest
 from server.domains.integrations.webhooks.domain import build as webhooks
 from server.domains.interfaces import Authenticator, Games, GameTotals, LobbyAccess
 from server.domains.people.accounts.domain import build as accounts
+from server.domains.people.presence.domain import build as presence
 from server.domains.people.profiles.domain import build as profiles
 from server.domains.play.chat.domain import build as chat
 from server.domains.play.games.domain import build as games
@@ -94,6 +95,7 @@ WEBSOCKET_PATH = "/ws"
 DOMAINS: Final[Sequence[Build]] = (
     accounts,
     bots,
+    presence,
     games,
     lobbies,
     chat,
