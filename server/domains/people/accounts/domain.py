@@ -288,9 +288,8 @@ def _browser_pages(
 ) -> list[Callable[[web.Application], None]]:
     """Give what adds the addresses that only a browser visits, if a provider is set up."""
     settings = services.settings(AccountSettings)
-    now = services.clock.monotonic
     providers: list[IdentityProvider] = [
-        OpenIdProvider(provider, now=now) for provider in settings.oidc_providers or ()
+        OpenIdProvider(provider, clock=services.clock) for provider in settings.oidc_providers or ()
     ]
     if settings.discord_client_secret is not None:
         secret = settings.discord_client_secret.get_secret_value()
@@ -334,7 +333,7 @@ def build_authenticator(
         secret=secret.get_secret_value() if secret else None,
         store=store,
         logged_out=logged_out,
-        now=clock.monotonic,
+        clock=clock,
         activity_changed=activity_changed,
     )
 
