@@ -128,6 +128,7 @@ PERSONAL: Final[dict[str, Kept]] = {
         Period("days and weeks: 90 days after they ended", "PLAYHALL_BOARDS_DAYS_KEPT_S"),
     ),
     "public.board_hidden_players": Kept("player_id", "who is on no leaderboard", _T, _DELETED),
+    "public.player_connections": Kept("player_id", "where a player is connected", _T, _DELETED),
     "public.match_ticket_players": Kept("player_id", "matchmaking", _T, _DELETED),
     "public.series": Kept(
         "seats agreed wins winner_id",

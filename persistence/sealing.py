@@ -5,7 +5,8 @@ A sealed value names the key that opens it, so that keys can be changed one valu
     0x01 | length of the key's id | id | nonce (12 bytes) | AES-256-GCM ciphertext and tag
 
 What it is `about` (`email of 3f…`) is authenticated with it: a value that was moved to another
-row does not open. Each key is the root of two, by HKDF: one encrypts, one indexes.
+row does not open. Each key is the root of others, by HKDF: one encrypts, one indexes, one signs
+what nodes send each other.
 """
 
 import binascii
@@ -123,6 +124,10 @@ class Seal:
     def is_newest(self, sealed: bytes) -> bool:
         """Say whether a value is sealed with the newest key."""
         return _parts(sealed)[0] == self._keys[0].id.encode()
+
+    def derive_keys(self, purpose: str) -> list[bytes]:
+        """Derive a key for another purpose from each key, the newest first."""
+        return [_derive(key, purpose) for key in self._keys]
 
     def blind_indexes(self, text: str, *, about: str) -> list[bytes]:
         """Hash a text under every key, the newest first: the first is stored, any may be found."""

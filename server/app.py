@@ -18,6 +18,7 @@ from protocol.limits import SUBPROTOCOL
 from protocol.operations import EffectiveSettings
 from server.config import Config
 from server.core.containment import FAILURES
+from server.core.database_clock import DatabaseClock
 from server.core.event_delivery import OutboxDeliverer
 from server.core.retention import RetentionJob, RetentionSweep
 from server.core.settings import nearest_variable, split_names, unread_variables, variable_names
@@ -36,6 +37,7 @@ from server.domains.integrations.rest.domain import build as rest
 from server.domains.integrations.webhooks.domain import build as webhooks
 from server.domains.interfaces import Authenticator, Games, GameTotals, LobbyAccess
 from server.domains.people.accounts.domain import build as accounts
+from server.domains.people.presence.domain import build as presence
 from server.domains.people.profiles.domain import build as profiles
 from server.domains.play.chat.domain import build as chat
 from server.domains.play.games.domain import build as games
@@ -94,6 +96,7 @@ WEBSOCKET_PATH = "/ws"
 DOMAINS: Final[Sequence[Build]] = (
     accounts,
     bots,
+    presence,
     games,
     lobbies,
     chat,
@@ -145,6 +148,7 @@ class App:
         self._variables = set(variable_names(Config))
         for build in (*DOMAINS, *services.titles):
             self._mount(build(services))
+        self._database_clock = DatabaseClock(services.database, services.clock)
         self._outbox = outbox = EventOutbox(services.database)
         config = services.config
         self._events = OutboxDeliverer(
@@ -194,6 +198,7 @@ class App:
             log.warning("%s is set, but nothing reads it; %s", name, hint)
         services = self.services
         services.address.url = address
+        await self._database_clock.follow_once()
         for domain in self.domains:
             for check in domain.checks:
                 await check()
@@ -201,6 +206,7 @@ class App:
             for start in domain.start:
                 await start()
         tasks = services.tasks
+        tasks.start_loop(self._database_clock.run(), name="clock")
         tasks.start_loop(services.broker.run(), name="broker")
         tasks.start_loop(services.subscriptions.run(), name="subscriptions")
         tasks.start_loop(services.passwords.run(), name="password hashing")
@@ -328,6 +334,12 @@ class App:
         of_the_node = MetricsCollector(
             gauges=(
                 MetricSource("connections", "Open TCP connections.", self._connections),
+                MetricSource(
+                    "clock_ahead_seconds",
+                    "By how much the machine's clock is ahead of the database's.",
+                    self._database_clock.ahead_s,
+                ),
+                MetricSource("tasks", "Tasks that are running.", lambda: len(services.tasks)),
                 MetricSource("sessions", "Open websockets.", lambda: len(services.sessions)),
                 MetricSource("tasks", "Running tasks.", lambda: len(services.tasks)),
             ),

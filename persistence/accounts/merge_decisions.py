@@ -99,6 +99,10 @@ MERGE_DECISIONS: Final[dict[str, tuple[MergeDecision, str]]] = {
         MergeDecision.STAY,
         "computed from the logs, which name the player",
     ),
+    "public.player_connections.player_id": (
+        MergeDecision.STAY,
+        "that player's own connection, as long as it is open",
+    ),
     "public.match_ticket_players.player_id": (
         MergeDecision.STAY,
         "a search ends when its player stays away",

@@ -27,7 +27,7 @@ What is not guaranteed:
   that are known already are ignored.
 - *The payload.* It may be missing from any notice. It is an optimisation, never the only place
   where something is.
-- *Secrecy towards the broker's server.* Payloads are not encrypted by us.
+- *Secrecy towards the broker's server.* Payloads are signed by us, and not encrypted.
 
 So a broker decides nothing. Emptied, killed or partitioned, it costs time and database reads.
 """
@@ -88,6 +88,7 @@ class BrokerMetrics:
     echoes: int = 0  # our own, back from the server
     strays: int = 0  # of a topic that is not subscribed to any more
     malformed: int = 0  # of which nothing could be made
+    refused: int = 0  # not signed with a key of ours, or repeated
     gaps: int = 0  # calls of `on_gap`
     connects: int = 0  # connections made, the first ones included
     disconnects: int = 0  # connections lost, and attempts that failed

@@ -18,35 +18,36 @@ comes and goes within a moment costs nothing.
 keep up is disconnected by Redis (`client-output-buffer-limit pubsub`), which is a gap like any
 other.
 
-**Trust.** Whoever can publish on the server can make nodes read their databases, and can send
-payloads. The server belongs to the same trust as the database: give it a password, and TLS
-(`rediss://`) where the network is not ours.
+**Trust.** What is published is signed with a key that all nodes share, and what is not is refused
+(`envelopes.py`). Who can read on the server still sees everything, and who can write there can hold
+back what they like. So give it a password, and TLS (`rediss://`) where the network is not ours.
 
 Sharded publish/subscribe (`SSUBSCRIBE`) would need another connection for each shard and no other
 names; see the port about those.
 """
 
 import asyncio
+import logging
 import math
-import secrets
-from collections.abc import Iterable, Iterator
-from enum import IntEnum
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
-from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from redis.asyncio.connection import AbstractConnection
 
 from persistence.broker.dispatch import HandlerRegistry
-from persistence.broker.link import ReconnectingLink, RedisServer, RedisTimeouts
-from persistence.broker.port import (
-    PAYLOAD_BYTES_MAX,
-    BrokerMetrics,
-    Notice,
-    NoticeHandler,
-    check_topic,
+from persistence.broker.envelopes import (
+    EnvelopeKind,
+    Envelopes,
+    ForgedEnvelope,
+    MalformedEnvelope,
 )
+from persistence.broker.link import ReconnectingLink, RedisServer, RedisTimeouts
+from persistence.broker.port import BrokerMetrics, Notice, NoticeHandler, check_topic
 from persistence.broker.queues import SendQueue, wait_until_drained
+
+log = logging.getLogger(__name__)
 
 PREFIX: Final = "playhall"
 
@@ -56,59 +57,11 @@ BATCH_BYTES_MAX: Final = 1 << 20
 CHANNELS_AT_ONCE: Final = 500
 # After how many messages the others on the event loop have a turn, where more wait already.
 READ_AT_ONCE: Final = 128
+# How often at most the log says that messages are refused.
+WARN_EVERY_S: Final = 60.0
 
 _MESSAGE: Final = b"message"
 _SUBSCRIBED: Final = b"subscribe"
-
-
-# A notice on a channel is fixed fields, then the payload; the topic is in the channel's name. The
-# sender is drawn at random by each broker when it starts, and is not the node's name: two processes
-# that were given one name by mistake must still hear each other.
-SENDER_BYTES: Final = 8
-
-# A mark and the version of this form, kind, sender, number, after.
-_HEAD: Final = Struct(f">2sB{SENDER_BYTES}sqq")
-_MARK: Final = b"P\x01"
-
-
-class EnvelopeKind(IntEnum):
-    """What an envelope holds."""
-
-    NOTICE = 0
-    GAP = 1  # notices of this topic were dropped by their publisher
-
-
-class MalformedEnvelope(Exception):
-    """The bytes are no envelope of this version."""
-
-
-class Envelope(NamedTuple):
-    """What was on a channel."""
-
-    kind: EnvelopeKind
-    sender: bytes
-    notice: Notice
-
-
-def encode_notice(sender: bytes, notice: Notice) -> bytes:
-    """Write a notice."""
-    head = _HEAD.pack(_MARK, EnvelopeKind.NOTICE, sender, notice.number, notice.after)
-    return head + notice.payload
-
-
-def encode_gap(sender: bytes) -> bytes:
-    """Write that notices were dropped."""
-    return _HEAD.pack(_MARK, EnvelopeKind.GAP, sender, 0, 0)
-
-
-def decode_envelope(topic: str, message: bytes) -> Envelope:
-    """Read what was on a topic's channel; raise `MalformedEnvelope`."""
-    if not _HEAD.size <= len(message) <= _HEAD.size + PAYLOAD_BYTES_MAX:
-        raise MalformedEnvelope
-    mark, kind, sender, number, after = _HEAD.unpack_from(message)
-    if mark != _MARK or kind not in (EnvelopeKind.NOTICE, EnvelopeKind.GAP):
-        raise MalformedEnvelope
-    return Envelope(EnvelopeKind(kind), sender, Notice(topic, number, after, message[_HEAD.size :]))
 
 
 class ServerSilent(TimeoutError):
@@ -123,11 +76,17 @@ class RedisBroker:
     """Carries notices through a Redis server.
 
     `prefix` keeps apart what shares a server, and so does the number of the URL's database, which
-    is part of our channels' names: Redis itself does not separate channels by it.
+    is part of our channels' names: Redis itself does not separate channels by it. `keys` gives
+    what notices are signed with, the first, and checked with, any; it is asked once, by `run`.
     """
 
     def __init__(
-        self, url: str, *, prefix: str = PREFIX, pace: RedisTimeouts | None = None
+        self,
+        url: str,
+        *,
+        keys: Callable[[], Sequence[bytes]],
+        prefix: str = PREFIX,
+        pace: RedisTimeouts | None = None,
     ) -> None:
         """Raise `InvalidRedisUrl`, or `InvalidTopic` for the prefix."""
         check_topic(prefix)
@@ -140,7 +99,7 @@ class RedisBroker:
         self._listening = ReconnectingLink(
             server, "subscribing", pace=self._pace, metrics=self.metrics
         )
-        self._sender = secrets.token_bytes(SENDER_BYTES)
+        self._keys = keys
         self._channels = f"{prefix}:{server.database}:"
         self._handlers = HandlerRegistry(self.metrics)
 
@@ -155,6 +114,11 @@ class RedisBroker:
         self._unconfirmed = 0
         self._is_live = False
         self._heard_at = 0.0
+        self._warned_at = -math.inf
+
+    @cached_property
+    def _envelopes(self) -> Envelopes:
+        return Envelopes(self._keys())
 
     @property
     def is_live(self) -> bool:
@@ -173,6 +137,7 @@ class RedisBroker:
 
     async def run(self) -> None:
         """Keep both connections, until cancelled."""
+        assert self._envelopes.sender  # the keys are read here, and not amid the first message
         async with asyncio.TaskGroup() as group:
             group.create_task(
                 self._publishing.keep_connected(self._publish_all), name="broker: publish"
@@ -229,10 +194,13 @@ class RedisBroker:
         self.metrics.published += len(notices)
 
     def _commands(self, lost: list[str], notices: list[Notice]) -> Iterator[tuple[bytes, ...]]:
+        envelopes = self._envelopes
         for topic in lost:
-            yield b"PUBLISH", self._channel(topic), encode_gap(self._sender)
+            channel = self._channel(topic)
+            yield b"PUBLISH", channel, envelopes.encode_gap(channel)
         for notice in notices:
-            yield b"PUBLISH", self._channel(notice.topic), encode_notice(self._sender, notice)
+            channel = self._channel(notice.topic)
+            yield b"PUBLISH", channel, envelopes.encode_notice(channel, notice)
 
     def _channel(self, topic: str) -> bytes:
         return f"{self._channels}{topic}".encode("ascii")
@@ -298,7 +266,7 @@ class RedisBroker:
     def _receive(self, message: object) -> None:
         match message:
             case [bytes(kind), bytes(channel), bytes(body)] if kind == _MESSAGE:
-                self._open(self._topic(channel), body)
+                self._open(channel, body)
             case [bytes(kind), bytes(channel), int()] if kind == _SUBSCRIBED:
                 # Also where it was given up meanwhile, and taken up again: the handler is notified
                 # of a gap once more than needed, never once less.
@@ -307,18 +275,32 @@ class RedisBroker:
             case _:
                 pass  # a pong, or the end of a subscription
 
-    def _open(self, topic: str, body: bytes) -> None:
+    def _open(self, channel: bytes, body: bytes) -> None:
+        topic = self._topic(channel)
         try:
-            kind, sender, notice = decode_envelope(topic, body)
+            kind, sender, notice = self._envelopes.decode(channel, topic, body)
         except MalformedEnvelope:
             self.metrics.malformed += 1
             return
-        if sender == self._sender:
+        except ForgedEnvelope:
+            self._refuse(topic)
+            return
+        if sender == self._envelopes.sender:
             self.metrics.echoes += 1
         elif kind is EnvelopeKind.GAP:
             self._handlers.dispatch_gap(topic)
         else:
             self._handlers.dispatch_notice(notice)
+
+    def _refuse(self, topic: str) -> None:
+        self.metrics.refused += 1
+        if self._heard_at - self._warned_at >= WARN_EVERY_S:
+            self._warned_at = self._heard_at
+            log.warning(
+                "refused a message on Redis for %s, which no node with our keys has signed, or "
+                "which came twice; all nodes need the same PLAYHALL_SECRET_KEYS",
+                topic,
+            )
 
     def _note_confirmed(self, topics: int) -> None:
         self._unconfirmed -= topics

@@ -170,6 +170,21 @@ class LobbyStore:
             address: str | None = await connection.fetchval(SQL["peers_meet_at"], lobby_id)
         return address
 
+    async def find_meeting_nodes(self, lobby_ids: Collection[str]) -> dict[str, str]:
+        """Say on which node the peers of lobbies meet; under `""`, those of no lobby."""
+        async with self._database.acquire() as connection:
+            lobbies = [each for each in lobby_ids if each]
+            rows = await connection.fetch(SQL["meeting_nodes"], lobbies) if lobbies else []
+            found = {row[0]: row[1] for row in rows}
+            if "" in lobby_ids and (oldest := await connection.fetchval(SQL["oldest_node"])):
+                found[""] = oldest
+        return found
+
+    async def find_live_nodes(self, nodes: Collection[str]) -> set[str]:
+        """Say which nodes have a lease."""
+        async with self._database.acquire() as connection:
+            return {row[0] for row in await connection.fetch(SQL["live_nodes"], list(nodes))}
+
     async def read_versions(self, lobby_ids: Collection[LobbyId]) -> dict[LobbyId, int]:
         """Read the versions of lobbies."""
         async with self._database.acquire() as connection:

@@ -207,6 +207,22 @@ SELECT n.address FROM nodes n JOIN lobbies l ON l.id = $1
 WHERE n.lease_until > clock_timestamp() AND n.address <> ''
 ORDER BY n.started_at > l.created_at, md5(n.id || l.id::text), n.id LIMIT 1;
 
+-- name: meeting_nodes
+-- Say which node that is, for lobbies whose peers reach it through any node.
+SELECT l.id::text, m.id FROM lobbies l CROSS JOIN LATERAL (
+    SELECT n.id FROM nodes n WHERE n.lease_until > clock_timestamp() AND n.address <> ''
+    ORDER BY n.started_at > l.created_at, md5(n.id || l.id::text), n.id LIMIT 1) AS m
+WHERE l.id = ANY ($1::uuid[]);
+
+-- name: oldest_node
+-- Say where peers meet who are in no lobby: a node that comes later moves nobody.
+SELECT id FROM nodes WHERE lease_until > clock_timestamp() AND address <> ''
+ORDER BY started_at, id LIMIT 1;
+
+-- name: live_nodes
+-- Say which of these nodes are alive.
+SELECT id FROM nodes WHERE id = ANY ($1::text[]) AND lease_until > clock_timestamp();
+
 -- name: lobby_versions
 -- Read how far lobbies have changed.
 SELECT id, version FROM lobbies WHERE id = ANY($1::uuid[]);

@@ -14,14 +14,20 @@ class Moment(NamedTuple):
 
 
 class Clock:
-    """The machine's clocks: `now` for facts that are stored, `monotonic` for durations."""
+    """Clocks: `now` for facts that are stored, `monotonic` for durations.
+
+    `now` is the machine's time and a difference, which `server.core.database_clock` keeps so that
+    it is the database's time. Without that, as on the command line, it is the machine's.
+    """
 
     def __init__(self) -> None:
         self._moment = moment_from_ms(0)
+        self.difference_ms = 0.0  # between the database's time and the machine's
+        self._difference_ns = 0
 
     def now(self) -> datetime:
         """Give the present time in UTC."""
-        return datetime.now(UTC)
+        return datetime.fromtimestamp((time.time_ns() + self._difference_ns) / 1e9, UTC)
 
     def monotonic(self) -> float:
         """Give seconds that never jump."""
@@ -29,7 +35,7 @@ class Clock:
 
     def now_ms(self) -> int:
         """Give milliseconds since 1970, UTC."""
-        return time.time_ns() // 1_000_000
+        return (time.time_ns() + self._difference_ns) // 1_000_000
 
     def moment(self) -> Moment:
         """Give the present time to the millisecond; made once a millisecond."""
@@ -37,6 +43,16 @@ class Clock:
         if now_ms != self._moment.ms:
             self._moment = moment_from_ms(now_ms)
         return self._moment
+
+    @staticmethod
+    def machine_ms() -> float:
+        """Give the machine's own time, in milliseconds since 1970."""
+        return time.time_ns() / 1e6
+
+    def bound_difference(self, least_ms: float, most_ms: float) -> None:
+        """Move the difference from the machine's time into these bounds, if it is outside."""
+        self.difference_ms = min(max(self.difference_ms, least_ms), most_ms)
+        self._difference_ns = round(self.difference_ms * 1e6)
 
 
 def moment_from_ms(milliseconds: int) -> Moment:

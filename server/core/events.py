@@ -32,8 +32,15 @@ class PlayerConnected:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayerGreeted:
+    """A connection of a player was greeted here, whether or not it is their first one."""
+
+    player_id: PlayerId
+
+
+@dataclass(frozen=True, slots=True)
 class PlayerDisconnected:
-    """A player's last connection to this node was closed."""
+    """A player's last connection to this node was closed, or their node is gone."""
 
     player_id: PlayerId
 

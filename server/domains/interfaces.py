@@ -244,6 +244,13 @@ class MatchPlan(NamedTuple):
     config: dict[str, Any]
 
 
+class PresenceElsewhere(Protocol):
+    """Which players are connected to other nodes. Provided by presence."""
+
+    async def find_elsewhere(self, player_ids: Collection[PlayerId]) -> set[PlayerId]:
+        """Say who of these is connected to another node that is alive."""
+
+
 class MatchLobbies(Protocol):
     """Lobbies of matches that were found. Provided by lobbies."""
 
@@ -278,6 +285,12 @@ class PeerAdmissions(Protocol):
         self, admissions: Collection[PeerAdmission], /
     ) -> Collection[PeerAdmission]:
         """Say which of these are still members."""
+
+    async def find_meeting_nodes(self, lobby_ids: Collection[str], /) -> Mapping[str, str]:
+        """Say on which node the peers of each lobby meet; those of public keys are under `""`."""
+
+    async def find_live_nodes(self, nodes: Collection[str], /) -> set[str]:
+        """Say which of these nodes are alive."""
 
 
 class MembersKey(Protocol):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from persistence.broker import Broker
 from persistence.broker.memory import MemoryBroker
@@ -10,6 +10,7 @@ from persistence.database import Database
 from persistence.errors import StartRefused
 from persistence.objects import ObjectStorage
 from persistence.rls import RlsDatabase
+from persistence.sealing import Seal, make_seal
 from server.config import Config
 from server.core.clock import Clock
 from server.core.events import LocalEventBus
@@ -24,6 +25,8 @@ from server.gateway.error_counts import ErrorCounts
 from server.gateway.session.sessions import CommandRate, Sessions
 
 T = TypeVar("T")
+
+KEY_FILE: Final = "secret.key"
 
 
 class NodeAddress:
@@ -114,6 +117,15 @@ class Services:
         object.__setattr__(self, "sessions", sessions)
 
 
+def build_seal(config: Config) -> Seal:
+    """Seal with the configuration's keys; for development, with one in the data folder."""
+    return make_seal(
+        config.secret_keys.get_secret_value() if config.secret_keys else "",
+        key_file=config.data_dir / KEY_FILE,
+        may_make=config.database_url is None,
+    )
+
+
 def build_broker(config: Config) -> Broker:
     """Choose what carries notices between nodes. Raise `StartRefused` for a URL that is none."""
     if config.redis_url is None or not (url := config.redis_url.get_secret_value()):
@@ -123,6 +135,7 @@ def build_broker(config: Config) -> Broker:
     from persistence.broker.redis import RedisBroker
 
     try:
-        return RedisBroker(url)
+        seal = build_seal(config)
+        return RedisBroker(url, keys=lambda: seal.derive_keys("broker"))
     except InvalidRedisUrl as error:
         raise StartRefused(f"PLAYHALL_REDIS_URL cannot be used: {error}.") from None

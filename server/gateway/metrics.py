@@ -90,6 +90,11 @@ def broker_metrics(subscriptions: Subscriptions) -> Collector:
             ),
             MetricSource("broker_dropped", "Notices that were not sent.", lambda: sent.dropped),
             MetricSource(
+                "broker_refused",
+                "Notices refused, as they were forged or repeated.",
+                lambda: sent.refused,
+            ),
+            MetricSource(
                 "broker_gaps",
                 "Times that notices of a topic may have been missed.",
                 lambda: sent.gaps,

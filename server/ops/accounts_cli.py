@@ -33,12 +33,12 @@ from protocol.limits import TEXT_CHARS_MAX
 from server.config import Config
 from server.core.clock import Clock, wire_time
 from server.domains.integrations.webhooks.service import reseal_secrets
-from server.domains.people.accounts.domain import build_seal
 from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.moderation import find_lookups
 from server.domains.people.accounts.sealed import require_keys
 from server.domains.people.accounts.sign_in_methods import reencrypt_methods
 from server.domains.progression.packages.service import reseal_signing_keys
+from server.domains.services import build_seal
 from server.gateway.supabase_keys import make_api_key
 from server.ops.shell import DataDir, Shell
 

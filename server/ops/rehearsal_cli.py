@@ -30,10 +30,10 @@ from server.domains.compete.bots.drafts import draft_bot, draft_token
 from server.domains.compete.bots.rules import BOTS_MAX, TOKENS_MAX, WALLETS_MAX, require_owner
 from server.domains.compete.epochs.phases import day_at, day_times
 from server.domains.compete.epochs.steps import require_profiles
-from server.domains.people.accounts.domain import build_seal
 from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.service import TokenIssuer, TokenLifetimes
 from server.domains.people.accounts.settings import AccountSettings
+from server.domains.services import build_seal
 from server.ops.shell import DataDir, Shell
 
 CAST_MAX: Final = 10_000

@@ -44,9 +44,10 @@ class Cluster(NamedTuple):
 
 @asynccontextmanager
 async def cluster(
-    nodes: Nodes, dsn: str, redis_server: RedisServer, *, count: int
+    nodes: Nodes, dsn: str, redis_server: RedisServer, *, count: int, **settings: object
 ) -> AsyncIterator[Cluster]:
     """Start some nodes, and wait until they hear of each other."""
+    settings = {"lease_s": LEASE_S, **settings}
     async with AsyncExitStack() as stack:
         networks = [
             await stack.enter_async_context(network(redis_server.port, Random(n)))
@@ -54,7 +55,7 @@ async def cluster(
         ]
         started = await asyncio.gather(
             *(
-                asyncio.to_thread(nodes, f"node{n}", dsn, lease_s=LEASE_S, redis_url=between.url)
+                asyncio.to_thread(nodes, f"node{n}", dsn, redis_url=between.url, **settings)
                 for n, between in enumerate(networks)
             )
         )

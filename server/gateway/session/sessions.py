@@ -32,7 +32,7 @@ from protocol.limits import HEARTBEAT_MS, HELLO_TIMEOUT_S
 from protocol.session import Closing, Hello
 from server.core.clock import Clock
 from server.core.containment import contain_failures
-from server.core.events import LocalEventBus, PlayerConnected, PlayerDisconnected
+from server.core.events import LocalEventBus, PlayerConnected, PlayerDisconnected, PlayerGreeted
 from server.core.periodic import repeat_every
 from server.core.rate_limits import TokenBucket
 from server.core.tasks import Tasks
@@ -354,6 +354,10 @@ class Sessions:
         """List the companion connections of a player, an account or a session on this node."""
         return list(self._companions.get(key, ()))
 
+    def players(self) -> Iterator[PlayerId]:
+        """List the players who have a connection on this node."""
+        return iter(self._by_player)
+
     def is_here(self, player_id: PlayerId) -> bool:
         """Say whether a player has a connection on this node."""
         return player_id in self._by_player
@@ -388,12 +392,15 @@ class Sessions:
             return
         older = self._by_player.get(identity.player_id)
         self._list(session, identity)
+        self._events.publish(PlayerGreeted(identity.player_id))
         if older is not None:
-            self.dismiss(
-                older, CloseReason.SUPERSEDED, "Your account connected from somewhere else."
-            )
+            self.supersede(older)
             return
         self._events.publish(PlayerConnected(identity.player_id))
+
+    def supersede(self, session: Session) -> None:
+        """Close a connection whose player has a newer one, here or on another node."""
+        self.dismiss(session, CloseReason.SUPERSEDED, "Your account connected from somewhere else.")
 
     def renew(self, session: Session, identity: Identity) -> None:
         """Give a connection the identity of a newer token of its account.

@@ -24,7 +24,6 @@ from server.core.clock import Clock
 from server.core.settings import read_settings
 from server.core.tasks import Tasks
 from server.domains.interfaces import ProgressStream
-from server.domains.people.accounts.domain import build_seal
 from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.sealed import require_keys
 from server.domains.people.accounts.service import TokenIssuer, TokenLifetimes
@@ -45,7 +44,7 @@ from server.domains.progression.saves.settings import SavesSettings
 from server.domains.progression.telemetry.schemas import TelemetrySchemaRegistry
 from server.domains.progression.telemetry.service import TelemetryService
 from server.domains.progression.telemetry.settings import TelemetrySettings
-from server.domains.services import Services
+from server.domains.services import Services, build_seal
 from server.rulesets import find_rulesets
 
 # What the log that is begun in this task gets as its seed.

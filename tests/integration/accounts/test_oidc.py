@@ -19,6 +19,7 @@ from server.domains.people.accounts.providers import compute_challenge
 from server.domains.people.accounts.published_keys import FETCH_AGAIN_S
 from server.domains.people.accounts.settings import AccountSettings, OidcProvider
 from server.gateway.http.endpoints import build_http
+from tests.fixtures.clocks import PassingClock
 from tests.fixtures.http import served_app
 from tests.fixtures.openid import CLIENT_ID, CLIENT_SECRET, Liar, SigningKey, liar
 from tests.integration.accounts.conftest import SEAL, Room
@@ -90,7 +91,7 @@ async def visiting(room: Room, there: Liar) -> AsyncIterator[Visit]:
         app = build_http([], room.accounts.authenticate)
         here: list[str] = []
         BrowserSignIn(
-            [OpenIdProvider(settings, now=lambda: passed_s[0])],
+            [OpenIdProvider(settings, clock=PassingClock(lambda: passed_s[0]))],
             redirects=TARGET,
             sign_in=ways.providers,
             seal=SEAL,

@@ -23,6 +23,7 @@ from server.domains.people.accounts.keys import SigningKeys
 from server.domains.people.accounts.published_keys import KEYS_KEPT_S
 from server.domains.people.accounts.service import Accounts
 from server.domains.people.accounts.supabase import SupabaseAccounts, make_disabled_endpoints
+from tests.fixtures.clocks import PassingClock
 from tests.fixtures.http import bearer, served
 from tests.fixtures.postgres import Databases
 from tests.integration.accounts.conftest import LIFETIMES, MovableClock
@@ -97,7 +98,7 @@ class Hall:
             secret=secret,
             store=AccountStore(self.database),
             logged_out=lambda _: None,
-            now=lambda: self.now,
+            clock=PassingClock(lambda: self.now),
         )
 
     def user(self) -> str:

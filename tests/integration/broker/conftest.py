@@ -13,7 +13,7 @@ from persistence.broker.memory import MemoryBroker, MemoryHub
 from persistence.broker.redis import RedisBroker
 from tests.fixtures.redis import RedisServer
 from tests.fixtures.tls import self_signed
-from tests.integration.broker.nodes import Node
+from tests.integration.broker.nodes import Node, own_keys
 
 # Short, so that a test that waits for a lost connection does not wait long.
 QUICK = RedisTimeouts(
@@ -60,7 +60,7 @@ async def make_node(request: pytest.FixtureRequest) -> AsyncIterator[MakeNode]:
             node = Node(MemoryBroker(hub, is_whole=True))
         else:
             server: RedisServer = request.getfixturevalue("shared_redis")
-            node = Node(RedisBroker(server.url, pace=QUICK))
+            node = Node(RedisBroker(server.url, pace=QUICK, keys=own_keys))
         node.start()
         nodes.append(node)
         return node
@@ -77,7 +77,7 @@ async def redis_node(redis_server: RedisServer) -> AsyncIterator[MakeNode]:
     nodes: list[Node] = []
 
     def make() -> Node:
-        node = Node(RedisBroker(redis_server.url, pace=QUICK))
+        node = Node(RedisBroker(redis_server.url, pace=QUICK, keys=own_keys))
         node.start()
         nodes.append(node)
         return node

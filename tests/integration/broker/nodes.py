@@ -10,6 +10,12 @@ from persistence.broker import Broker, Notice
 from persistence.broker.redis import RedisBroker
 
 WAIT_S = 20.0
+KEYS = [b"k" * 32]
+
+
+def own_keys() -> list[bytes]:
+    """What the nodes of these tests sign with."""
+    return KEYS
 
 
 class Recorder:

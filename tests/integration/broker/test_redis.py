@@ -12,7 +12,7 @@ from persistence.broker.link import InvalidRedisUrl
 from persistence.broker.redis import RedisBroker
 from tests.fixtures.redis import RedisServer
 from tests.integration.broker.conftest import QUICK, MakeNode
-from tests.integration.broker.nodes import Node, Recorder, until, within
+from tests.integration.broker.nodes import Node, Recorder, own_keys, until, within
 
 TOPIC = "lobby:1"
 
@@ -130,13 +130,13 @@ async def test_emptied_server_is_no_matter(redis_server: RedisServer, redis_node
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"", b"hello", b"P\x02" + b"\0" * 60, b"P\x01\x09" + b"\0" * 24, b"\xff" * 5_000_000],
+    [b"", b"hello", b"P\x01" + b"\0" * 60, b"P\x02\x09" + b"\0" * 60, b"\xff" * 5_000_000],
     ids=["empty", "short", "version", "kind", "oversized"],
 )
 async def test_garbage_on_a_channel_is_counted_and_dropped(
     shared_redis: RedisServer, garbage: bytes
 ) -> None:
-    node = Node(RedisBroker(shared_redis.url, prefix="garbage", pace=QUICK))
+    node = Node(RedisBroker(shared_redis.url, prefix="garbage", pace=QUICK, keys=own_keys))
     node.start()
     try:
         heard = await node.follow(TOPIC)
@@ -149,9 +149,71 @@ async def test_garbage_on_a_channel_is_counted_and_dropped(
         await node.stop()
 
 
+async def test_what_is_not_signed_with_a_key_of_ours_is_refused_and_counted(
+    shared_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Signed with another key, published again, and moved to another topic."""
+    brokers = [
+        RedisBroker(shared_redis.url, prefix="signed", pace=QUICK, keys=lambda key=key: [key])  # type: ignore[misc]
+        for key in (b"a" * 32, b"a" * 32, b"b" * 32)
+    ]
+    nodes = [Node(broker) for broker in brokers]
+    here, there, stranger = nodes
+    try:
+        for node in nodes:
+            node.start()
+        heard, other = await there.follow(TOPIC), await there.follow("lobby:2")
+        with shared_redis.client() as client, client.pubsub() as listener:
+            listener.subscribe(f"signed:0:{TOPIC}")
+            listener.get_message(timeout=5)
+            here.broker.publish(Notice(TOPIC, 1, payload=b"said"))
+            await until(lambda: heard.numbers == [1])
+            recorded = await asyncio.to_thread(listener.get_message, timeout=5)
+            assert recorded is not None
+            client.publish(f"signed:0:{TOPIC}", recorded["data"])
+            client.publish("signed:0:lobby:2", recorded["data"])
+            altered = recorded["data"][:-1] + b"?"
+            client.publish(f"signed:0:{TOPIC}", altered)
+        await until(lambda: there.broker.metrics.refused == 3)
+        stranger.broker.publish(Notice(TOPIC, 2))
+        await until(lambda: there.broker.metrics.refused == 4)
+        here.broker.publish(Notice(TOPIC, 3))
+        await until(lambda: heard.numbers == [1, 3])
+        assert other.notices == []
+        assert there.broker.metrics.malformed == 0
+        assert caplog.text.count("no node with our keys has signed") == 1
+    finally:
+        for node in nodes:
+            await node.stop()
+
+
+async def test_keys_change_one_node_after_the_other(shared_redis: RedisServer) -> None:
+    """In the order that the documentation gives: behind the other, before it, alone."""
+    old, new = b"o" * 32, b"n" * 32
+    for here_has, there_has in (
+        ([old], [old, new]),
+        ([old, new], [new, old]),
+        ([new, old], [new]),
+    ):
+        nodes = [
+            Node(RedisBroker(shared_redis.url, prefix="change", pace=QUICK, keys=lambda k=k: k))  # type: ignore[misc]
+            for k in (here_has, there_has)
+        ]
+        try:
+            for node in nodes:
+                node.start()
+            heard = [await node.follow(TOPIC) for node in nodes]
+            for node in nodes:
+                node.broker.publish(Notice(TOPIC, 1))
+            await until(lambda heard=heard: [each.numbers for each in heard] == [[1], [1]])  # type: ignore[misc]
+        finally:
+            for node in nodes:
+                await node.stop()
+
+
 async def test_numbers_of_databases_keep_halls_apart(shared_redis: RedisServer) -> None:
     urls = [f"{shared_redis.url}/{number}" for number in (0, 0, 1)]
-    nodes = [Node(RedisBroker(url, pace=QUICK)) for url in urls]
+    nodes = [Node(RedisBroker(url, pace=QUICK, keys=own_keys)) for url in urls]
     for node in nodes:
         node.start()
     heard = [await node.follow(TOPIC) for node in nodes[1:]]
@@ -164,7 +226,10 @@ async def test_numbers_of_databases_keep_halls_apart(shared_redis: RedisServer) 
 
 
 async def test_prefixes_keep_halls_apart(shared_redis: RedisServer) -> None:
-    nodes = [Node(RedisBroker(shared_redis.url, prefix=each, pace=QUICK)) for each in "aab"]
+    nodes = [
+        Node(RedisBroker(shared_redis.url, prefix=each, pace=QUICK, keys=own_keys))
+        for each in "aab"
+    ]
     try:
         for node in nodes:
             node.start()
@@ -181,8 +246,10 @@ async def test_password_is_used_and_stays_out_of_the_log(caplog: pytest.LogCaptu
     caplog.set_level(logging.DEBUG)
     server = RedisServer(password="s3cret-w0rd")
     server.start()
-    right = Node(RedisBroker(server.url, pace=QUICK))
-    wrong = Node(RedisBroker(server.url.replace("s3cret-w0rd", "wr0ng-w0rd"), pace=QUICK))
+    right = Node(RedisBroker(server.url, pace=QUICK, keys=own_keys))
+    wrong = Node(
+        RedisBroker(server.url.replace("s3cret-w0rd", "wr0ng-w0rd"), pace=QUICK, keys=own_keys)
+    )
     try:
         right.start()
         wrong.start()
@@ -212,14 +279,14 @@ async def test_password_is_used_and_stays_out_of_the_log(caplog: pytest.LogCaptu
 )
 def test_bad_urls_are_refused_without_being_repeated(url: str) -> None:
     with pytest.raises(InvalidRedisUrl) as refused:
-        RedisBroker(url)
+        RedisBroker(url, keys=own_keys)
     assert "s3cret" not in str(refused.value)
     assert refused.value.__cause__ is None
 
 
 def test_bad_prefix_is_refused() -> None:
     with pytest.raises(InvalidTopic):
-        RedisBroker("redis://127.0.0.1", prefix="a b")
+        RedisBroker("redis://127.0.0.1", prefix="a b", keys=own_keys)
 
 
 async def test_tls_is_spoken(shared_redis: RedisServer, certificate: Path) -> None:
@@ -233,9 +300,13 @@ async def test_tls_is_spoken(shared_redis: RedisServer, certificate: Path) -> No
 
     front = await asyncio.start_server(pass_on, "127.0.0.1", 0, ssl=context)
     port = front.sockets[0].getsockname()[1]
-    trusted = Node(RedisBroker(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}", pace=QUICK))
-    untrusted = Node(RedisBroker(f"rediss://127.0.0.1:{port}", pace=QUICK))
-    plain = Node(RedisBroker(shared_redis.url, pace=QUICK))
+    trusted = Node(
+        RedisBroker(
+            f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}", pace=QUICK, keys=own_keys
+        )
+    )
+    untrusted = Node(RedisBroker(f"rediss://127.0.0.1:{port}", pace=QUICK, keys=own_keys))
+    plain = Node(RedisBroker(shared_redis.url, pace=QUICK, keys=own_keys))
     try:
         for node in (trusted, untrusted, plain):
             node.start()
@@ -268,7 +339,7 @@ async def test_stopped_broker_leaves_no_task_and_no_socket(
 ) -> None:
     redis_server.start()
     tasks, before = asyncio.all_tasks(), sockets()
-    node = Node(RedisBroker(redis_server.url, pace=QUICK))
+    node = Node(RedisBroker(redis_server.url, pace=QUICK, keys=own_keys))
     node.start()
     await node.follow(TOPIC)
     assert sockets() == before + 2

@@ -17,6 +17,7 @@ from persistence.objects import ObjectStorage
 from persistence.rls import RlsDatabase
 from protocol.ids import MatchId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
+from server.core.rate_limits import Rate, RateLimiter
 from server.domains.content.files.domain import Files
 from server.domains.content.files.model import BUCKETS, Buckets
 from server.domains.content.files.uploads import UploadLimits
@@ -177,7 +178,11 @@ async def serving(
         tokens=ScopedTokens("upload", keys=keys, clock=clock, lifetime_s=URL_S),
         clock=clock,
         folder=folder / "uploads",
-        limits=UploadLimits(url_s=URL_S, account_bytes_max=QUOTA),
+        limits=UploadLimits(
+            url_s=URL_S,
+            account_bytes_max=QUOTA,
+            announced=RateLimiter("uploads", Rate(10_000, 10_000), "You are uploading too much"),
+        ),
         rulesets=find_rulesets(),
         buckets=buckets,
         images=images or NoImages(),

@@ -20,14 +20,17 @@ from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_ha
 from persistence.eventlog.writer import EventLogWriter, EventRow
 from persistence.games.model import GameRow, NewGame
 from persistence.lobbies.store import LobbyStore
+from persistence.presence.store import PresenceStore
 from persistence.rls import RlsDatabase
 from protocol.envelope import type_of
 from protocol.ids import GameId, LobbyId, PlayerId, SessionId, UserId, new_id
 from server.core.clock import Clock
 from server.core.events import LocalEventBus, MemberKicked, PlayerConnected, PlayerDisconnected
 from server.core.passwords import PasswordHasher
+from server.core.shared_limits import SharedLimits
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
+from server.domains.people.presence.connections import PlayerConnections
 from server.domains.play.chat.commands import ChatCommands
 from server.domains.play.lobbies.commands import LobbyCommands
 from server.domains.play.lobbies.lobbies import Lobbies
@@ -194,13 +197,22 @@ class Hall:
         self.games: list[NewGame] = []
         self.games_here: dict[LobbyId, GameId] = {}
         self.meanwhile: Callable[[NewGame], Awaitable[None]] | None = None
+        self.connections = PlayerConnections(
+            PresenceStore(database, node := f"hall {id(self)}"),
+            node=node,
+            sessions=self.sessions,
+            subscriptions=self.subscriptions,
+            events=self.events,
+        )
         self.room = Lobbies(
             store=self.store,
             subscriptions=self.subscriptions,
             presence=self.sessions,
+            elsewhere=self.connections,
             rulesets=rulesets,
             start_game=self.start_game,
             passwords=passwords,
+            shared_limits=SharedLimits(self.subscriptions, self.clock.monotonic),
             clock=self.clock,
             tasks=tasks,
             games_here=lambda: self.games_here,

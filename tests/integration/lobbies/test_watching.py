@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.lobbies.hall import Hall, without_code
 
-KICKS = 1  # the topic that every node holds
+HELD = 3  # the topics that every node holds: kicks, where players are, and limits
 
 
 async def test_watcher_hears_every_change_until_unwatching(hall: Hall) -> None:
@@ -75,7 +75,7 @@ async def test_connection_that_closes_while_it_asks_follows_nothing(
         await bob.until(partial(bob.memory.replies.__contains__, asked))
         bob.connect()
     assert hall.listeners(lobby["lobby_id"]) == 1
-    assert hall.subscriptions.topics == 1 + 1 + KICKS  # the lobby, what is said there
+    assert hall.subscriptions.topics == 1 + 1 + HELD  # the lobby, what is said there
 
 
 async def test_one_connection_watches_a_bounded_number(hall: Hall) -> None:

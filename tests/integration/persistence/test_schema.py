@@ -436,6 +436,7 @@ RIGHTS = {
     "series": "SELECT INSERT UPDATE DELETE",
     "found_matches": "SELECT INSERT UPDATE DELETE",
     "match_tickets": "SELECT INSERT UPDATE DELETE",
+    "player_connections": "SELECT INSERT UPDATE DELETE",
     "match_ticket_players": "SELECT INSERT UPDATE DELETE",
     "player_ratings": "SELECT INSERT UPDATE",
     "rated_games": "SELECT INSERT",

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from server.cli import app
 from server.config import Config
 from server.core.settings import variable_names
-from server.domains.people.accounts.domain import KEY_FILE
 from server.domains.play.lobbies.settings import LobbySettings
+from server.domains.services import KEY_FILE
 from server.domains.settings import included_settings
 from tests.tidy.source import trees
 

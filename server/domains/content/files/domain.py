@@ -12,6 +12,7 @@ from persistence.objects import ObjectStorage
 from persistence.rls import Requester, RlsDatabase
 from protocol.files import NewUpload, Upload
 from server.core.clock import Clock
+from server.core.rate_limits import Rate, RateLimiter
 from server.core.retention import RetentionSweep
 from server.domains.content.files import rules
 from server.domains.content.files.http import FileRoutes, FileServing, MayReport
@@ -47,7 +48,17 @@ def build(services: Services) -> Domain:
         tokens=services.interfaces.get(TokenScopes)("upload", settings.upload_url_s),
         clock=services.clock,
         folder=services.config.data_dir / "uploads",
-        limits=UploadLimits(settings.upload_url_s, settings.files_bytes_per_user),
+        limits=UploadLimits(
+            settings.upload_url_s,
+            settings.files_bytes_per_user,
+            services.shared_limits.add(
+                RateLimiter(
+                    "uploads",
+                    Rate(settings.uploads_per_minute, settings.uploads_per_minute),
+                    "You are uploading too many files",
+                )
+            ),
+        ),
         rulesets=services.rulesets,
         buckets=parse_buckets(settings.files_buckets),
         images=services.interfaces.get(ImageIntake),

@@ -9,7 +9,7 @@ from aiohttp import web
 from persistence.files.store import FileStore, StoredFile
 from persistence.objects import ObjectMissing, ObjectStorage
 from protocol.codec import validate
-from protocol.errors import BadToken, Forbidden, TooLarge
+from protocol.errors import BadToken, Forbidden, RateLimited, TooLarge
 from protocol.files import (
     BadUpload,
     File,
@@ -212,7 +212,7 @@ class FileRoutes:
                 auth="required",
                 body=NewUpload,
                 answer=Upload,
-                errors=(FileTaken, QuotaExceeded),
+                errors=(FileTaken, QuotaExceeded, RateLimited),
                 tag=TAG,
             ),
             Endpoint(

@@ -24,4 +24,5 @@ class FileSettings(Settings):
         default="", description="JSON: buckets that differ from those that there are."
     )
     files_bytes_per_user: Annotated[int, Field(ge=0)] = 268_435_456
+    uploads_per_minute: Annotated[int, Field(ge=1)] = 120
     upload_url_s: Annotated[float, Field(ge=10, le=3600)] = 600.0

@@ -19,7 +19,7 @@ from protocol.errors import BadToken, Overloaded, RateLimited, RequestTimeout
 from protocol.files import BadUpload, FileRefused, NewReplay, NewUpload, Upload
 from protocol.ids import MatchId, UserId, new_id
 from server.core.clock import Clock, wire_time
-from server.core.rate_limits import client_network
+from server.core.rate_limits import RateLimiter, client_network
 from server.domains.content.files import replay_check, rules
 from server.domains.content.files.model import Buckets
 from server.domains.content.files.rules import HEAD_BYTES
@@ -34,10 +34,11 @@ CHECKED_AT_ONCE: Final = 1
 
 
 class UploadLimits(NamedTuple):
-    """How long an upload's URL is good for, and how much an account may keep."""
+    """How long an upload's URL is good for, and how much an account may keep and announce."""
 
     url_s: float
     account_bytes_max: int
+    announced: RateLimiter
 
 
 class UploadShares:
@@ -101,7 +102,8 @@ class Uploads:
         self._checks = asyncio.Semaphore(CHECKED_AT_ONCE)
 
     async def announce(self, who: Requester, new: NewUpload) -> Upload:
-        """Allow somebody to upload a file of theirs."""
+        """Allow somebody to upload a file of theirs; raise `RateLimited` among others."""
+        self._limits.announced.require_allowed(who.user_id, self._clock.monotonic())
         rules.check_upload(new, who.user_id, self._buckets)
         if self._images.takes(new.bucket, new.content_type):
             await self._images.require_room(who.user_id)

@@ -11,7 +11,7 @@ from persistence.accounts.sessions import SessionStore
 from persistence.accounts.sign_in import SignInStore
 from persistence.accounts.store import AccountStore
 from persistence.errors import StartRefused
-from persistence.sealing import Seal, make_seal
+from persistence.sealing import Seal
 from protocol import accounts as wire
 from protocol.ids import SessionId, UserId
 from server.config import Config
@@ -62,11 +62,10 @@ from server.domains.people.accounts.sign_in_http import SignInRoutes, read_sign_
 from server.domains.people.accounts.sign_in_methods import UNREADABLE, SignInMethodService
 from server.domains.people.accounts.supabase import SupabaseAccounts, make_disabled_endpoints
 from server.domains.people.accounts.supabase_auth import SupabaseAuth
-from server.domains.services import Services
+from server.domains.services import Services, build_seal
 from server.gateway.metrics import MetricsCollector, MetricSource
 from server.gateway.supabase_keys import ApiKeys
 
-KEY_FILE: Final = "secret.key"
 # From one network there may be a school; an account has one owner.
 MAILS: Final = (Rate(per_minute=10, burst=30), Rate(per_minute=0.2, burst=3))
 
@@ -289,9 +288,8 @@ def _browser_pages(
 ) -> list[Callable[[web.Application], None]]:
     """Give what adds the addresses that only a browser visits, if a provider is set up."""
     settings = services.settings(AccountSettings)
-    now = services.clock.monotonic
     providers: list[IdentityProvider] = [
-        OpenIdProvider(provider, now=now) for provider in settings.oidc_providers or ()
+        OpenIdProvider(provider, clock=services.clock) for provider in settings.oidc_providers or ()
     ]
     if settings.discord_client_secret is not None:
         secret = settings.discord_client_secret.get_secret_value()
@@ -335,17 +333,8 @@ def build_authenticator(
         secret=secret.get_secret_value() if secret else None,
         store=store,
         logged_out=logged_out,
-        now=clock.monotonic,
+        clock=clock,
         activity_changed=activity_changed,
-    )
-
-
-def build_seal(config: Config) -> Seal:
-    """Seal with the configuration's keys; for development, with one in the data folder."""
-    return make_seal(
-        config.secret_keys.get_secret_value() if config.secret_keys else "",
-        key_file=config.data_dir / KEY_FILE,
-        may_make=config.database_url is None,
     )
 
 

@@ -27,6 +27,7 @@ from protocol.limits import TOKEN_CHARS_MAX
 from server.core.clock import Clock, wire_time
 from server.core.containment import contain_failures
 from server.core.periodic import repeat_every
+from server.core.token_times import check_times, untimed
 
 log = logging.getLogger(__name__)
 
@@ -295,7 +296,7 @@ def read_kid(token: str) -> str:
     return kid
 
 
-def verify_access_token(token: str, key: SigningKey) -> TokenClaims:
+def verify_access_token(token: str, key: SigningKey, *, now: float) -> TokenClaims:
     """Check signature, issuer, audience and time; raise `TokenExpired` or `BadToken`."""
     try:
         claims = jwt.decode(
@@ -304,8 +305,9 @@ def verify_access_token(token: str, key: SigningKey) -> TokenClaims:
             algorithms=[ALGORITHM],
             issuer=ISSUER,
             audience=AUDIENCE,
-            options={"require": _REQUIRED, "strict_aud": True},
+            options=untimed(*_REQUIRED, strict_aud=True),
         )
+        check_times(claims, now)
     except jwt.ExpiredSignatureError:
         raise TokenExpired from None
     except jwt.InvalidTokenError:
@@ -328,13 +330,14 @@ class TokenVerifier:
     async def verify(self, token: str) -> TokenClaims:
         """Say what a token claims; raise `TokenExpired` or `BadToken`."""
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        now = self._clock.now().timestamp()
         if (known := self._verified.get(digest)) is not None:
             key, claims = known
-            is_unexpired = claims.expires_at > self._clock.now().timestamp()
+            is_unexpired = claims.expires_at > now
             if is_unexpired and await self._keys.find_key(key.kid) is key:  # or it was retired
                 return claims
         key = await self._keys.find_key(read_kid(token))
-        claims = verify_access_token(token, key)
+        claims = verify_access_token(token, key, now=now)
         self._verified[digest] = key, claims
         self._verified.move_to_end(digest)
         if len(self._verified) > VERIFIED_MAX:
@@ -386,8 +389,9 @@ class ScopedTokens:
                 algorithms=[ALGORITHM],
                 issuer=ISSUER,
                 audience=self._audience,
-                options={"require": ["iss", "aud", "exp"], "strict_aud": True},
+                options=untimed("iss", "aud", "exp", strict_aud=True),
             )
+            check_times(claims, self._clock.now().timestamp())
         except jwt.InvalidTokenError:
             raise BadToken from None
         return claims

@@ -9,7 +9,6 @@ name the issuer, this client and the nonce of this trip, and not have expired.
 import asyncio
 import hmac
 from base64 import b64encode
-from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -18,6 +17,8 @@ import jwt
 from pydantic import BaseModel, Field, ValidationError
 
 from protocol.limits import TOKEN_CHARS_MAX
+from server.core.clock import Clock
+from server.core.token_times import check_times, untimed
 from server.domains.people.accounts.fetching import NotJson, read_json_answer
 from server.domains.people.accounts.providers import (
     PROVIDER_TIMEOUT_S,
@@ -60,16 +61,17 @@ class _Claims(BaseModel):
 
 
 class OpenIdProvider:
-    """One OpenID provider; `now` gives monotonic seconds."""
+    """One OpenID provider."""
 
-    def __init__(self, provider: OidcProvider, *, now: Callable[[], float]) -> None:
+    def __init__(self, provider: OidcProvider, *, clock: Clock) -> None:
         self.id = provider.id
         self.name = provider.name
         self._provider = provider
-        self._now = now
+        self._clock = clock
+        self._now = clock.monotonic
         self._description: _Description | None = None
         self._keys: PublishedKeys | None = None
-        self._describe_at = now()
+        self._describe_at = clock.monotonic()
         self._describing = asyncio.Lock()
 
     async def authorize_url(self, trip: OAuthState, callback: str) -> str:
@@ -179,9 +181,9 @@ class OpenIdProvider:
                 algorithms=[self._provider.algorithm],
                 audience=self._provider.client_id,
                 issuer=self._provider.issuer,
-                leeway=CLOCK_SKEW_S,
-                options={"require": _REQUIRED},
+                options=untimed(*_REQUIRED),
             )
+            check_times(claims, self._clock.now().timestamp(), leeway_s=CLOCK_SKEW_S)
             return _Claims.model_validate(claims)
         except UnknownKey:
             raise ProviderRefused("the ID token is signed with an unpublished key") from None

@@ -20,6 +20,8 @@ from protocol.ids import UUID_PATTERN, SessionId, UserId
 from protocol.limits import NAME_CHARS_MAX, TOKEN_CHARS_MAX
 from protocol.reserved_names import is_reserved
 from protocol.text import sanitise_name
+from server.core.clock import Clock
+from server.core.token_times import check_times, untimed
 from server.domains.people.accounts.names import (
     NUMBER_BITS,
     GuestNames,
@@ -72,7 +74,7 @@ class SupabaseAccounts:
         secret: str | None,
         store: AccountStore,
         logged_out: Callable[[SessionId], None],
-        now: Callable[[], float],
+        clock: Clock,
         activity_changed: ActivityChanged | None = None,
     ) -> None:
         self._activity_changed = activity_changed
@@ -80,7 +82,8 @@ class SupabaseAccounts:
         self._secret = secret
         self._store = store
         self._logged_out = logged_out
-        self._keys = _keys_of(url, now) if url else None
+        self._clock = clock
+        self._keys = _keys_of(url, clock.monotonic) if url else None
 
     async def authenticate(self, token: str) -> Identity:
         """Say who a token speaks for.
@@ -141,8 +144,9 @@ class SupabaseAccounts:
                 algorithms=[algorithm],
                 audience=AUDIENCE,
                 issuer=self._issuer,
-                options={"require": required, "strict_aud": True},
+                options=untimed(*required, strict_aud=True),
             )
+            check_times(claims, self._clock.now().timestamp())
             return _Claims.model_validate(claims)
         except jwt.ExpiredSignatureError:
             raise TokenExpired("The token has expired; get a new one from Supabase.") from None

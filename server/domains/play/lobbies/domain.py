@@ -19,6 +19,7 @@ from server.domains.interfaces import (
     MatchLobbies,
     MembersKey,
     PeerAdmissions,
+    PresenceElsewhere,
     SeatedGames,
     TokenScopes,
 )
@@ -42,9 +43,11 @@ def build(services: Services) -> Domain:
         store=store,
         subscriptions=services.subscriptions,
         presence=services.sessions,
+        elsewhere=services.interfaces.get(PresenceElsewhere),
         rulesets=services.rulesets,
         start_game=games.create,
         passwords=services.passwords,
+        shared_limits=services.shared_limits,
         clock=services.clock,
         tasks=services.tasks,
         events=services.events,
@@ -65,6 +68,7 @@ def build(services: Services) -> Domain:
         tokens=tokens,
         clock=services.clock,
         server=services.address,
+        is_any_node=lambda: services.calls.is_possible,
     )
     peer_routes = PeerRoutes(peers)
 

@@ -15,6 +15,7 @@ from server.core.containment import contain_failures, log_failure
 from server.core.events import LocalEventBus, MemberKicked, WatcherExcluded
 from server.core.periodic import AWAY, repeat_every
 from server.core.subscriptions import AnnouncedSweep, PollPolicy, Subscriptions
+from server.domains.interfaces import PresenceElsewhere
 from server.domains.play.lobbies import peers, rules
 from server.domains.play.lobbies.changes import LobbyChanges
 from server.domains.play.lobbies.followers import ConnectionLookup
@@ -82,6 +83,7 @@ class LobbyMaintenance:
         quick_play: QuickPlay,
         subscriptions: Subscriptions,
         presence: ConnectionLookup,
+        elsewhere: PresenceElsewhere,
         games_here: GamesHere,
         events: LocalEventBus,
         clock: Clock,
@@ -92,6 +94,7 @@ class LobbyMaintenance:
         self._changes = changes
         self._quick_play = quick_play
         self._presence = presence
+        self._elsewhere = elsewhere
         self._games_here = games_here
         self._events = events
         self._clock = clock
@@ -127,7 +130,7 @@ class LobbyMaintenance:
                 group.create_task(self._fill(lobby_id))
 
     async def remove_absent(self) -> None:
-        """Let those leave their open lobbies who did not come back in time.
+        """Let those leave their open lobbies who did not come back in time, to any node.
 
         Those whose leaving fails are tried again later, and keep nobody else; the first failure
         is raised when all were tried.
@@ -135,8 +138,15 @@ class LobbyMaintenance:
         now = self._clock.monotonic()
         again: list[PlayerId] = []
         first: Exception | None = None
-        for player_id in self.departures.take_due(now):
-            if self._presence.is_here(player_id):
+        due = [p for p in self.departures.take_due(now) if not self._presence.is_here(p)]
+        try:
+            elsewhere = await self._elsewhere.find_elsewhere(due)
+        except BaseException:
+            for player_id in due:
+                self.departures.disconnected(player_id, now)
+            raise
+        for n, player_id in enumerate(due):
+            if player_id in elsewhere:
                 continue
             try:
                 await self.leave_all(player_id, reason="connection_lost")
@@ -147,6 +157,7 @@ class LobbyMaintenance:
                 else:
                     log_failure("leaving lobbies")
                 if isinstance(error, AWAY):
+                    again += due[n + 1 :]
                     break
         for player_id in again:
             self.departures.disconnected(player_id, now)

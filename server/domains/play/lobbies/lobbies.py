@@ -8,8 +8,10 @@ from protocol.ids import LobbyId, MatchId, PlayerId
 from server.core.clock import Clock
 from server.core.events import LocalEventBus
 from server.core.passwords import PasswordHasher
+from server.core.shared_limits import SharedLimits
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
+from server.domains.interfaces import PresenceElsewhere
 from server.domains.play.lobbies.catalog import RulesetCatalog
 from server.domains.play.lobbies.changes import LobbyChanges, LobbyGameStarter, StartGame
 from server.domains.play.lobbies.followers import ConnectionLookup, Follower
@@ -38,9 +40,11 @@ class Lobbies:
         store: LobbyStore,
         subscriptions: Subscriptions,
         presence: ConnectionLookup,
+        elsewhere: PresenceElsewhere,
         rulesets: Mapping[str, AnyRuleset],
         start_game: StartGame,
         passwords: PasswordHasher,
+        shared_limits: SharedLimits,
         clock: Clock,
         tasks: Tasks,
         events: LocalEventBus,
@@ -80,7 +84,7 @@ class Lobbies:
             subscribers=subscribers,
             presence=presence,
             events=events,
-            passwords=LobbyPasswords(passwords, now=clock.monotonic),
+            passwords=LobbyPasswords(passwords, now=clock.monotonic, share=shared_limits.add),
             clock=clock,
         )
         self.reader = LobbyReader(store, subscribers)
@@ -90,6 +94,7 @@ class Lobbies:
             quick_play=quick_play,
             subscriptions=subscriptions,
             presence=presence,
+            elsewhere=elsewhere,
             games_here=games_here,
             events=events,
             clock=clock,

@@ -2,7 +2,7 @@
 
 import hmac
 from base64 import b64encode
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -184,7 +184,8 @@ def _scores(lobby: Lobby, report: Report) -> dict[PlayerId, int | None]:
 class PeerAccessControl:
     """Gives members of peer lobbies what they need to signal.
 
-    `key` says which PeerJS key, `server` where clients reach this node.
+    `key` says which PeerJS key, `server` where clients reach this node. `is_any_node` says whether
+    peers reach each other from any node at present; otherwise all of a lobby are sent to one.
     """
 
     def __init__(
@@ -196,6 +197,7 @@ class PeerAccessControl:
         tokens: TokenScope,
         clock: Clock,
         server: Callable[[], str],
+        is_any_node: Callable[[], bool],
     ) -> None:
         self._store = store
         self._key = key
@@ -203,6 +205,7 @@ class PeerAccessControl:
         self._tokens = tokens
         self._clock = clock
         self._server = server
+        self._is_any_node = is_any_node
 
     async def issue(self, who: Identity, lobby_id: LobbyId) -> PeerAccess:
         """Write a token for a member of a peer lobby that is not closed."""
@@ -213,7 +216,7 @@ class PeerAccessControl:
         claims = {"lobby": lobby_id, "pid": who.player_id, "sid": who.session_id}
         written = self._tokens.write(claims)
         return PeerAccess(
-            url=await self._store.read_peer_node(lobby_id) or self._server(),
+            url=await self._meeting_address(lobby_id),
             key=key,
             token=written.token,
             expires_at=written.expires_at,
@@ -232,6 +235,19 @@ class PeerAccessControl:
     async def still_members(self, admissions: Collection[PeerAdmission]) -> set[PeerAdmission]:
         """Say which of these are still members of an open peer lobby, by a session of theirs."""
         return {PeerAdmission(*found) for found in await self._store.find_peer_members(admissions)}
+
+    async def find_meeting_nodes(self, lobby_ids: Collection[str]) -> Mapping[str, str]:
+        """Say on which node the peers of each lobby meet; those of public keys are under `""`."""
+        return await self._store.find_meeting_nodes(lobby_ids)
+
+    async def find_live_nodes(self, nodes: Collection[str]) -> set[str]:
+        """Say which of these nodes are alive."""
+        return await self._store.find_live_nodes(nodes)
+
+    async def _meeting_address(self, lobby_id: LobbyId) -> str:
+        if self._is_any_node():
+            return self._server()
+        return await self._store.read_peer_node(lobby_id) or self._server()
 
     async def _require_member(self, who: Identity, lobby_id: LobbyId) -> None:
         lobby = require_visible(await self._store.read(lobby_id), who.player_id)

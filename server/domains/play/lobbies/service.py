@@ -95,24 +95,39 @@ INTO_LOBBY: Final = Rate(per_minute=60, burst=120)
 
 
 class LobbyPasswords:
-    """Hashes and checks passwords of lobbies, after limits; `now` gives monotonic seconds."""
+    """Hashes and checks passwords of lobbies, after limits; `now` gives monotonic seconds.
 
-    def __init__(self, passwords: PasswordHasher, *, now: Callable[[], float]) -> None:
+    `share` has other nodes count what the limits count.
+    """
+
+    def __init__(
+        self,
+        passwords: PasswordHasher,
+        *,
+        now: Callable[[], float],
+        share: Callable[[RateLimiter], RateLimiter],
+    ) -> None:
         self._passwords = passwords
         self._now = now
-        self._networks = RateLimiter(
-            "lobby-passwords-network", FROM_NETWORK, "Too many lobby passwords from your network"
+        self._networks = share(
+            RateLimiter(
+                "lobby-passwords-network",
+                FROM_NETWORK,
+                "Too many lobby passwords from your network",
+            )
         )
-        self._players = RateLimiter(
-            "lobby-passwords-player", OF_PLAYER, "You sent too many lobby passwords"
+        self._players = share(
+            RateLimiter("lobby-passwords-player", OF_PLAYER, "You sent too many lobby passwords")
         )
-        self._pairs = RateLimiter(
-            "lobby-passwords-lobby-network",
-            INTO_LOBBY_FROM_NETWORK,
-            "Too many passwords for this lobby from your network",
+        self._pairs = share(
+            RateLimiter(
+                "lobby-passwords-lobby-network",
+                INTO_LOBBY_FROM_NETWORK,
+                "Too many passwords for this lobby from your network",
+            )
         )
-        self._lobbies = RateLimiter(
-            "lobby-passwords-lobby", INTO_LOBBY, "Too many passwords for this lobby"
+        self._lobbies = share(
+            RateLimiter("lobby-passwords-lobby", INTO_LOBBY, "Too many passwords for this lobby")
         )
 
     async def hash_password(self, password: str, *, host: PlayerId, remote: str) -> str:

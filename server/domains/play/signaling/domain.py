@@ -20,6 +20,7 @@ def build(services: Services) -> Domain:
         admissions=services.interfaces.get(PeerAdmissions),
         tasks=services.tasks,
         now=services.sessions.now,
+        calls=services.calls if services.subscriptions.has_peers else None,
         messages_per_s=settings.peer_messages_per_s,
         discovery=settings.peer_discovery,
     )
@@ -50,6 +51,7 @@ def build(services: Services) -> Domain:
         provides=[provide(MembersKey, lambda: next(iter((*member_keys, *keys)), ""))],
         jobs=[
             Job("signaling", signaling.sweep),
+            Job("peers' places", signaling.settle),
             Job("members' peers", signaling.disconnect_former_members),
         ],
     )

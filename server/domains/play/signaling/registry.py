@@ -125,6 +125,12 @@ class PeerRegistry:
             if partner is not None:
                 partner.link.send(wire.encode_message(wire.LEAVE, src=peer.peer_id, dst=partner_id))
 
+    def move_out(self, peer: RegisteredPeer) -> None:
+        """Take a peer out that goes on in another registry; its partners stay with it."""
+        if self._peers.get(peer.peer_id) is peer:
+            del self._peers[peer.peer_id]
+            self.load.peers -= 1
+
     # ------------------------------------------------------------------ messages
 
     def handle_message(self, peer: RegisteredPeer, message: bytes, now: float) -> None:
@@ -229,6 +235,22 @@ class PeerPlace(NamedTuple):
 
     registry: PeerRegistry
     peer: RegisteredPeer
+
+    @property
+    def node(self) -> str | None:
+        """No other node: the registry is on this one."""
+        return None
+
+    def handle_message(self, message: bytes, now: float) -> None:
+        """Carry out what the peer says."""
+        self.registry.handle_message(self.peer, message, now)
+
+    def leave(self, *, is_moving: bool = False) -> None:
+        """Take the peer out; its partners are told, unless it only moves."""
+        if is_moving:
+            self.registry.move_out(self.peer)
+        else:
+            self.registry.leave(self.peer)
 
 
 class PeerNamespaces:

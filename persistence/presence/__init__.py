@@ -1,0 +1,1 @@
+"""Which node each player is connected to."""
