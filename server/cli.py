@@ -22,7 +22,7 @@ from rich.markup import escape
 from migrations import runner
 from persistence.dsn import EXAMPLE_URL, find_dsn_problem
 from persistence.embedded import EmbeddedPostgres
-from persistence.errors import StartRefused, log_without_traceback
+from persistence.errors import ArchiveDamaged, StartRefused, log_without_traceback
 from persistence.private_files import make_folder, restrict_to_owner
 from persistence.signals import StoppedBySecondSignal, stop_on_signals
 from protocol.errors import PlayhallError, Unavailable
@@ -377,10 +377,12 @@ def restore(file: Path, data_dir: DataDir = None) -> None:
 def export(game: str, data_dir: DataDir = None) -> None:
     """Write a game's log to standard output, one JSON object per event."""
     from server.ops.export import export_game
+    from server.ops.object_store import configured_store
 
     config = read_config(data_dir=data_dir)
     with plain_errors(), database_url(config) as dsn:
-        asyncio.run(export_game(dsn, game, sys.stdout.buffer))
+        objects = configured_store(config)
+        asyncio.run(export_game(dsn, game, sys.stdout.buffer, objects=objects))
 
 
 @app.command()
@@ -398,9 +400,11 @@ def plain_errors() -> Iterator[None]:
     """End the program with a sentence where something expected goes wrong."""
     try:
         yield
-    except Unavailable:
+    except Unavailable as error:
+        if error.message != Unavailable().message:  # which says what does not answer
+            fail(error.message)
         fail("The database cannot be reached. Is it running, and is PLAYHALL_DATABASE_URL correct?")
-    except (StartRefused, RulesetRefused, PlayhallError) as refused:
+    except (StartRefused, ArchiveDamaged, RulesetRefused, PlayhallError) as refused:
         fail(str(refused))
     except BrokenPipeError:
         raise  # whoever read the output has seen enough: the command ends without a word
@@ -559,6 +563,12 @@ def _add_games() -> None:
     add_commands(app, _SHELL)
 
 
+def _add_archive() -> None:
+    from server.ops.archive_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_epochs() -> None:
     from server.ops.epochs_cli import add_epoch_commands
 
@@ -644,6 +654,8 @@ _ADDED: Final = {
     "stats": _add_audit,
     "ratings": _add_audit,
     "matchmaking": _add_matchmaking,
+    "archive": _add_archive,
+    "unarchive": _add_archive,
     "accounts": _add_accounts,
     "keys": _add_accounts,
     "games": _add_games,

@@ -25,6 +25,8 @@ READERS: list[tuple[str, ...]] = [
     ("accounts", "grant", "ann", "admin"),
     ("accounts", "revoke", "ann", "admin"),
     ("accounts", "unban", "ann"),
+    ("archive", "--dry-run"),
+    ("unarchive", GAME),
     ("backup", "database.dump"),
     ("achievements", "rebuild", "--verify"),
     ("economy", "verify"),
