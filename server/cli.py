@@ -348,13 +348,20 @@ def _ask_before_losing(lost: list[str]) -> None:
 @app.command()
 def backup(file: Path, data_dir: DataDir = None) -> None:
     """Dump the database to a new file. The dump contains secrets; store it accordingly."""
-    from persistence.backup import write_dump
+    from persistence.backup import count_archived, write_dump
 
     config = read_config(data_dir=data_dir)
     with plain_errors(), reach_database(config) as database:
         write_dump(database.owner, file)
+        archived = count_archived(database.owner)
     out.print(f"wrote {file}", soft_wrap=True)
     out.print("Not included: the sealing keys (PLAYHALL_SECRET_KEYS or secret.key) and the files.")
+    if archived:
+        where = config.files_url or config.data_dir / "files"
+        out.print(
+            f"Among the files are the logs of {archived} archived games: {where}/archive.",
+            soft_wrap=True,
+        )
 
 
 @app.command()
@@ -569,6 +576,12 @@ def _add_archive() -> None:
     add_commands(app, _SHELL)
 
 
+def _add_restore_check() -> None:
+    from server.ops.restore_check_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_epochs() -> None:
     from server.ops.epochs_cli import add_epoch_commands
 
@@ -654,6 +667,7 @@ _ADDED: Final = {
     "stats": _add_audit,
     "ratings": _add_audit,
     "matchmaking": _add_matchmaking,
+    "restore-check": _add_restore_check,
     "archive": _add_archive,
     "unarchive": _add_archive,
     "accounts": _add_accounts,

@@ -28,7 +28,7 @@ from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
 from server.gamekit.fold import AnyRuleset
-from server.ops import archive_cli
+from server.ops import archive_cli, games_cli, restore_check_cli
 from server.ops.audit.commands import add_commands
 from server.ops.export import export_game
 from server.ops.shell import Shell
@@ -156,6 +156,8 @@ def playhall(played: Played, tmp_path: Path) -> Playhall:
     shell = Shell(read_config, database_url, plain_errors, owner_url)
     add_commands(app, shell)
     archive_cli.add_commands(app, shell)
+    restore_check_cli.add_commands(app, shell)
+    games_cli.add_commands(app, shell)
     return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
 
 

@@ -8,7 +8,9 @@ import sys
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import orjson
 import psycopg
 import pytest
 
@@ -114,6 +116,24 @@ def test_archived_game_reads_as_before_and_comes_back(
     assert asyncio.run(everything_read(played, tmp_path)) == before
     assert "1 games are archived" in playhall(*NOW).output
     assert "1 logs are in the database again." in playhall("unarchive", "--all").output
+
+
+@pytest.mark.usefixtures("spoil")
+def test_sizes_are_measured_by_ruleset_and_of_archives(played: Played, playhall: Playhall) -> None:
+    def sizes() -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads(playhall("games", "sizes", "--json").output)
+        return found
+
+    events = rows_left(played, played.finished)
+    [before] = sizes()["rulesets"]
+    assert (before["ruleset"], before["games"], before["events"]) == ("el_dorado", 1, events)
+    assert 100 * events < before["event_bytes"] < 4000 * events
+    assert "el_dorado" in playhall("games", "sizes").output
+    playhall(*NOW)
+    after = sizes()
+    assert after["rulesets"] == []
+    assert 10 * events < after["archived_bytes"]["el_dorado"] < before["event_bytes"] / 2
+    assert "No finished game has its events in the database." in playhall("games", "sizes").output
 
 
 @pytest.mark.usefixtures("spoil")
