@@ -100,6 +100,24 @@ def restore_dump(dsn: str, file: Path) -> None:
             connection.execute(_queries["take_over"])
 
 
+def count_archived(dsn: str) -> int:
+    """Count the games whose logs are in the object store, and so in no dump."""
+    with _connected(dsn) as connection:
+        if connection.execute(_queries["has_archives"]).fetchone() != (True,):
+            return 0
+        found = connection.execute(_queries["archived"]).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+def count_contents(dsn: str) -> dict[str, int]:
+    """Count the rows of the main tables, by their names."""
+    with _connected(dsn) as connection:
+        cursor = connection.execute(_queries["contents"])
+        assert cursor.description is not None
+        names = [column.name for column in cursor.description]
+        return dict(zip(names, cursor.fetchone() or (), strict=True))
+
+
 @contextmanager
 def _connected(dsn: str) -> Iterator["psycopg.Connection"]:
     try:

@@ -63,3 +63,17 @@ BEGIN
     END IF;
 END
 $$;
+
+-- name: has_archives
+-- Say whether the schema knows archived games.
+SELECT to_regclass('game_archives') IS NOT NULL;
+
+-- name: archived
+-- Count the games whose logs are in the object store alone.
+SELECT count(*) FROM game_archives WHERE released_at IS NOT NULL;
+
+-- name: contents
+-- Count what a database of Playhall is mainly about.
+SELECT (SELECT count(*) FROM auth.users) AS accounts, (SELECT count(*) FROM players) AS players,
+       (SELECT count(*) FROM games) AS games, (SELECT count(*) FROM game_events) AS events,
+       (SELECT count(*) FROM matches) AS matches, (SELECT count(*) FROM files) AS files;

@@ -35,6 +35,10 @@ class UnknownRevision(StartRefused):
     """The schema cannot be brought to what was asked for."""
 
 
+class ArchiveDamaged(Exception):
+    """The archived log of a game cannot be read; the sentence says which and why."""
+
+
 # Everything that a statement may end with, but for bugs of ours.
 DATABASE_ERRORS: Final = (
     asyncpg.PostgresError,

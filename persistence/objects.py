@@ -69,11 +69,12 @@ class ObjectStorage:
 
     async def put(self, key: str, content: IO[bytes] | bytes) -> None:
         """Write an object, whole; when this returns, it survives a power failure."""
+        store = self._store
         if not self._url:
             await _to_its_end(partial(self._put_local, key, content))
             return
         with _translated():
-            await self._store.put_async(
+            await store.put_async(
                 key, content, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
             )
 
@@ -144,7 +145,9 @@ class ObjectStorage:
 
     @property
     def _store(self) -> ObjectStore:
-        assert self._opened is not None, "the store is opened when the server starts"
+        if self._opened is None:  # of a command; a server opens it as it starts
+            self.open()
+        assert self._opened is not None
         return self._opened
 
     async def _has(self, key: str) -> bool:

@@ -113,6 +113,7 @@ PERSONAL: Final[dict[str, Kept]] = {
     "public.lobby_members": Kept("player_id", "who is in a lobby; goes with it", _T, _STAYS),
     "public.lobby_bans": Kept("player_id", "who was removed; goes with the lobby", _T, _STAYS),
     "public.game_events": Kept("payload", "the log of a game, by seats and players", _G, _STAYS),
+    "public.game_archives": Kept("object_key", "where the log of an archived game is", _G, _STAYS),
     "public.game_summaries": Kept(
         "players", "results with the names at the time", _G, Erasure.NAMELESS
     ),

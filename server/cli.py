@@ -22,7 +22,7 @@ from rich.markup import escape
 from migrations import runner
 from persistence.dsn import EXAMPLE_URL, find_dsn_problem
 from persistence.embedded import EmbeddedPostgres
-from persistence.errors import StartRefused, log_without_traceback
+from persistence.errors import ArchiveDamaged, StartRefused, log_without_traceback
 from persistence.private_files import make_folder, restrict_to_owner
 from persistence.signals import StoppedBySecondSignal, stop_on_signals
 from protocol.errors import PlayhallError, Unavailable
@@ -348,13 +348,20 @@ def _ask_before_losing(lost: list[str]) -> None:
 @app.command()
 def backup(file: Path, data_dir: DataDir = None) -> None:
     """Dump the database to a new file. The dump contains secrets; store it accordingly."""
-    from persistence.backup import write_dump
+    from persistence.backup import count_archived, write_dump
 
     config = read_config(data_dir=data_dir)
     with plain_errors(), reach_database(config) as database:
         write_dump(database.owner, file)
+        archived = count_archived(database.owner)
     out.print(f"wrote {file}", soft_wrap=True)
     out.print("Not included: the sealing keys (PLAYHALL_SECRET_KEYS or secret.key) and the files.")
+    if archived:
+        where = config.files_url or config.data_dir / "files"
+        out.print(
+            f"Among the files are the logs of {archived} archived games: {where}/archive.",
+            soft_wrap=True,
+        )
 
 
 @app.command()
@@ -377,10 +384,12 @@ def restore(file: Path, data_dir: DataDir = None) -> None:
 def export(game: str, data_dir: DataDir = None) -> None:
     """Write a game's log to standard output, one JSON object per event."""
     from server.ops.export import export_game
+    from server.ops.object_store import configured_store
 
     config = read_config(data_dir=data_dir)
     with plain_errors(), database_url(config) as dsn:
-        asyncio.run(export_game(dsn, game, sys.stdout.buffer))
+        objects = configured_store(config)
+        asyncio.run(export_game(dsn, game, sys.stdout.buffer, objects=objects))
 
 
 @app.command()
@@ -398,9 +407,11 @@ def plain_errors() -> Iterator[None]:
     """End the program with a sentence where something expected goes wrong."""
     try:
         yield
-    except Unavailable:
+    except Unavailable as error:
+        if error.message != Unavailable().message:  # which says what does not answer
+            fail(error.message)
         fail("The database cannot be reached. Is it running, and is PLAYHALL_DATABASE_URL correct?")
-    except (StartRefused, RulesetRefused, PlayhallError) as refused:
+    except (StartRefused, ArchiveDamaged, RulesetRefused, PlayhallError) as refused:
         fail(str(refused))
     except BrokenPipeError:
         raise  # whoever read the output has seen enough: the command ends without a word
@@ -559,6 +570,18 @@ def _add_games() -> None:
     add_commands(app, _SHELL)
 
 
+def _add_archive() -> None:
+    from server.ops.archive_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
+def _add_restore_check() -> None:
+    from server.ops.restore_check_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 def _add_epochs() -> None:
     from server.ops.epochs_cli import add_epoch_commands
 
@@ -644,6 +667,9 @@ _ADDED: Final = {
     "stats": _add_audit,
     "ratings": _add_audit,
     "matchmaking": _add_matchmaking,
+    "restore-check": _add_restore_check,
+    "archive": _add_archive,
+    "unarchive": _add_archive,
     "accounts": _add_accounts,
     "keys": _add_accounts,
     "games": _add_games,

@@ -11,9 +11,11 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import orjson
 
+from persistence.archives.reader import ArchivedLogs
 from persistence.database import Connection, Database
 from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
+from persistence.objects import ObjectStorage
 from persistence.queries import load_queries
 from protocol.history import GameSummary
 from protocol.ids import GameId, LobbyId, PlayerId
@@ -102,8 +104,9 @@ NOT_ASIDE: Final = SetAside(None, None)
 class AuditReader:
     """What is stored about games and players, as one transaction sees it."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, archived: ArchivedLogs) -> None:
         self._connection = connection
+        self._archived = archived
 
     async def read_game(self, game_id: GameId) -> tuple[StoredGame, SetAside] | None:
         """Read a game's row, and why it goes on no more if it does not."""
@@ -115,9 +118,12 @@ class AuditReader:
         return StoredGame.parse_columns(fields), aside
 
     async def read_events(self, game_id: GameId) -> list[EventRow]:
-        """Read a game's whole log."""
+        """Read a game's whole log; raise `ArchiveDamaged`."""
         records = self._connection.cursor(SQL["audited_events"], game_id, prefetch=PAGE_ROWS)
-        return [EventRow(*record) async for record in records]
+        rows = [EventRow(*record) async for record in records]
+        if not rows and (archive := await self._archived.find(self._connection, game_id)):
+            rows = [row async for row in self._archived.iterate_rows(archive)]
+        return rows
 
     async def read_summary(self, game_id: GameId) -> GameSummary | None:
         """Read a game's summary as it is, right or wrong; its players have their names."""
@@ -180,8 +186,9 @@ class AuditReader:
 class AuditStore:
     """The whole database, as an audit reads it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, objects: ObjectStorage | None = None) -> None:
         self._database = database
+        self._archived = ArchivedLogs(objects)
 
     @asynccontextmanager
     async def read_snapshot(self) -> AsyncIterator[AuditReader]:
@@ -190,7 +197,7 @@ class AuditStore:
             self._database.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            yield AuditReader(connection)
+            yield AuditReader(connection, self._archived)
 
     @asynccontextmanager
     async def lock_player_stats(self, player_id: PlayerId) -> AsyncIterator[AuditReader]:
@@ -201,7 +208,7 @@ class AuditStore:
         async with self._database.transaction() as connection:
             await connection.execute(_LOG["ensure_stats"], [player_id])
             await connection.execute(_LOG["lock_stats"], [player_id])
-            yield AuditReader(connection)
+            yield AuditReader(connection, self._archived)
 
     async def iterate_games_since(self, since: datetime) -> AsyncIterator[GameId]:
         """Go through the games made since a time, oldest first."""

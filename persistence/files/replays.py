@@ -7,6 +7,7 @@ from persistence.audit.store import AuditStore
 from persistence.database import Database
 from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
+from persistence.objects import ObjectStorage
 from persistence.queries import load_queries
 from protocol.history import GameSummary
 from protocol.ids import GameId, MatchId
@@ -32,9 +33,9 @@ class ReplaySource(NamedTuple):
 class ReplayStore:
     """The replays that are due. Any number of nodes may take them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, objects: ObjectStorage) -> None:
         self._database = database
-        self._audit = AuditStore(database)
+        self._audit = AuditStore(database, objects)
 
     async def take_due(self, *, again_after_s: float) -> DueReplay | None:
         """Take one that is due; whoever fails leaves it to be tried again after so long."""

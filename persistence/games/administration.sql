@@ -3,12 +3,13 @@
 SELECT g.id AS game_id, g.ruleset, g.ruleset_version, g.status, g.lobby_id, l.name AS lobby_name,
        g.is_public, g.owner_node AS node,
        n.lease_until > clock_timestamp() AS is_node_alive, g.next_event_index - 1 AS head,
-       last.created_at AS last_event_at, g.created_at, g.completed_at,
+       coalesce(last.created_at, archive.last_event_at) AS last_event_at, g.created_at, g.completed_at,
        g.quarantined_at, g.quarantine_reason, g.ended_at, g.end_reason
 FROM games g
 LEFT JOIN lobbies l ON l.id = g.lobby_id
 LEFT JOIN nodes n ON n.id = g.owner_node
 LEFT JOIN game_events last ON last.game_id = g.id AND last.event_index = g.next_event_index - 1
+LEFT JOIN game_archives archive ON archive.game_id = g.id
 WHERE ($1::text IS NULL
        OR $1 = 'running' AND g.status = 'in_progress' AND g.quarantined_at IS NULL
        OR $1 = 'quarantined' AND g.quarantined_at IS NOT NULL AND g.ended_at IS NULL
@@ -28,13 +29,14 @@ LIMIT $7;
 SELECT g.id AS game_id, g.ruleset, g.ruleset_version, g.status, g.lobby_id, l.name AS lobby_name,
        g.is_public, g.owner_node AS node,
        n.lease_until > clock_timestamp() AS is_node_alive, g.next_event_index - 1 AS head,
-       last.created_at AS last_event_at, g.created_at, g.completed_at,
+       coalesce(last.created_at, archive.last_event_at) AS last_event_at, g.created_at, g.completed_at,
        g.quarantined_at, g.quarantine_reason, g.ended_at, g.end_reason, g.quarantine_trace,
        n.address AS node_address
 FROM games g
 LEFT JOIN lobbies l ON l.id = g.lobby_id
 LEFT JOIN nodes n ON n.id = g.owner_node
 LEFT JOIN game_events last ON last.game_id = g.id AND last.event_index = g.next_event_index - 1
+LEFT JOIN game_archives archive ON archive.game_id = g.id
 WHERE g.id = $1;
 
 -- name: player_names

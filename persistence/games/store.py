@@ -7,9 +7,11 @@ from typing import NamedTuple
 import asyncpg
 import orjson
 
+from persistence.archives.reader import ArchivedLogs, GameArchive
 from persistence.database import Database
 from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
+from persistence.objects import ObjectStorage
 from persistence.queries import load_queries
 from protocol.ids import GameId
 
@@ -82,8 +84,11 @@ class LogTotals(NamedTuple):
 class GameStore:
     """Games as they are stored."""
 
-    def __init__(self, database: Database, *, node: str) -> None:
+    def __init__(
+        self, database: Database, *, node: str, objects: ObjectStorage | None = None
+    ) -> None:
         self._database = database
+        self._archived = ArchivedLogs(objects)
         self.node = node
 
     async def find(self, game_id: GameId) -> StoredGame | None:
@@ -95,10 +100,16 @@ class GameStore:
     async def read_events(
         self, game_id: GameId, *, after: int, limit: int = PAGE_ROWS_MAX
     ) -> list[EventRow]:
-        """Read at most `limit` committed events with an index above `after`, in order."""
+        """Read at most `limit` committed events with an index above `after`, in order.
+
+        Where the database has none, the game may be archived.
+        """
+        page = min(limit, PAGE_ROWS_MAX)
         async with self._database.acquire() as connection:
-            page = min(limit, PAGE_ROWS_MAX)
             records = await connection.fetch(SQL["read_events"], game_id, after, page)
+            archive = None if records else await self._archived.find(connection, game_id)
+        if archive is not None:
+            return await self._archived.read(archive, after=after, limit=page)
         return [EventRow(*record) for record in records]
 
     async def read_head_at(self, game_id: GameId, moment: datetime) -> int:
@@ -112,6 +123,8 @@ class GameStore:
         rows: list[EventRow] = []
         while page := await self.read_events(game_id, after=rows[-1].event_index if rows else -1):
             rows += page
+            if len(page) < PAGE_ROWS_MAX:
+                break
         return rows
 
     async def find_command_event(
@@ -120,6 +133,9 @@ class GameStore:
         """Read the first event that a seat's command caused, if it caused one."""
         async with self._database.acquire() as connection:
             record = await connection.fetchrow(SQL["event_of_command"], game_id, seat, cmd_no)
+            archive = None if record else await self._archived.find(connection, game_id)
+        if archive is not None:
+            return await self._find_archived_command(archive, seat, cmd_no)
         return None if record is None else EventRow(*record)
 
     async def count_totals(self) -> LogTotals:
@@ -133,7 +149,20 @@ class GameStore:
         """Give the highest command number that a seat has used; 0 for none."""
         async with self._database.acquire() as connection:
             number: int | None = await connection.fetchval(SQL["last_command"], game_id, seat)
+            archive = None if number else await self._archived.find(connection, game_id)
+        if archive is not None:
+            rows = self._archived.iterate_rows(archive)
+            numbers = [each async for row in rows for each in _commands_of(row, seat)]
+            number = max(numbers, default=0)
         return number or 0
+
+    async def _find_archived_command(
+        self, archive: GameArchive, seat: int, cmd_no: int
+    ) -> EventRow | None:
+        async for row in self._archived.iterate_rows(archive):
+            if cmd_no in _commands_of(row, seat):
+                return row
+        return None
 
     async def claim_game(self, game_id: GameId) -> ClaimedGame | None:
         """Take a game, unless another node's lease on it is good."""
@@ -205,6 +234,14 @@ class GameStore:
         traced = None if trace is None else _storable(trace)[-TRACE_CHARS_MAX:]
         async with self._database.acquire() as connection:
             await connection.execute(SQL["quarantine_game"], game_id, kept, owner_epoch, traced)
+
+
+def _commands_of(row: EventRow, seat: int) -> list[int]:
+    """List the numbers of a seat's commands that an event is of, as the queries find them."""
+    payload = orjson.loads(row.payload)
+    inputs = payload.get("inputs", ()) if row.type == "tick" else ()
+    of_event = payload.get("_cmd") or ()
+    return [each[1] for each in (of_event, *inputs) if each and each[0] == seat]
 
 
 def _storable(text: str) -> str:

@@ -28,7 +28,7 @@ WHERE p.user_id = $1::uuid::text
 ORDER BY m.seq;
 
 -- name: own_moves
--- Read the events that a person's own commands began, game by game; of ticks, only their own inputs.
+-- Read the events that a person's own commands began, game by game, of the games between two places in the history; of ticks, only their own inputs. Archived games have none here.
 SELECT jsonb_build_object('game_id', e.game_id, 'event_index', e.event_index, 'type', e.type,
          'payload', CASE WHEN own.inputs IS NULL THEN e.payload
              ELSE jsonb_set(e.payload, '{inputs}', own.inputs) END, 'at', e.created_at)
@@ -42,9 +42,35 @@ LEFT JOIN LATERAL (
         WITH ORDINALITY AS all_inputs (each, place)
     WHERE (each ->> 0)::int = mp.seat
 ) own ON true
-WHERE p.user_id = $1::uuid::text
+WHERE p.user_id = $1::uuid::text AND m.seq > $2 AND ($3::bigint IS NULL OR m.seq < $3)
     AND ((e.payload -> '_cmd' ->> 0)::int = mp.seat OR own.inputs IS NOT NULL)
 ORDER BY m.seq, e.event_index;
+
+-- name: own_archived_games
+-- List the archived games that a person played, in the order of the history.
+SELECT m.seq, m.game_id, mp.seat::int
+FROM players p
+JOIN match_players mp ON mp.player_id = p.id
+JOIN matches m ON m.id = mp.match_id
+JOIN game_archives a ON a.game_id = m.game_id AND a.released_at IS NOT NULL
+WHERE p.user_id = $1::uuid::text
+ORDER BY m.seq;
+
+-- name: own_archived_moves
+-- Pick from events of an archived game those that a person's own commands began, as `own_moves` does.
+SELECT jsonb_build_object('game_id', $1::uuid, 'event_index', e.event_index, 'type', e.type,
+         'payload', CASE WHEN own.inputs IS NULL THEN e.payload
+             ELSE jsonb_set(e.payload, '{inputs}', own.inputs) END, 'at', e.created_at)
+FROM unnest($3::int[], $4::text[], $5::jsonb[], $6::timestamptz[], $7::bytea[])
+    AS e(event_index, type, payload, created_at, hash)
+LEFT JOIN LATERAL (
+    SELECT jsonb_agg(each ORDER BY place) AS inputs
+    FROM jsonb_array_elements(CASE e.type WHEN 'tick' THEN e.payload -> 'inputs' ELSE '[]' END)
+        WITH ORDINALITY AS all_inputs (each, place)
+    WHERE (each ->> 0)::int = $2
+) own ON true
+WHERE (e.payload -> '_cmd' ->> 0)::int = $2 OR own.inputs IS NOT NULL
+ORDER BY e.event_index;
 
 -- name: own_votes
 -- Read the votes that a person cast with the wallets that are linked now.

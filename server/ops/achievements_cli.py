@@ -19,6 +19,7 @@ from server.config import Config
 from server.domains.play.games.completed_games import CompletedGameReader
 from server.domains.progression.achievements.rules import list_gains, list_players, need_events
 from server.gamekit.fold import AnyRuleset
+from server.ops.object_store import configured_store
 from server.ops.shell import DataDir, Shell
 from server.rulesets import find_rulesets
 
@@ -146,7 +147,9 @@ async def _context(config: Config, dsn: str) -> AsyncIterator[_Opened]:
     try:
         yield _Opened(
             AchievementStore(database),
-            CompletedGameReader(GameStore(database, node="achievements"), rulesets),
+            CompletedGameReader(
+                GameStore(database, node="achievements", objects=configured_store(config)), rulesets
+            ),
             with_any,
         )
     finally:

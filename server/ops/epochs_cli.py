@@ -16,7 +16,6 @@ from persistence.bots.store import BotStore
 from persistence.epochs.imports import ImportStore
 from persistence.epochs.steps import SettlementStore
 from persistence.epochs.store import DayKey, EpochDay, EpochStore, NewDay, StoredEpochProfile
-from persistence.objects import ObjectStorage
 from persistence.rls import open_with_rls
 from protocol.codec import describe_validation_error, validate
 from protocol.epoch_profile import EpochProfile
@@ -33,6 +32,7 @@ from server.domains.compete.epochs.scheduler import Scheduler
 from server.domains.compete.epochs.steps import EpochSteps, require_profiles
 from server.domains.compete.epochs.verification import DayVerification
 from server.ops.mirror_cli import add_mirror_command
+from server.ops.object_store import configured_store
 from server.ops.rehearsal_cli import add_rehearsal_commands
 from server.ops.shell import DataDir, Shell
 
@@ -254,7 +254,7 @@ class _Commands:
 @asynccontextmanager
 async def _context(config: Config, dsn: str) -> AsyncIterator[EpochsContext]:
     settings = read_settings(BlockchainSettings)
-    objects = ObjectStorage(config.files_url, folder=config.data_dir / "files")
+    objects = configured_store(config)
     objects.open()
     async with open_with_rls(dsn) as (database, rls):
         days, store = EpochStore(database), SettlementStore(database)

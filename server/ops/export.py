@@ -6,6 +6,7 @@ import orjson
 
 from persistence.database import Database
 from persistence.games.store import GameStore
+from persistence.objects import ObjectStorage
 from protocol.codec import validate
 from protocol.errors import GameNotFound
 from protocol.history import GamePath
@@ -14,11 +15,13 @@ from server.core.clock import wire_time
 PAGE_ROWS = 1000
 
 
-async def export_game(dsn: str, game: str, out: BinaryIO) -> None:
+async def export_game(
+    dsn: str, game: str, out: BinaryIO, *, objects: ObjectStorage | None = None
+) -> None:
     """Write every event of a game, one a line, with its link of the hash chain in hex."""
     game_id = validate(GamePath, {"game_id": game}).game_id
     async with await Database.open(dsn) as database:
-        store = GameStore(database, node="")
+        store = GameStore(database, node="", objects=objects)
         if await store.find(game_id) is None:
             raise GameNotFound(f"There is no game {game}.")
         cursor = -1

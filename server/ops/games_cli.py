@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, Final, TypeVar
 
+import orjson
 import typer
 from rich.console import Console
 
@@ -19,6 +20,7 @@ from persistence.games.administration import (
     GameRecord,
     NoSuchGame,
 )
+from persistence.games.sizes import SAMPLE_GAMES, GameSizes, measure_games
 from protocol.errors import GameNotFound, GameOver, InvalidField
 from protocol.ids import UUID_PATTERN, GameId
 from protocol.limits import TEXT_CHARS_MAX
@@ -29,6 +31,7 @@ from server.ops.shell import DataDir, Shell
 T = TypeVar("T")
 
 LIMIT_MAX: Final = 1000
+SAMPLE_MAX: Final = 10_000
 STATES: Final = ("running", "quarantined", "ended", "completed")
 
 WhichGame = Annotated[str, typer.Argument(help="The game's id.", metavar="GAME")]
@@ -38,11 +41,12 @@ Reason = Annotated[str, typer.Option(help="Shown to the players, and kept in the
 def add_commands(app: typer.Typer, shell: Shell) -> None:
     """Add the commands to a command line."""
     commands = _Commands(shell)
-    games = typer.Typer(no_args_is_help=True, help="List, inspect, end and release games.")
+    games = typer.Typer(no_args_is_help=True, help="List, inspect, measure, end and release games.")
     games.command("list")(commands.list_games)
     games.command("inspect")(commands.inspect)
     games.command("end")(commands.end)
     games.command("release")(commands.release)
+    games.command("sizes")(commands.sizes)
     app.add_typer(games, name="games")
 
 
@@ -128,6 +132,36 @@ class _Commands:
             lambda store, id_: store.release_game(id_, _reason(reason), actor=CONSOLE),
         )
 
+    def sizes(
+        self,
+        sample: Annotated[
+            int, typer.Option(min=1, max=SAMPLE_MAX, help="Games of each ruleset to measure.")
+        ] = SAMPLE_GAMES,
+        as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """Say what games take in the database and archived, by ruleset, as measured here."""
+        config = self._shell.read_config(data_dir=data_dir)
+
+        async def work(database: Database) -> GameSizes:
+            return await measure_games(database, sample=sample)
+
+        with self._shell.said_plainly():
+            found = self._shell.run_in_context(config, context=_database, work=work)
+        if as_json:
+            self._out.print(orjson.dumps(_describe_sizes(found)).decode())
+            return
+        for row in found.rulesets:
+            self._out.print(
+                f"{row.ruleset:<20} {row.events:7.0f} events  {_kb(row.event_bytes)} of events"
+                f"  {_kb(row.event_bytes + found.other_bytes)} in all  ({row.games} games)"
+            )
+        for ruleset, size in found.archived.items():
+            self._out.print(f"{ruleset:<20} {_kb(size)} in the archive")
+        if not found.rulesets:
+            self._out.print("No finished game has its events in the database.")
+        self._out.print(f"{found.games_a_week} games ended within the last seven days.")
+
     def _change(
         self,
         game: str,
@@ -153,6 +187,12 @@ class _Commands:
 
 
 @asynccontextmanager
+async def _database(_: Config, dsn: str) -> AsyncIterator[Database]:
+    async with await Database.open(dsn) as database:
+        yield database
+
+
+@asynccontextmanager
 async def _context(_: Config, dsn: str) -> AsyncIterator[GameAdministrationStore]:
     async with await Database.open(dsn) as database:
         yield GameAdministrationStore(database)
@@ -163,6 +203,19 @@ async def _read(store: GameAdministrationStore, game: str) -> GameRecord:
         with suppress(NoSuchGame):
             return await store.read_game(GameId(game.lower()))
     raise GameNotFound(f"There is no game {game}; `playhall games list` lists some.")
+
+
+def _describe_sizes(found: GameSizes) -> dict[str, object]:
+    return {
+        "rulesets": [row._asdict() for row in found.rulesets],
+        "archived_bytes": found.archived,
+        "other_bytes": found.other_bytes,
+        "games_a_week": found.games_a_week,
+    }
+
+
+def _kb(size: float) -> str:
+    return f"{size / 1000:6.1f} KB"
 
 
 def _reason(text: str) -> str:

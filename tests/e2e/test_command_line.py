@@ -25,6 +25,8 @@ READERS: list[tuple[str, ...]] = [
     ("accounts", "grant", "ann", "admin"),
     ("accounts", "revoke", "ann", "admin"),
     ("accounts", "unban", "ann"),
+    ("archive", "--dry-run"),
+    ("unarchive", GAME),
     ("backup", "database.dump"),
     ("achievements", "rebuild", "--verify"),
     ("economy", "verify"),
@@ -45,6 +47,7 @@ READERS: list[tuple[str, ...]] = [
     ("export", GAME),
     ("games", "end", GAME, "--reason", "stuck"),
     ("games", "inspect", GAME),
+    ("games", "sizes"),
     ("games", "list"),
     ("games", "release", GAME, "--reason", "mended"),
     ("keys", "forget", "old"),
@@ -69,6 +72,7 @@ READERS: list[tuple[str, ...]] = [
 # Commands that make a database, or need none.
 OTHERS = {
     ("restore",),
+    ("restore-check",),
     "matchmaking",
     "serve",
     "play",

@@ -14,8 +14,10 @@ from rich.console import Console
 
 from persistence.audit.store import AuditStore
 from persistence.database import Database
+from persistence.errors import ArchiveDamaged
 from persistence.games.store import GameStore
 from persistence.leaderboards.store import BoardStore
+from persistence.objects import ObjectStorage
 from persistence.ratings.store import RatingStore
 from protocol.codec import validate
 from protocol.errors import InvalidField
@@ -26,7 +28,7 @@ from server.core.clock import Clock
 from server.gamekit.fold import AnyRuleset
 from server.ops.audit.boards import BoardRebuild
 from server.ops.audit.evidence import GameEvidence, gather_evidence, gather_log
-from server.ops.audit.findings import CheckFailed, CheckNotPossible, Report
+from server.ops.audit.findings import CheckFailed, CheckNotPossible, Finding, Report
 from server.ops.audit.folding import GameFolder
 from server.ops.audit.log_files import UnreadableLogFile, read_file
 from server.ops.audit.ratings import RatingRebuild
@@ -34,6 +36,7 @@ from server.ops.audit.rebuild import PlayerRecount, StatisticsRebuild
 from server.ops.audit.render import format_recount, replay_text, report_line, report_text
 from server.ops.audit.replay import Replay, ReplayView
 from server.ops.audit.verify import verify_game
+from server.ops.object_store import configured_store
 from server.ops.shell import DataDir, Shell
 from server.rulesets import find_rulesets
 
@@ -68,10 +71,15 @@ def add_commands(app: typer.Typer, shell: Shell) -> None:
 class GameAuditor:
     """An audit of one database. One game at a time is in memory."""
 
-    def __init__(self, database: Database, rulesets: Mapping[str, AnyRuleset]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        rulesets: Mapping[str, AnyRuleset],
+        objects: ObjectStorage | None = None,
+    ) -> None:
         self._database = database
-        self._store = AuditStore(database)
-        self._games = GameStore(database, node="")
+        self._store = AuditStore(database, objects)
+        self._games = GameStore(database, node="", objects=objects)
         self._rulesets = rulesets
 
     async def read_log(self, game_id: GameId) -> GameEvidence:
@@ -81,16 +89,20 @@ class GameAuditor:
 
     async def verify_game(self, game_id: GameId) -> Report:
         """Check a game and all that was concluded from it; raise `GameNotFound`."""
-        async with self._store.read_snapshot() as books:
-            evidence = await gather_evidence(books, game_id)
-        return verify_game(evidence, self._rulesets)
+        return await self._verify(game_id, newest_only=False)
 
     async def verify_since(self, since: datetime) -> AsyncIterator[Report]:
         """Check every game made since a time; players' statistics once, with their newest."""
         async for game_id in self._store.iterate_games_since(since):
+            yield await self._verify(game_id, newest_only=True)
+
+    async def _verify(self, game_id: GameId, *, newest_only: bool) -> Report:
+        try:
             async with self._store.read_snapshot() as books:
-                evidence = await gather_evidence(books, game_id, newest_only=True)
-            yield verify_game(evidence, self._rulesets)
+                evidence = await gather_evidence(books, game_id, newest_only=newest_only)
+        except ArchiveDamaged as damaged:
+            return Report(game_id, "archived", 0, [Finding("archive", False, str(damaged))])
+        return verify_game(evidence, self._rulesets)
 
     def rebuild(self, *, repair: bool) -> StatisticsRebuild:
         """Count players' statistics again."""
@@ -318,7 +330,7 @@ class _Commands:
 @asynccontextmanager
 async def _context(config: Config, dsn: str) -> AsyncIterator[GameAuditor]:
     async with await Database.open(dsn) as database:
-        yield GameAuditor(database, _rulesets(config))
+        yield GameAuditor(database, _rulesets(config), configured_store(config))
 
 
 def _rulesets(config: Config) -> dict[str, AnyRuleset]:

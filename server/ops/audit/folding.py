@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from persistence.errors import ArchiveDamaged
 from persistence.eventlog.completion import Completion
 from persistence.games.store import GameStore
 from protocol.ids import GameId
@@ -33,10 +34,10 @@ class GameFolder:
         """Fold a game that the history refers to; raise `Uncountable`."""
         game = await self._games.find(game_id)
         assert game is not None
-        rows = await self._games.read_log(game_id)
         try:
+            rows = await self._games.read_log(game_id)
             fold = recover_game(game, rows, self.rulesets.get(game.ruleset)).fold
-        except CorruptLog as corrupt:
+        except (ArchiveDamaged, CorruptLog) as corrupt:
             raise Uncountable(f"game {game_id} cannot be counted: {corrupt}") from corrupt
         outcome = fold.outcome()
         if outcome is None:

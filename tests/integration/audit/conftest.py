@@ -28,6 +28,7 @@ from server.core.tasks import Tasks
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
 from server.gamekit.fold import AnyRuleset
+from server.ops import archive_cli, games_cli, restore_check_cli
 from server.ops.audit.commands import add_commands
 from server.ops.export import export_game
 from server.ops.shell import Shell
@@ -145,10 +146,18 @@ def playhall(played: Played, tmp_path: Path) -> Playhall:
     def database_url(_: Config) -> Iterator[str]:
         yield played.serving_dsn
 
+    @contextmanager
+    def owner_url(_: Config) -> Iterator[str]:
+        yield played.dsn
+
     def read_config(**_: object) -> Config:
         return Config(data_dir=tmp_path, database_url=None)
 
-    add_commands(app, Shell(read_config, database_url, plain_errors))
+    shell = Shell(read_config, database_url, plain_errors, owner_url)
+    add_commands(app, shell)
+    archive_cli.add_commands(app, shell)
+    restore_check_cli.add_commands(app, shell)
+    games_cli.add_commands(app, shell)
     return lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
 
 

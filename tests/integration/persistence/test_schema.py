@@ -351,6 +351,7 @@ RIGHTS = {
     "nodes": "SELECT INSERT UPDATE DELETE",
     "games": "SELECT INSERT UPDATE",
     "game_events": "SELECT INSERT",
+    "game_archives": "SELECT",
     "room_directory": "SELECT INSERT UPDATE DELETE",
     "epoch_mirrors": "SELECT INSERT UPDATE",
     "game_summaries": "SELECT INSERT",

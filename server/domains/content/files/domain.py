@@ -126,7 +126,7 @@ class Files:
             images=images,
         )
         self.replays = Replays(
-            store=ReplayStore(database),
+            store=ReplayStore(database, objects),
             files=self.store,
             uploads=self.uploads,
             clock=clock,

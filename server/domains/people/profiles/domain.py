@@ -16,7 +16,7 @@ def build(services: Services) -> Domain:
     """Put the domain together."""
     accounts = services.interfaces.get(AccountReader)
     now = services.clock.monotonic
-    store = PersonalDataStore(services.database)
+    store = PersonalDataStore(services.database, services.objects)
     erasure = ErasureService(
         store=store,
         subscriptions=services.subscriptions,

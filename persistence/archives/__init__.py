@@ -1,0 +1,1 @@
+"""Logs of finished games in the object store."""
