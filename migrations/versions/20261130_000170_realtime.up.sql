@@ -47,7 +47,7 @@ BEGIN
         SELECT pg_catalog.jsonb_object_agg(name, before -> name) INTO before FROM pg_catalog.unnest(TG_ARGV) name;
     END IF;
     INSERT INTO playhall_realtime.changes (relation, operation, record, old_record, is_cut)
-    VALUES (TG_RELID, TG_OP, shown, before, too_big);
+    VALUES (coalesce(pg_catalog.pg_partition_root(TG_RELID), TG_RELID), TG_OP, shown, before, too_big);
     RETURN NULL;
 END
 $$;

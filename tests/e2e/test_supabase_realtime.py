@@ -35,7 +35,8 @@ GRANT SELECT (id, owner, name, price, made) ON shop.goods TO anon, authenticated
 GRANT INSERT, UPDATE, DELETE ON shop.goods TO authenticated;
 CREATE TABLE shop.unkeyed (id int);
 GRANT SELECT ON shop.unkeyed TO anon;
-CREATE TABLE shop.open (a int, b int, note text, PRIMARY KEY (a, b));
+CREATE TABLE shop.open (a int, b int, note text, PRIMARY KEY (a, b)) PARTITION BY RANGE (a);
+CREATE TABLE shop.open_part PARTITION OF shop.open DEFAULT;
 GRANT SELECT ON shop.open TO anon, authenticated;
 CREATE POLICY rooms ON playhall_realtime.messages FOR SELECT TO authenticated
     USING (playhall_realtime.topic() LIKE 'room-%');
