@@ -6,7 +6,7 @@ writes and reads), and a `timestamptz` is an aware datetime.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from time import perf_counter
 from typing import Any, Final, NamedTuple, Self, TypeAlias, cast
@@ -25,7 +25,7 @@ from persistence.preflight import (
 )
 from persistence.queries import load_queries
 from persistence.query_times import QUERY_TIMES
-from protocol.errors import BadToken, Overloaded, Unavailable
+from protocol.errors import BadToken, Overloaded, PlayhallError, Unavailable
 
 SERVER_ROLE: Final = "playhall_server"
 POOL_MAX: Final = 20
@@ -96,6 +96,32 @@ class PoolUse(NamedTuple):
     loans: int
     wait_s: float  # for these loans, in all
     timeouts: int  # loans that were given up
+
+
+class Loan:
+    """A connection of the pool, for a block; no generator, since a request has several of them."""
+
+    __slots__ = ("_changes_session", "_connection", "_database")
+
+    _connection: PoolConnectionProxy
+
+    def __init__(self, database: "Database", *, changes_session: bool) -> None:
+        self._database = database
+        self._changes_session = changes_session
+
+    async def __aenter__(self) -> Connection:
+        self._connection = await self._database.lend()
+        return self._connection
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        translated = None
+        if error is not None:
+            translated = _translate(error, self._connection, _ANSWER_LOST)
+        elif not self._changes_session:
+            cast("_PooledConnection", self._connection).note_unchanged()
+        await self._database.take_back(self._connection)
+        if translated is not None:
+            raise translated from error
 
 
 class Database:
@@ -191,7 +217,7 @@ class Database:
 
     async def open_unpooled_connection(self) -> asyncpg.Connection:
         """Open a connection outside the pool, alike in all else; the caller closes it."""
-        with _translated():
+        with _Translated():
             connection = await asyncpg.connect(
                 self._dsn,
                 timeout=CONNECT_TIMEOUT_S,
@@ -202,8 +228,7 @@ class Database:
             await _prepare(connection, role=self._role if self._is_pooled else None)
             return connection
 
-    @asynccontextmanager
-    async def acquire(self, *, changes_session: bool = False) -> AsyncIterator[Connection]:
+    def acquire(self, *, changes_session: bool = False) -> AbstractAsyncContextManager[Connection]:
         """Borrow a connection; each statement commits by itself.
 
         `changes_session`: the block changes what outlives a transaction, such as a setting, or a
@@ -212,27 +237,24 @@ class Database:
 
         Raises `Unavailable` if the database is gone, `Overloaded` if it has no time.
         """
-        with _translated():
-            async with self._lend() as connection:
-                with _translated(connection, lost=_ANSWER_LOST):
-                    yield connection
-                if not changes_session:  # and the block did not fail
-                    cast("_PooledConnection", connection).note_unchanged()
+        return Loan(self, changes_session=changes_session)
 
-    @asynccontextmanager
-    async def _lend(self) -> AsyncIterator[PoolConnectionProxy]:
-        """Lend a connection, and count how long it was waited for."""
+    async def lend(self) -> PoolConnectionProxy:
+        """Take a connection out of the pool, and count how long it was waited for."""
         asked_at = perf_counter()
-        try:
-            connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
-        except TimeoutError:
-            self._timeouts += 1
-            raise
+        with _Translated():
+            try:
+                connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+            except TimeoutError:
+                self._timeouts += 1
+                raise
         self._loans += 1
         self._wait_s += perf_counter() - asked_at
-        try:
-            yield connection
-        finally:
+        return connection
+
+    async def take_back(self, connection: PoolConnectionProxy) -> None:
+        """Put a connection back into the pool."""
+        with _Translated():
             await self._pool.release(connection)
 
     @asynccontextmanager
@@ -244,7 +266,7 @@ class Database:
         async with self.acquire(changes_session=changes_session) as connection:
             transaction = connection.transaction()
             await transaction.start()
-            with _translated(connection):
+            with _Translated(connection):
                 try:
                     yield connection
                 except BaseException:
@@ -282,7 +304,7 @@ class _SettingsDropped(Exception):
 @contextmanager
 def translate_open_errors(dsn: str, role: str) -> Iterator[None]:
     """Turn what may go wrong with the first connection into sentences, or `Unavailable`."""
-    with _translated(), start_errors(dsn, role):
+    with _Translated(), start_errors(dsn, role):
         yield
 
 
@@ -345,37 +367,57 @@ def _from_jsonb(data: bytes) -> bytes:
     return data[1:]
 
 
-@contextmanager
-def _translated(connection: Connection | None = None, *, lost: str | None = None) -> Iterator[None]:
-    """Say in the protocol's words that the database is busy or gone.
+class _Translated:
+    """Says in the protocol's words that the database is busy or gone.
 
     `lost`: what to say where a statement may have been carried out unheard.
     """
-    try:
-        yield
-    except _BUSY as error:
+
+    __slots__ = ("_connection", "_lost")
+
+    def __init__(self, connection: Connection | None = None, *, lost: str | None = None) -> None:
+        self._connection = connection
+        self._lost = lost
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None:
+            translated = _translate(error, self._connection, self._lost)
+            if translated is not None:
+                raise translated from error
+
+
+def _translate(
+    error: BaseException, connection: Connection | None, lost: str | None
+) -> PlayhallError | None:
+    """Find the protocol's words for an error; None for one that is no matter of the database's."""
+    if isinstance(error, _BUSY):
         overloaded = Overloaded()
         overloaded.is_deadlock = isinstance(error, asyncpg.DeadlockDetectedError)
-        raise overloaded from error
-    except TimeoutError as error:
-        raise (Unavailable(lost) if lost else Overloaded) from error
-    except asyncpg.InsufficientResourcesError as error:
-        raise Unavailable(_NO_ROOM) from error
-    except _LOST as error:
+        return overloaded
+    if isinstance(error, TimeoutError):
+        return Unavailable(lost) if lost else Overloaded()
+    if isinstance(error, asyncpg.InsufficientResourcesError):
+        return Unavailable(_NO_ROOM)
+    if isinstance(error, _LOST):
         if connection is not None and isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             connection.terminate()  # the next one may find the primary
-        raise Unavailable(lost) from error
-    except asyncpg.PostgresError as error:
-        if error.sqlstate == _MERGED:  # its sessions ended while the request was carried out
-            raise BadToken from error
-        raise
-    except asyncpg.InternalClientError as error:
+        return Unavailable(lost)
+    if isinstance(error, asyncpg.PostgresError):
+        # Its sessions ended while the request was carried out.
+        return BadToken() if error.sqlstate == _MERGED else None
+    if isinstance(error, asyncpg.InternalClientError):
         # What the driver says of a connection that was cut while it was being used.
-        raise Unavailable(lost) from error
-    except asyncpg.InterfaceError as error:
-        if connection is None or not _is_gone(connection):
-            raise
-        raise Unavailable(lost) from error
+        return Unavailable(lost)
+    if (
+        isinstance(error, asyncpg.InterfaceError)
+        and connection is not None
+        and _is_gone(connection)
+    ):
+        return Unavailable(lost)
+    return None
 
 
 def _is_gone(connection: Connection) -> bool:

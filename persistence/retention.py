@@ -182,6 +182,13 @@ PERSONAL: Final[dict[str, Kept]] = {
         _STAYS,
         Period("after every listener has it", "PLAYHALL_EVENTS_KEPT_S"),
     ),
+    "playhall_realtime.changes": Kept(
+        "record old_record",
+        "changes of tables on their way to channels",
+        _NO,
+        _STAYS,
+        Period("at most a minute longer", "PLAYHALL_REALTIME_CHANGES_KEPT_S"),
+    ),
     "public.webhook_deliveries": Kept(
         "payload",
         "events on their way to webhooks",
@@ -309,6 +316,7 @@ NOTHING_PERSONAL: Final = frozenset(
     {
         "playhall_auth.content_keys",
         "playhall_auth.signing_keys",
+        "playhall_realtime.messages",
         "public.alembic_version",
         "public.maintenance_jobs",
         "public.blueprint_rules",

@@ -33,6 +33,7 @@ from server.domains.content.files.domain import build as files
 from server.domains.content.images.domain import build as images
 from server.domains.content.storage.domain import build as storage
 from server.domains.contract import Build, Domain
+from server.domains.integrations.realtime.domain import build as realtime
 from server.domains.integrations.rest.domain import build as rest
 from server.domains.integrations.webhooks.domain import build as webhooks
 from server.domains.interfaces import Authenticator, Games, GameTotals, LobbyAccess
@@ -134,6 +135,7 @@ DOMAINS: Final[Sequence[Build]] = (
     matchmaking,
     series,
     rest,
+    realtime,
 )
 
 

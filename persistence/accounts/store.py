@@ -1,5 +1,6 @@
 """Accounts as they are stored: users, their sessions, refresh tokens and signing keys."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -7,6 +8,7 @@ import asyncpg
 
 from persistence.accounts.audit_log import record_entry
 from persistence.accounts.moderation import Ban, DeactivatedBy
+from persistence.batched_reads import BatchedReads
 from persistence.database import Connection, Database
 from persistence.event_outbox import event_columns
 from persistence.queries import load_queries
@@ -147,6 +149,7 @@ class AccountStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._session_statuses = BatchedReads(self._read_session_statuses)
 
     async def read_signing_keys(self) -> list[StoredSigningKey]:
         """Read the keys in use, newest first."""
@@ -286,14 +289,18 @@ class AccountStore:
         return None if found is None else SessionId(found)
 
     async def read_session_status(self, session_id: SessionId) -> SessionStatus | None:
-        """Say whose session this is and whether it is good; None if it is not known."""
+        """Say whose session this is and whether it is good at this moment; None if it is unknown.
+
+        Sessions that are asked for at the same time are read by one query.
+        """
+        return await self._session_statuses.read(session_id)
+
+    async def _read_session_statuses(
+        self, session_ids: Sequence[SessionId]
+    ) -> dict[SessionId, SessionStatus]:
         async with self._database.acquire() as connection:
-            record = await connection.fetchrow(SQL["session_status"], session_id)
-        if record is None:
-            return None
-        *holder, roles, is_ended, reason, ends_at, deactivated_by = record
-        ban = None if reason is None else Ban(reason, ends_at)
-        return SessionStatus(SessionOwner(*holder), tuple(roles), is_ended, ban, deactivated_by)
+            records = await connection.fetch(SQL["session_statuses"], session_ids)
+        return {record[0]: _session_status(record) for record in records}
 
     async def read_account_status(self, user_id: UserId) -> AccountStatus | None:
         """Say who an account is; None if it has no profile and player yet."""
@@ -348,3 +355,9 @@ async def open_session(
         SQL["open_session"], user_id, session.session_id, *session.token, session.method
     )
     return None if record is None else SessionOwner(*record)
+
+
+def _session_status(record: asyncpg.Record) -> SessionStatus:
+    *holder, roles, is_ended, reason, ends_at, deactivated_by = record
+    ban = None if reason is None else Ban(reason, ends_at)
+    return SessionStatus(SessionOwner(*holder), tuple(roles), is_ended, ban, deactivated_by)

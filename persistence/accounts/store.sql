@@ -148,8 +148,8 @@ WHERE t.token_hash = $1;
 -- Find the session that tokens of this family belong to.
 SELECT session_id FROM playhall_auth.refresh_tokens WHERE family = $1 LIMIT 1;
 
--- name: session_status
--- Read who a session belongs to, what they were made, and whether they may still use it.
+-- name: session_statuses
+-- Read who sessions belong to, what they were made, and whether they may still use them.
 SELECT s.id AS session_id, s.user_id, p.id AS player_id, p.display_name,
        ARRAY(SELECT role FROM account_roles r WHERE r.user_id = s.user_id ORDER BY role) AS roles,
        s.revoked_at IS NOT NULL AS is_ended, b.reason, b.ends_at, f.deactivated_by
@@ -158,7 +158,7 @@ JOIN players p ON p.user_id = s.user_id::text
 LEFT JOIN profiles f ON f.id = s.user_id
 LEFT JOIN account_bans b
   ON b.user_id = s.user_id AND (b.ends_at IS NULL OR b.ends_at > clock_timestamp())
-WHERE s.id = $1;
+WHERE s.id = ANY ($1::uuid[]);
 
 -- name: account_status
 -- Read who an account is, what they were made, and whether they are banned.

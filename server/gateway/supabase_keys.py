@@ -53,6 +53,9 @@ class ApiKeys:
     def __init__(self, secret: str) -> None:
         self._secret = secret
         self._known: dict[str, ApiRole] = {}
+        # Beginnings of tokens, which name their algorithm, that are not those of keys. There is one
+        # for each key that signs people's tokens.
+        self._others: set[str] = set()
 
     async def identify(
         self,
@@ -88,18 +91,24 @@ class ApiKeys:
         """Say which role a key has; None for one that is not good, or another kind of token."""
         if (known := self._known.get(key)) is not None:
             return known
-        role = self._read(key)
+        head = key.partition(".")[0]
+        if head in self._others:
+            return None
+        role = self._read(key, head)
         if role is not None:
             if len(self._known) >= _KNOWN_MAX:
                 self._known.clear()
             self._known[key] = role
         return role
 
-    def _read(self, key: str) -> ApiRole | None:
+    def _read(self, key: str, head: str) -> ApiRole | None:
         if len(key) > TOKEN_CHARS_MAX or not key.isascii():
             return None
         try:
             if jwt.get_unverified_header(key).get("alg") != ALGORITHM:
+                if len(self._others) >= _KNOWN_MAX:
+                    self._others.clear()
+                self._others.add(head)
                 return None
             claims = jwt.decode(
                 key, self._secret, algorithms=[ALGORITHM], options={"verify_aud": False}

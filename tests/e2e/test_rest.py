@@ -537,3 +537,18 @@ async def test_nothing_shows_the_rows_of_another_person(
             status, said, _ = await who.ask("POST", f"rpc/{function}", given)
             assert MARK not in str(said), function
             assert status >= 400 or said in ([], 0, None), (function, said)
+
+
+async def test_what_is_remembered_of_a_read_depends_on_all_that_it_says(anyone: Rest) -> None:
+    path = "goods?select=id&order=id"
+    assert [each["id"] for each in (await anyone.shop("GET", path))[1]] == [1, 2, 3]
+    for _ in range(2):
+        ranged = await anyone.shop("GET", path, Range="1-1")
+        assert (ranged[1], ranged[2]["Content-Range"]) == ([{"id": 2}], "1-1/*")
+        counted = await anyone.shop("GET", path, Prefer="count=exact")
+        assert counted[2]["Content-Range"] == "0-2/3"
+        csv = await anyone.shop("GET", path, Accept="text/csv")
+        assert csv[2]["Content-Type"].startswith("text/csv")
+        assert (await anyone.ask("GET", path))[0] == 404  # of another schema
+        assert (await anyone.shop("HEAD", path))[2]["Content-Range"] == "0-2/*"
+        assert [each["id"] for each in (await anyone.shop("GET", path))[1]] == [1, 2, 3]

@@ -38,11 +38,11 @@ def node(databases: Databases, tmp_path: Path) -> Iterator[Node]:
     databases.drop(dsn)
 
 
-async def run(*command: str | Path, cwd: Path) -> Any:
+async def run(*command: str | Path, cwd: Path, more: tuple[str, ...] = ()) -> Any:
     key = make_api_key(SECRET, "anon", issued_at=1_700_000_000)
     done = await asyncio.to_thread(
         subprocess.run,
-        [*command, key],
+        [*command, key, *more],
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -109,4 +109,44 @@ async def test_supabase_of_pypi_works_unmodified(node: Node, tmp_path: Path) -> 
         "buckets": True,
         "nothing": "PGRST205",
         "wrong": "invalid_credentials",
+    }
+
+
+async def test_channels_of_supabase_js_work_unmodified(node: Node, tmp_path: Path) -> None:
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm here")
+    (tmp_path / "package.json").write_text('{"name": "client", "private": true}')
+    packages = ("@supabase/supabase-js", "ws")
+    install("npm", "install", "--no-audit", "--no-fund", *packages, cwd=tmp_path)
+    shutil.copy(HERE / "realtime.mjs", tmp_path)
+    for version in ("2.0.0", "1.0.0"):
+        found = await run("node", "realtime.mjs", node.url, cwd=tmp_path, more=(version,))
+        sent = [["a", {"n": 1}], ["b", 3], ["c", {"n": 2}]]
+        assert found == {
+            "ready": ["ok", "ok"],
+            "ann": [["INSERT", "one"], ["UPDATE", "two"], ["DELETE", None]],
+            "deleted": ["id"],
+            "ben": 0,
+            "acknowledged": "ok",
+            "http": {"success": True},
+            "said": [each for each in sent if version == "2.0.0" or each[0] != "b"],
+            "tracked": "ok",
+            "seen": {"joins": ["ben"], "leaves": ["ben"]},
+            "private": ["CHANNEL_ERROR", True],
+            "again": ["INSERT", "three"],
+            "signedOut": "error",
+        }
+
+
+async def test_channels_of_the_client_of_pypi_work_unmodified(node: Node, tmp_path: Path) -> None:
+    install(sys.executable, "-m", "venv", "venv", cwd=tmp_path)
+    python = tmp_path / "venv" / "bin" / "python"
+    install(python, "-m", "pip", "install", "-q", "supabase", cwd=tmp_path)
+    found = await run(python, HERE / "realtime_of_pypi.py", node.url, cwd=tmp_path)
+    assert found == {
+        "ann": ["INSERT", "UPDATE", "DELETE"],
+        "title": "two",
+        "ben": 0,
+        "said": {"n": 1},
+        "mood": "glad",
     }

@@ -26,7 +26,7 @@ TABLES: Final = """
     SELECT n.nspname || '.' || c.relname
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-      AND n.nspname IN ('public', 'playhall_auth', 'auth')
+      AND n.nspname IN ('public', 'playhall_auth', 'playhall_realtime', 'auth')
 """
 # What goes with a person: what refers to them with ON DELETE CASCADE, and what refers to that so.
 DELETED: Final = """
@@ -68,6 +68,7 @@ SWEPT: Final = {
     "notifications": Aged("expires_at", expires=True),
     "file_uploads": Aged("expires_at", expires=True),
     "event_outbox": Aged("done_at"),
+    "playhall_realtime.changes": Aged("changed_at"),
     "webhook_deliveries": Aged("created_at", also=", state = 'delivered', delivered_at = now()"),
     "telemetry_dead_letters": Aged("received_at"),
     "telemetry_forwards": Aged("queued_at"),

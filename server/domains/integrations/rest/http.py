@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
@@ -41,6 +42,9 @@ from server.gateway.supabase_keys import ApiClient, ApiKeys
 
 PREFIX: Final = "/rest/v1"
 BODY_BYTES_MAX: Final = 1024 * 1024
+# How many reads are remembered as statements, and the longest of them, without and with headers.
+READS_MAX: Final = 500
+KEPT_CHARS_MAX: Final = 1000
 WAIT_S: Final = 5.0  # for a place among the statements that run at once
 # What may be there after all, if the catalogue is read again.
 _NOT_KNOWN: Final = frozenset({"PGRST200", "PGRST202", "PGRST204", "PGRST205", "42703"})
@@ -53,6 +57,15 @@ class RoleLimits(NamedTuple):
     rows_max: int
     timeout_s: float
     changes: frozenset[str] | None = None
+
+
+class _PlannedRead(NamedTuple):
+    """What a read asks for, by the catalogue that it was found in."""
+
+    catalogue: Catalogue
+    plan: Plan
+    query: Query
+    composed: Composed
 
 
 class RestServing:
@@ -78,6 +91,7 @@ class RestServing:
         self._requests = requests
         self._now = now
         self._places = asyncio.Semaphore(at_once)
+        self._reads: OrderedDict[tuple[str | None, ...], _PlannedRead] = OrderedDict()
 
     def mount(self, app: web.Application) -> None:
         """Serve the addresses from an application."""
@@ -125,17 +139,7 @@ class RestServing:
 
     async def _answer(self, client: ApiClient, request: web.Request, body: bytes) -> RestResponse:
         limits = self._limits[client.role]
-        planner = Planner(self._catalogue.current, _planned(client, limits))
-        plan, query = make_plan(planner, self._catalogue.current, request, body)
-        statement = compose(plan)
-        composed = Composed(
-            statement.text,
-            statement.arguments,
-            plan.is_read_only,
-            plan.exactly,
-            plan.at_most,
-            plan.is_rehearsal,
-        )
+        plan, query, composed = self._plan(client.role, request, body)
         async with self._place():
             try:
                 found = await self._store.run(
@@ -159,11 +163,41 @@ class RestServing:
                 ) from None
         return _written(request, plan, query, found)
 
+    def _plan(self, role: str, request: web.Request, body: bytes) -> tuple[Plan, Query, Composed]:
+        """Say what a request asks for. Of a read it is kept, for when the same is asked again."""
+        catalogue = self._catalogue.current
+        key = _key_of_read(role, request)
+        if key is not None:
+            known = self._reads.get(key)
+            if known is not None and known.catalogue is catalogue:
+                self._reads.move_to_end(key)
+                return known.plan, known.query, known.composed
+        planner = Planner(catalogue, _planned(role, self._limits[role]))
+        plan, query = make_plan(planner, catalogue, request, body)
+        statement = compose(plan)
+        composed = Composed(
+            statement.text,
+            statement.arguments,
+            plan.is_read_only,
+            plan.exactly,
+            plan.at_most,
+            plan.is_rehearsal,
+        )
+        if key is not None:
+            self._reads[key] = _PlannedRead(catalogue, plan, query, composed)
+            self._reads.move_to_end(key)
+            if len(self._reads) > READS_MAX:
+                self._reads.popitem(last=False)
+        return plan, query, composed
+
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(WAIT_S):
-                await self._places.acquire()
+            if self._places.locked():
+                async with asyncio.timeout(WAIT_S):
+                    await self._places.acquire()
+            else:
+                await self._places.acquire()  # does not wait
         except TimeoutError:
             raise RestError(
                 504, "PGRST003", "Timed out acquiring connection from connection pool."
@@ -174,8 +208,21 @@ class RestServing:
             self._places.release()
 
 
-def _planned(client: ApiClient, limits: RoleLimits) -> Limits:
-    return Limits(client.role, limits.rows_max, limits.changes)
+def _planned(role: str, limits: RoleLimits) -> Limits:
+    return Limits(role, limits.rows_max, limits.changes)
+
+
+def _key_of_read(role: str, request: web.Request) -> tuple[str | None, ...] | None:
+    """Name a read by everything that its plan depends on; None for what is not kept."""
+    target = request.rel_url.raw_path_qs
+    if request.method not in ("GET", "HEAD") or len(target) > KEPT_CHARS_MAX:
+        return None
+    headers = request.headers
+    prefer = ", ".join(headers.getall("Prefer", ()))
+    named = [headers.get(name) for name in ("Accept", "Accept-Profile", "Range")]
+    if sum(len(each) for each in named if each) + len(prefer) > KEPT_CHARS_MAX:
+        return None
+    return role, request.method, target, prefer, *named
 
 
 def make_plan(

@@ -1,0 +1,1 @@
+"""Changes of published tables, and who may read them: what realtime channels are made of."""

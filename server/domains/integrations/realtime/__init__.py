@@ -1,0 +1,1 @@
+"""`/realtime/v1`: channels for the Supabase clients: changes of tables, broadcast and presence."""
