@@ -27,6 +27,7 @@ from persistence.lobbies.model import (
     Member,
     PeerMatch,
     QuickPlayCriteria,
+    TableGame,
 )
 from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
@@ -251,6 +252,7 @@ class LobbyTransaction:
             after.match_id,
             after.started_at,
             list(after.lineup),
+            after.tables,
         )
         return replace(after, version=version)
 
@@ -274,8 +276,8 @@ class LobbyTransaction:
         if gone := old.keys() - new.keys():
             await self._connection.execute(SQL["remove_members"], after.lobby_id, list(gone))
         if changed := [m for m in after.members if old.get(m.player_id, m) != m]:
-            ids, _, roles, seats, readies, _ = zip(*changed, strict=True)
-            columns = (ids, roles, seats, readies)
+            ids, _, roles, seats, readies, _, tables = zip(*changed, strict=True)
+            columns = (ids, roles, seats, readies, tables)
             await self._connection.execute(SQL["change_members"], after.lobby_id, *columns)
         await self._add_members(
             after.lobby_id, [m for m in after.members if m.player_id not in old]
@@ -286,8 +288,8 @@ class LobbyTransaction:
             return
         if bots := [(m.player_id, m.display_name) for m in members if m.bot is not None]:
             await self.add_bots(bots)
-        ids, _, roles, seats, readies, names = zip(*members, strict=True)
-        columns = (ids, roles, seats, readies, names)
+        ids, _, roles, seats, readies, names, tables = zip(*members, strict=True)
+        columns = (ids, roles, seats, readies, names, tables)
         await self._connection.execute(SQL["add_members"], lobby_id, *columns)
 
 
@@ -309,6 +311,9 @@ def _columns(lobby: Lobby) -> tuple[object, ...]:
         lobby.created_at,
         lobby.host_player_id,
         lobby.region,
+        lobby.tables,
+        lobby.table_of,
+        lobby.table_no,
     )
 
 
@@ -331,6 +336,7 @@ def _lobby(record: asyncpg.Record) -> Lobby:
     fields = dict(record)
     fields["config"] = orjson.loads(fields["config"])
     fields["members"] = tuple(Member(*values) for values in orjson.loads(fields["members"]))
+    fields["table_games"] = tuple(TableGame(*each) for each in orjson.loads(fields["table_games"]))
     fields["lineup"] = tuple(fields["lineup"])
     fields["bans"] = frozenset(fields["bans"])
     return Lobby(**fields)

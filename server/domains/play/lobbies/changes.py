@@ -100,13 +100,16 @@ class LobbyChanges:
         self.publish(lobby, "created", host)
         return lobby
 
-    async def enter_lobby(self, lobby_id: LobbyId, player_id: PlayerId, role: Role) -> Lobby:
-        """Let somebody into a lobby."""
+    async def enter_lobby(
+        self, lobby_id: LobbyId, player_id: PlayerId, role: Role, table: int | None = None
+    ) -> Lobby:
+        """Let somebody into a lobby, to any of its tables if None."""
         async with self.turns.hold(lobby_id):
             async with self._store.transaction() as transaction:
                 joiner = await transaction.lock_player(player_id)
                 before = require_found(await transaction.lock_lobby(lobby_id))
-                after = await transaction.save(before, rules.join_lobby(before, joiner, role))
+                decided = rules.join_lobby(before, joiner, role, table)
+                after = await transaction.save(before, decided)
             self.publish_if_changed(before, after, "joined", player_id)
         return after
 
@@ -126,6 +129,21 @@ class LobbyChanges:
                 after = await transaction.save(before, decide(before))
             self.publish_if_changed(before, after, kind, player_id, reason=reason)
         return after
+
+    async def publish_table(
+        self, of_table: Lobby, kind: ChangeKind, player_id: PlayerId | None = None
+    ) -> None:
+        """Publish that a table's game started or ended, to who is in the lobby with the tables.
+
+        `of_table` is the lobby of that game. What it means for the other one is stored already.
+        """
+        if of_table.table_of is None:
+            return
+        async with self.turns.hold(of_table.table_of):
+            lobby = require_found(await self._store.read(of_table.table_of))
+            if lobby.status != "CLOSED":
+                change = LobbyChange(kind=kind, player_id=player_id, table=of_table.table_no)
+                self._subscribers.publish(lobby, change, before=lobby)
 
     def publish(
         self,
@@ -190,8 +208,13 @@ class LobbyGameStarter:
                 if await self._made(lobby):
                     started = require_found(await self._store.read(lobby_id))
                     self._changes.publish(started, "started", host, before=lobby)
-                    return started
-        raise Overloaded("The lobby is changing too often and nothing was started; try again.")
+                    break
+            else:
+                raise Overloaded(
+                    "The lobby is changing too often and nothing was started; try again."
+                )
+        await self._changes.publish_table(started, "started", host)
+        return started
 
     async def _made(self, lobby: Lobby) -> bool:
         game = rules.build_new_game(lobby, self._catalog.ruleset(lobby.ruleset).seats)
