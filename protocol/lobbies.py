@@ -70,6 +70,9 @@ JoinCode = Annotated[
     ),
 ]
 Seats = Annotated[int, Field(ge=1, le=SEATS_MAX)]
+TABLES_MAX: Final = 16  # in one lobby; all of them have at most SEATS_MAX seats
+Tables = Annotated[int, Field(ge=1, le=TABLES_MAX)]
+TableNumber = Annotated[int, Field(ge=0, lt=TABLES_MAX)]
 Cursor = Annotated[str, Field(max_length=CURSOR_CHARS_MAX)]
 
 
@@ -96,6 +99,7 @@ ChangeKind = Literal[
     "filled",
     "postponed",
     "started",
+    "ended",
     "peer_registered",
     "reported",
     "fell_back",
@@ -107,8 +111,19 @@ Reason = Literal[
 ]
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+# What only lobbies with several tables have: the others are sent without it.
+Table = Annotated[int | None, Field(exclude_if=_is_none)]
+
+
 class Member(WireModel):
-    """A member of a lobby; a spectator has no seat."""
+    """A member of a lobby; a spectator has no seat.
+
+    In a lobby with several tables, `table` says at which one the seat is.
+    """
 
     player_id: WirePlayerId
     display_name: str
@@ -116,6 +131,17 @@ class Member(WireModel):
     seat: int | None
     ready: bool
     bot: str | None
+    table: Table = None
+
+
+class TableState(WireModel):
+    """A table of a lobby, by its place in the list; both ids are null while none is played.
+
+    `lobby_id` is the lobby that the game has of its own.
+    """
+
+    game_id: WireGameId | None
+    lobby_id: WireLobbyId | None
 
 
 class Lobby(WireModel):
@@ -127,6 +153,9 @@ class Lobby(WireModel):
     Of a peer lobby, `host_peer_id` is shown to its members alone, and null while it
     `needs_peer`. Its host sends `lobby.heartbeat` every `heartbeat_s`. `match_id` is the
     session that is played, or was played last, since `started_at`.
+
+    A lobby with several `tables` stays open while games are played in it; `seats` are those of each
+    table. Other lobbies are sent without `tables`.
     """
 
     lobby_id: WireLobbyId
@@ -152,10 +181,11 @@ class Lobby(WireModel):
     heartbeat_s: int | None = None
     match_id: WireMatchId | None = None
     started_at: str | None = None
+    tables: Annotated[list[TableState] | None, Field(exclude_if=_is_none)] = None
 
 
 class LobbyCard(WireModel):
-    """A lobby in a list."""
+    """A lobby in a list; of one with several `tables`, `seats` and `taken` are those of all."""
 
     lobby_id: WireLobbyId
     version: int
@@ -169,6 +199,7 @@ class LobbyCard(WireModel):
     game_id: WireGameId | None
     created_at: str
     region: str | None = None
+    tables: Table = None
 
 
 class LobbyReply(Ok):
@@ -252,6 +283,9 @@ class NewLobby(WireModel):
 
     A `peer` lobby's game runs on its host's machine: any name will do for its ruleset, and
     any configuration of up to 4 KiB and 8 levels.
+
+    With `tables`, several games can be played in it at once, each with `seats`; all tables
+    together have at most 64. Such a lobby has games on the server.
     """
 
     ruleset: RulesetName
@@ -262,6 +296,7 @@ class NewLobby(WireModel):
     seats: Seats | None = None
     is_public: bool = True
     password: Password | None = None
+    tables: Tables = 1
 
 
 class Create(NewLobby, Command):
@@ -272,19 +307,25 @@ class Create(NewLobby, Command):
 
 
 class Joining(WireModel):
-    """The lobby to join, by exactly one of `lobby_id` and `code`, and the role."""
+    """The lobby to join, by exactly one of `lobby_id` and `code`, and the role.
+
+    In a lobby with several tables, `table` says where to sit; without it, it is the first table
+    that has a free seat and no game.
+    """
 
     lobby_id: WireLobbyId | None = None
     code: JoinCode | None = None
     password: Password | None = None
     role: Role = "player"
+    table: TableNumber | None = None
 
 
 class Join(Joining, Command):
     """Join a lobby by code, or a public lobby by id; you then follow it.
 
     Joining again is harmless. While the lobby is open, a spectator who joins as a player
-    gets a free seat, and a player who joins as a spectator gives it up.
+    gets a free seat, and a player who joins as a spectator gives it up. In a lobby with several
+    tables, a player whose table plays no game changes to another one.
     """
 
     reply: ClassVar[type[WireModel]] = LobbyReply
@@ -293,6 +334,9 @@ class Join(Joining, Command):
 
 class Leave(Command):
     """Leave a lobby that has not started; spectators and peers can leave at any time.
+
+    A lobby with several tables can be left at any time: a seat in a game is kept, or given up with
+    `game.leave`.
 
     The longest-standing player becomes host after the host; the last person who leaves
     closes the lobby.
@@ -321,12 +365,13 @@ class Kick(Command):
 
 
 class AddBot(Command):
-    """Add a bot (host only)."""
+    """Add a bot (host only), in a lobby with several tables to `table`, or where the host sits."""
 
     reply: ClassVar[type[WireModel]] = LobbyReply
     type: Literal["lobby.add_bot"]
     lobby_id: WireLobbyId
     bot: BotName
+    table: TableNumber | None = None
 
 
 class RemoveBot(Command):
@@ -341,6 +386,8 @@ class RemoveBot(Command):
 class Configure(Command):
     """Change an open lobby (host only); omitted fields stay unchanged. Resets every `ready`.
 
+    The number of `tables` can be changed where there are several.
+
     When a lobby becomes private, those who follow it without being members stop following it.
     """
 
@@ -351,14 +398,20 @@ class Configure(Command):
     config: dict[str, Any] | None = None
     seats: Seats | None = None
     is_public: bool | None = None
+    tables: Tables | None = None
 
 
 class Start(Command):
-    """Start the game: every human player but the host is ready (host only)."""
+    """Start the game: every human player but the host is ready (host only).
+
+    In a lobby with several tables, the host starts the game of `table`, and anybody that of their
+    own table, which need not be named. All others at it are ready. The lobby stays open.
+    """
 
     reply: ClassVar[type[WireModel]] = LobbyReply
     type: Literal["lobby.start"]
     lobby_id: WireLobbyId
+    table: TableNumber | None = None
 
 
 class Close(Command):
@@ -387,12 +440,13 @@ class LobbyChange(WireModel):
     """What happened, the player concerned, and the reason if it was not requested.
 
     `postponed` means that bots come later, `caught_up` that one or more changes were made
-    on another node.
+    on another node. In a lobby with several tables, the game of `table` has `started` or `ended`.
     """
 
     kind: ChangeKind
     player_id: WirePlayerId | None = None
     reason: Reason | None = None
+    table: Table = None
 
 
 class LobbyUpdate(Update):

@@ -561,6 +561,8 @@ export declare class Lobby extends Emitter {
     /** You, as a member; undefined for who only watches. */
     get me(): any;
     get isHost(): boolean;
+    /** The game that is played: of a lobby with several tables, the one of your table. @returns {string | null} */
+    get game_id(): string | null;
     /** @package */
     follow(): Promise<void>;
     /** Stop following it; you stay a member. */
@@ -571,8 +573,8 @@ export declare class Lobby extends Emitter {
      */
     game(): Promise<Game>;
     ready(ready?: boolean): Promise<any>;
-    /** @param {string} bot its name, of the ruleset's */
-    addBot(bot: string): Promise<any>;
+    /** @param {string} bot its name, of the ruleset's @param {number} [table] at which, where there are several */
+    addBot(bot: string, table?: number): Promise<any>;
     /** @param {string} player_id */
     removeBot(player_id: string): Promise<any>;
     /** @param {string} player_id */
@@ -581,7 +583,10 @@ export declare class Lobby extends Emitter {
     configure(changes: Json): Promise<any>;
     /** Change between player and spectator. @param {"player" | "spectator"} role */
     become(role: "player" | "spectator"): Promise<any>;
-    start(): Promise<any>;
+    /** Sit down at a table, of several. @param {number} table */
+    sit(table: number): Promise<any>;
+    /** @param {number} [table] which one, where there are several and you do not sit there */
+    start(table?: number): Promise<any>;
     close(): Promise<any>;
     leave(): Promise<void>;
     /** @param {string} text */

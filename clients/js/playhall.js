@@ -1471,6 +1471,12 @@ export class Lobby extends Emitter {
     return this.state.host_player_id === this.client.session?.player_id;
   }
 
+  /** The game that is played: of a lobby with several tables, the one of your table. @returns {string | null} */
+  get game_id() {
+    const { tables, game_id } = this.state;
+    return tables ? tables[this.me?.table]?.game_id ?? null : game_id;
+  }
+
   /** @package */
   async follow() {
     const { lobby_id } = this;
@@ -1505,7 +1511,8 @@ export class Lobby extends Emitter {
       /** @type {(() => void)[]} */
       const stops = [];
       const look = () => {
-        const { game_id, status } = this.state;
+        const { status } = this.state;
+        const { game_id } = this;
         if (game_id) resolve(this.client.game(game_id, { watch: this.me?.role === "spectator" }));
         else if (status === "CLOSED") reject(new RequestRefused({ code: "lobby_closed", message: "The lobby was closed before the game started." }));
         else return;
@@ -1524,9 +1531,9 @@ export class Lobby extends Emitter {
     return this.#act("lobby.ready", { ready });
   }
 
-  /** @param {string} bot its name, of the ruleset's */
-  addBot(bot) {
-    return this.#act("lobby.add_bot", { bot });
+  /** @param {string} bot its name, of the ruleset's @param {number} [table] at which, where there are several */
+  addBot(bot, table) {
+    return this.#act("lobby.add_bot", { bot, ...(table === undefined ? {} : { table }) });
   }
 
   /** @param {string} player_id */
@@ -1549,8 +1556,14 @@ export class Lobby extends Emitter {
     return this.#act("lobby.join", { role });
   }
 
-  start() {
-    return this.#act("lobby.start", {});
+  /** Sit down at a table, of several. @param {number} table */
+  sit(table) {
+    return this.#act("lobby.join", { role: "player", table });
+  }
+
+  /** @param {number} [table] which one, where there are several and you do not sit there */
+  start(table) {
+    return this.#act("lobby.start", table === undefined ? {} : { table });
   }
 
   close() {

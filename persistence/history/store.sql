@@ -61,10 +61,11 @@ SELECT EXISTS (
   SELECT FROM lobbies l WHERE l.id = $1 AND (l.is_public
     OR EXISTS (SELECT FROM lobby_members m WHERE m.lobby_id = l.id AND m.player_id = $2)
     OR EXISTS (SELECT FROM matches m JOIN match_players mine ON mine.match_id = m.id
-               WHERE m.lobby_id = l.id AND mine.player_id = $2)));
+               WHERE m.lobby_id = ANY (ARRAY(SELECT l.id UNION ALL SELECT t.id FROM lobbies t WHERE t.table_of = l.id))
+                 AND mine.player_id = $2)));
 
 -- name: lobby_matches
--- Read a page of what was played in a lobby, newest first.
+-- Read a page of what was played in a lobby and at its tables, newest first.
 SELECT m.id AS match_id, m.game_id, m.mode, m.ruleset, m.started_at, m.ended_at, m.winner_id,
        m.replay_url, m.uncounted, seats.players
 FROM matches m
@@ -75,7 +76,8 @@ CROSS JOIN LATERAL (
            'forfeited', mp.forfeited)
          ORDER BY mp.seat, mp.player_id) AS players
   FROM match_players mp JOIN players p ON p.id = mp.player_id WHERE mp.match_id = m.id) seats
-WHERE m.lobby_id = $1 AND m.ended_at <= $2 AND (m.ended_at < $2 OR m.id > $3)
+WHERE m.lobby_id = ANY (ARRAY(SELECT $1::uuid UNION ALL SELECT t.id FROM lobbies t WHERE t.table_of = $1))
+  AND m.ended_at <= $2 AND (m.ended_at < $2 OR m.id > $3)
 ORDER BY m.ended_at DESC, m.id LIMIT $4;
 
 -- name: find_match

@@ -9,7 +9,10 @@ from protocol.lobbies import Mode, Role, Status
 
 
 class Member(NamedTuple):
-    """Somebody in a lobby; `seat` is None for a spectator, `bot` for a person."""
+    """Somebody in a lobby; `seat` is None for a spectator, `bot` for a person.
+
+    The seat is at `table`, which says nothing of a spectator.
+    """
 
     player_id: PlayerId
     display_name: str
@@ -17,11 +20,24 @@ class Member(NamedTuple):
     seat: int | None
     ready: bool
     bot: str | None
+    table: int = 0
+
+
+class TableGame(NamedTuple):
+    """A game at a table, in a lobby of its own; `game_id` is None until it has started."""
+
+    table: int
+    lobby_id: LobbyId
+    game_id: GameId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lobby:
     """A lobby as of one moment; `members` has the longest-standing first.
+
+    Of a lobby with several `tables`, `seats` are those of each, and `table_games` are the games
+    that are played. Each of these has a lobby of its own; `table_of` and `table_no` lead from there
+    to here.
 
     `silent_s` is how long it had shown no life, by the database's clock, and
     `host_silent_s` how long the host of a peer lobby had not. `lineup` is who played when
@@ -54,6 +70,10 @@ class Lobby:
     started_at: datetime | None = None
     lineup: tuple[PlayerId, ...] = ()
     bans: frozenset[PlayerId] = frozenset()
+    tables: int = 1
+    table_of: LobbyId | None = None
+    table_no: int | None = None
+    table_games: tuple[TableGame, ...] = ()
 
     def find_member(self, player_id: PlayerId | None) -> Member | None:
         """Find somebody."""
@@ -63,6 +83,24 @@ class Lobby:
     def players(self) -> tuple[Member, ...]:
         """Those who have a seat, the longest-standing first."""
         return tuple(member for member in self.members if member.role == "player")
+
+    @property
+    def has_tables(self) -> bool:
+        """Whether it has several tables."""
+        return self.tables > 1
+
+    def players_at(self, table: int) -> tuple[Member, ...]:
+        """Those who sit at a table, the longest-standing first."""
+        return tuple(player for player in self.players if player.table == table)
+
+    def game_at(self, table: int) -> TableGame | None:
+        """Find the game that is played at a table."""
+        return next((game for game in self.table_games if game.table == table), None)
+
+    @property
+    def people(self) -> tuple[Member, ...]:
+        """Those members who are no bots."""
+        return tuple(member for member in self.members if member.bot is None)
 
     @property
     def human_players(self) -> tuple[Member, ...]:
@@ -79,7 +117,7 @@ class JoiningPlayer(NamedTuple):
 
 
 class LobbyCard(NamedTuple):
-    """A lobby in a list."""
+    """A lobby in a list; `seats` and `taken` are those of all its tables."""
 
     lobby_id: LobbyId
     version: int
@@ -93,6 +131,7 @@ class LobbyCard(NamedTuple):
     game_id: GameId | None
     created_at: datetime
     region: str | None
+    tables: int = 1
 
 
 class PeerMatch(NamedTuple):

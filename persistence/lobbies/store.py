@@ -27,6 +27,7 @@ from persistence.lobbies.model import (
     Member,
     PeerMatch,
     QuickPlayCriteria,
+    TableGame,
 )
 from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
@@ -85,7 +86,7 @@ class LobbyStore:
             removed,
             list(after.bans - before.bans),
             *_member_columns(changed)[:4],
-            *_member_columns(added),
+            *_member_columns(added)[:5],
             *_changed_columns(after),
         )
         async with self._database.acquire() as connection:
@@ -291,7 +292,7 @@ class LobbyTransaction:
         if banned := after.bans - before.bans:
             await self._connection.execute(SQL["add_bans"], after.lobby_id, list(banned))
         version = await self._connection.fetchval(
-            SQL["save_lobby"], after.lobby_id, *_changed_columns(after)
+            SQL["save_lobby"], after.lobby_id, *_changed_columns(after), after.tables
         )
         return replace(after, version=version)
 
@@ -314,7 +315,8 @@ class LobbyTransaction:
         if removed:
             await self._connection.execute(SQL["remove_members"], after.lobby_id, removed)
         if changed:
-            columns = _member_columns(changed)[:4]
+            ids, roles, seats, readies, _, tables = _member_columns(changed)
+            columns = (ids, roles, seats, readies, tables)
             await self._connection.execute(SQL["change_members"], after.lobby_id, *columns)
         await self._add_members(after.lobby_id, added)
 
@@ -344,6 +346,9 @@ def _columns(lobby: Lobby) -> tuple[object, ...]:
         lobby.created_at,
         lobby.host_player_id,
         lobby.region,
+        lobby.tables,
+        lobby.table_of,
+        lobby.table_no,
     )
 
 
@@ -378,11 +383,11 @@ def _member_changes(
 
 
 def _member_columns(members: Sequence[Member]) -> tuple[Sequence[object], ...]:
-    """Lay members out as columns: ids, roles, seats, readies, bots."""
+    """Lay members out as columns: ids, roles, seats, readies, bots, tables."""
     if not members:
-        return [], [], [], [], []
-    ids, _, roles, seats, readies, bots = zip(*members, strict=True)
-    return ids, roles, seats, readies, bots
+        return [], [], [], [], [], []
+    ids, _, roles, seats, readies, bots, tables = zip(*members, strict=True)
+    return ids, roles, seats, readies, bots, tables
 
 
 def _named(lobby: Lobby, player_id: PlayerId | None, name: str | None) -> Lobby:
@@ -414,6 +419,7 @@ def _lobby(record: asyncpg.Record) -> Lobby:
     fields = dict(record)
     fields["config"] = orjson.loads(fields["config"])
     fields["members"] = tuple(Member(*values) for values in orjson.loads(fields["members"]))
+    fields["table_games"] = tuple(TableGame(*each) for each in orjson.loads(fields["table_games"]))
     fields["lineup"] = tuple(fields["lineup"])
     fields["bans"] = frozenset(fields["bans"])
     return Lobby(**fields)

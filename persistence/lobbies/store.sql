@@ -4,19 +4,24 @@
 SELECT id FROM lobbies WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: read_lobby
--- Read a lobby with its members (longest-standing first) and bans, as of one moment.
+-- Read a lobby with its members (longest-standing first), bans and games at its tables, as of one
+-- moment. Whoever was removed from the lobby with the tables may not see the games at them either.
 SELECT l.id AS lobby_id, l.version, l.name, l.mode, l.status::text, l.ruleset, l.config, l.seats,
        l.spectators_max, l.is_public, l.join_code, l.password_hash, l.quick_play, l.host_player_id,
        l.game_id, l.fill_at, l.created_at, l.region, l.host_peer_id, l.match_id, l.started_at,
-       l.lineup,
+       l.lineup, l.tables, l.table_of, l.table_no,
        extract(epoch FROM clock_timestamp() - l.host_seen_at)::float8 AS host_silent_s,
        extract(epoch FROM clock_timestamp() - l.last_heartbeat)::float8 AS silent_s,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(m.player_id, p.display_name, m.role, m.seat,
-                                                    m.ready, m.bot)
+                                                    m.ready, m.bot, m.table_no)
                                   ORDER BY m.joined_at, m.seat, m.player_id), '[]')
         FROM lobby_members m JOIN players p ON p.id = m.player_id
         WHERE m.lobby_id = l.id) AS members,
-       ARRAY(SELECT b.player_id FROM lobby_bans b WHERE b.lobby_id = l.id) AS bans
+       CASE WHEN l.tables > 1 THEN
+           (SELECT coalesce(jsonb_agg(jsonb_build_array(t.table_no, t.id, t.game_id) ORDER BY t.table_no), '[]')
+            FROM lobbies t WHERE t.table_of = l.id AND t.status <> 'CLOSED')
+       ELSE '[]' END AS table_games,
+       ARRAY(SELECT DISTINCT b.player_id FROM lobby_bans b WHERE b.lobby_id IN (l.id, l.table_of)) AS bans
 FROM lobbies l WHERE l.id = $1;
 
 -- name: lobby_of_code
@@ -35,8 +40,9 @@ WHERE m.player_id = $1 AND l.status = 'OPEN';
 -- name: add_lobby
 -- Insert a lobby; returns nothing if its join code, or its id, is taken.
 INSERT INTO lobbies (id, name, mode, ruleset, config, seats, spectators_max, is_public, join_code,
-                     password_hash, quick_play, fill_at, created_at, host_player_id, region, host_user_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+                     password_hash, quick_play, fill_at, created_at, host_player_id, region, tables,
+                     table_of, table_no, host_user_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
         (SELECT f.id FROM players p JOIN profiles f ON f.id::text = p.user_id WHERE p.id = $14))
 ON CONFLICT DO NOTHING
 RETURNING id;
@@ -46,7 +52,7 @@ RETURNING id;
 UPDATE lobbies SET
     name = $2, status = $3::text::lobby_status, config = $4, seats = $5, is_public = $6,
     fill_at = $7, host_player_id = $8, mode = $9, ruleset = $10, host_peer_id = $11,
-    match_id = $12, started_at = $13, lineup = $14::uuid[],
+    match_id = $12, started_at = $13, lineup = $14::uuid[], tables = $15,
     host_seen_at = CASE WHEN host_player_id IS DISTINCT FROM $8 THEN clock_timestamp()
                         ELSE host_seen_at END,
     host_user_id = (SELECT f.id FROM players p JOIN profiles f ON f.id::text = p.user_id
@@ -84,16 +90,17 @@ ON CONFLICT (id) DO NOTHING;
 
 -- name: add_members
 -- Let players into a lobby, in this order.
-INSERT INTO lobby_members (lobby_id, player_id, role, seat, ready, bot, joined_at)
-SELECT $1, t.player_id, t.role, t.seat, t.ready, t.bot, clock_timestamp()
-FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::bool[], $6::text[])
-    WITH ORDINALITY AS t(player_id, role, seat, ready, bot, nth)
+INSERT INTO lobby_members (lobby_id, player_id, role, seat, ready, bot, table_no, joined_at)
+SELECT $1, t.player_id, t.role, t.seat, t.ready, t.bot, t.table_no, clock_timestamp()
+FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::bool[], $6::text[], $7::smallint[])
+    WITH ORDINALITY AS t(player_id, role, seat, ready, bot, table_no, nth)
 ORDER BY t.nth;
 
 -- name: change_members
 -- Write what may change of members.
-UPDATE lobby_members m SET role = t.role, seat = t.seat, ready = t.ready
-FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::bool[]) AS t(player_id, role, seat, ready)
+UPDATE lobby_members m SET role = t.role, seat = t.seat, ready = t.ready, table_no = t.table_no
+FROM unnest($2::uuid[], $3::text[], $4::smallint[], $5::bool[], $6::smallint[])
+    AS t(player_id, role, seat, ready, table_no)
 WHERE m.lobby_id = $1 AND m.player_id = t.player_id;
 
 -- name: remove_members
@@ -111,8 +118,8 @@ ON CONFLICT DO NOTHING;
 -- open or only playing lobbies. A text has no index of its own: among 10,000 open lobbies the page
 -- of a common word takes 0.1 ms, of one that nothing has 6 ms. Trigrams make that 0.04 ms, but not
 -- where a text has fewer than three letters, and cost an extension and every lobby's writes.
-SELECT l.id AS lobby_id, l.version, l.name, l.mode, l.status::text, l.ruleset, l.seats,
-       seated.taken, l.password_hash IS NOT NULL AS has_password, l.game_id, l.created_at, l.region
+SELECT l.id AS lobby_id, l.version, l.name, l.mode, l.status::text, l.ruleset, l.tables * l.seats AS seats,
+       seated.taken, l.password_hash IS NOT NULL AS has_password, l.game_id, l.created_at, l.region, l.tables
 FROM lobbies l, LATERAL (
     SELECT count(*)::int AS taken
     FROM lobby_members m WHERE m.lobby_id = l.id AND m.role = 'player'
@@ -121,7 +128,7 @@ WHERE l.is_public
   AND ($1::text = 'OPEN' AND l.status = 'OPEN' OR $1 = 'PLAYING' AND l.status = 'PLAYING')
   AND ($2::text IS NULL OR l.ruleset = $2)
   AND ($3::text IS NULL OR l.mode = $3)
-  AND ($4::int = 0 OR l.seats - seated.taken >= $4)
+  AND ($4::int = 0 OR l.tables * l.seats - seated.taken >= $4)
   AND ($5::text = '' OR strpos(lower(l.name), lower($5)) > 0)
   AND ($8::text IS NULL OR l.region = $8)
   AND ($6::timestamptz IS NULL
@@ -238,8 +245,9 @@ SELECT id, version FROM (
 ) AS listed ORDER BY created_at DESC LIMIT $1;
 
 -- name: lobby_bans
--- Read who may not come back into these lobbies.
-SELECT lobby_id, player_id FROM lobby_bans WHERE lobby_id = ANY($1::uuid[]);
+-- Read who may not come back into these lobbies, or into those at whose tables they are.
+SELECT l.id, b.player_id FROM lobbies l JOIN lobby_bans b ON b.lobby_id IN (l.id, l.table_of)
+WHERE l.id = ANY($1::uuid[]);
 
 -- name: has_match
 -- Say whether a lobby's session between peers was reported.
@@ -268,6 +276,7 @@ DELETE FROM lobbies WHERE id IN (
     WHERE l.status = 'CLOSED' AND l.closed_at < clock_timestamp() - make_interval(secs => $1)
       AND NOT EXISTS (SELECT FROM games g WHERE g.lobby_id = l.id)
       AND NOT EXISTS (SELECT FROM matches m WHERE m.lobby_id = l.id)
+      AND NOT EXISTS (SELECT FROM lobbies t WHERE t.table_of = l.id)
     ORDER BY l.closed_at LIMIT $2
     FOR UPDATE OF l SKIP LOCKED)
 RETURNING id;
@@ -281,7 +290,7 @@ SELECT id, display_name FROM players WHERE id = ANY ($1::uuid[]) AND erased_at I
 SELECT l.id AS lobby_id, l.name, l.status::text, l.mode, l.ruleset, l.join_code, l.is_public,
        l.password_hash IS NOT NULL AS has_password, l.host_player_id, p.display_name AS host_name,
        (SELECT count(*)::int FROM lobby_members m WHERE m.lobby_id = l.id AND m.role = 'player') AS players,
-       l.seats, l.game_id, l.created_at, l.last_heartbeat
+       l.tables * l.seats AS seats, l.game_id, l.created_at, l.last_heartbeat
 FROM lobbies l LEFT JOIN players p ON p.id = l.host_player_id
 WHERE ($1::text IS NULL OR l.status::text = $1)
   AND ($2::text = '' OR l.id::text = lower($2) OR l.join_code = upper($2)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import orjson
@@ -40,16 +40,25 @@ class StoredSeries:
         return tuple(player for player in self.seats if player is not None)
 
 
+class FinishedGame(NamedTuple):
+    """What was played, and the `players` of its summary; `at_table`: in a lobby with several."""
+
+    ruleset: str
+    config: bytes
+    players: list[dict[str, Any]]
+    at_table: bool
+
+
 class SeriesTransaction:
     """One change of a series."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def read_game(self, game_id: GameId) -> tuple[str, bytes, list[dict[str, Any]]] | None:
-        """Read a finished game of a lobby, and hold it: ruleset, configuration, its summary."""
+    async def read_game(self, game_id: GameId) -> FinishedGame | None:
+        """Read a finished game of a lobby, and hold it."""
         row = await self._connection.fetchrow(SQL["finished_game"], game_id)
-        return None if row is None else (row[0], row[1], list(orjson.loads(row[2])))
+        return None if row is None else FinishedGame(row[0], row[1], orjson.loads(row[2]), row[3])
 
     async def lock_after(self, game_id: GameId) -> StoredSeries | None:
         """Hold the series that was proposed after a game."""

@@ -1,6 +1,6 @@
 -- name: finished_game
--- Read a finished game of a lobby: what was played, and who sat where; holds its row.
-SELECT g.ruleset, l.config, s.players FROM games g JOIN lobbies l ON l.id = g.lobby_id
+-- Read a finished game of a lobby: what was played, who sat where, and whether at a table of a lobby; holds its row.
+SELECT g.ruleset, l.config, s.players, l.table_of IS NOT NULL FROM games g JOIN lobbies l ON l.id = g.lobby_id
 JOIN game_summaries s ON s.game_id = g.id WHERE g.id = $1 AND g.status = 'completed' FOR UPDATE OF l;
 
 -- name: lock_series_after

@@ -6,6 +6,7 @@ These checks read attributes and run none of the rules; `tests/contract` checks 
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from inspect import isfunction
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ STATISTICS_MAX: Final = 32
 ACHIEVEMENTS_MAX: Final = 100
 VERSION_MAX: Final = 2**31 - 1  # what the database's column holds
 METHODS: Final = tuple(name for name, member in vars(Ruleset).items() if isfunction(member))
+LIKENESS: Final = 0.5  # from which on a known name is suggested for an unknown one
 
 
 class RulesetRefused(Exception):
@@ -57,6 +59,7 @@ def _problems(found: Ruleset[object, object], folder: str) -> Iterator[str]:
         if not is_right(value):
             yield f"{attribute} is {value!r}; {remedy}"
             return
+    yield from _unknown_names(found)
     for method in METHODS:
         if not callable(getattr(found, method)):
             yield f"{method} is not a method; see the contract"
@@ -72,6 +75,37 @@ def _problems(found: Ruleset[object, object], folder: str) -> Iterator[str]:
         yield from _realtime_problems(found)
     if found.name != folder:
         yield f"its name is {found.name!r}, but its folder is called {folder!r}; make them the same"
+
+
+def _unknown_names(found: Ruleset[object, object]) -> Iterator[str]:
+    """Find public names that no ruleset has: the server would pass them over without a word.
+
+    What an author adds begins with an underscore. Classes and constants are not taken for
+    attributes, as those of the contract are in lower case.
+    """
+    realtime = _public_names(RealtimeRuleset)
+    known = realtime if isinstance(found, RealtimeRuleset) else _public_names(Ruleset)
+    own = [
+        name
+        for each in type(found).__mro__
+        if each not in Ruleset.__mro__ and each is not RealtimeRuleset
+        for name in vars(each)
+    ]
+    for name in dict.fromkeys([*own, *vars(found)]):
+        if name.startswith("_") or not name.islower() or name in known:
+            continue
+        if name in realtime:
+            yield f"{name} is for real-time games only; derive from RealtimeRuleset, or remove it"
+            continue
+        nearest = get_close_matches(name, known, n=1, cutoff=LIKENESS)
+        meant = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(known)}."
+        yield f"{name} is no attribute of a ruleset; {meant} A name of your own begins with _"
+
+
+def _public_names(rules: type) -> list[str]:
+    """List what a ruleset may have: what the contract declares, with a value or without."""
+    names = {name for each in rules.__mro__ for name in vars(each).get("__annotations__", {})}
+    return sorted(name for name in {*dir(rules), *names} if not name.startswith("_"))
 
 
 def _realtime_problems(found: RealtimeRuleset[object, object]) -> Iterator[str]:

@@ -102,13 +102,17 @@ class Client:
         return await self.wait_for_game(reply["lobby"])
 
     async def wait_for_game(self, lobby: Json) -> "Game":
-        """Wait until a lobby's game has started, and follow it."""
-        if lobby["game_id"] is not None:
-            return await self.game(lobby["game_id"])
+        """Wait until a lobby's game has started, and follow it.
+
+        In a lobby with several tables, it is the game of the table at which you sit.
+        """
+        me = await self.player_id()
+        if (game_id := _game_in(lobby, me)) is not None:
+            return await self.game(game_id)
         async for update in self.updates():
             if update["type"] == "lobby.update" and update["lobby_id"] == lobby["lobby_id"]:
-                if update["lobby"]["game_id"] is not None:
-                    return await self.game(update["lobby"]["game_id"])
+                if (game_id := _game_in(update["lobby"], me)) is not None:
+                    return await self.game(game_id)
                 if update["lobby"]["status"] == "CLOSED":
                     raise RequestRefused(
                         "lobby_closed", "The lobby was closed before the game started."
@@ -215,17 +219,24 @@ class Game:
     async def views(self) -> AsyncIterator[LiveView]:
         """Give the view of a real-time game whenever it has changed, the latest one each time.
 
-        Ends when the game has ended; raises what the game's events raise.
+        A spectator who sees the game late waits for the first one. Ends when the game has ended;
+        raises what the game's events raise.
         """
         while not self.stream.completed:
             self._seen.clear()
-            yield self.live
+            if self.stream.live is not None or not self._may_come_late:
+                yield self.live
             if not self._seen.is_set():
                 await self._seen.wait()
             if self.stream.failure is not None:
                 raise self.stream.failure
             if self.stream.paused:
                 await self._connection.resume(self.stream)
+
+    @property
+    def _may_come_late(self) -> bool:
+        """Whether this may be a real-time game of which nothing is shown yet."""
+        return not self.stream.as_player and self.stream.next_index == 0
 
     async def send_ephemeral(self, data: Json) -> None:
         """Show everybody at the game something that nobody keeps: a cursor, an emote.
@@ -259,10 +270,19 @@ class Game:
             Event(message["event_index"], message["event"], message["payload"], message["at"])
         )
         self._arrived.set()
-        if self.stream.completed:
+        if self.stream.completed or self.stream.live is None:
             self._seen.set()
         if len(self._events) >= EVENTS_MAX and self.stream.live is None:
             self.stream.paused = True
+
+
+def _game_in(lobby: Json, player_id: str) -> str | None:
+    """Find the game that a member plays, or may watch: of the lobby, or of the member's table."""
+    game_id: str | None = lobby["game_id"]
+    if "tables" in lobby:
+        tables = [m.get("table") for m in lobby["members"] if m["player_id"] == player_id]
+        game_id = lobby["tables"][tables[0]]["game_id"] if tables not in ([], [None]) else None
+    return game_id
 
 
 def _settle(index: "asyncio.Future[int]", reply: Json | ClientError, _: float) -> None:

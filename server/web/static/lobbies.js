@@ -93,6 +93,7 @@ function drawCard(card) {
     build("strong", {}, card.name),
     build("span", {}, title(card.ruleset)),
     build("span", { class: "small" }, t("lobbies.taken", { taken: card.taken, seats: card.seats }),
+      card.tables && ` · ${t("lobbies.table_count", { count: card.tables })}`,
       card.has_password && ` · ${t("lobbies.locked")}`, !isOpen && ` · ${t("lobbies.playing")}`),
     build("span", { class: "row" },
       isOpen && card.taken < card.seats && build("button", { type: "button", "data-key": `join-${card.lobby_id}`, onclick: enter("player"),
@@ -137,6 +138,7 @@ function showForm(chosen) {
   const game = build("select", { id: "game" }, rulesets.map((each) => build("option", { value: each.name, selected: each.name === chosen }, each.title)));
   const name = build("input", { id: "name", maxlength: 64, autocomplete: "off" });
   const seats = build("input", { id: "seats", type: "number" });
+  const tables = build("input", { id: "tables", type: "number", min: 1, max: 16, value: 1, required: true });
   const isPublic = build("input", { id: "public", type: "checkbox", checked: true });
   const password = build("input", { id: "password", type: "password", autocomplete: "new-password", maxlength: 128 });
   const config = build("fieldset");
@@ -153,7 +155,7 @@ function showForm(chosen) {
   game.addEventListener("change", showConfig);
   replace(main, build("h1", {}, t("lobbies.new")), build("form", { class: "panel", onsubmit: action(create) },
     labelled(t("lobbies.game"), game), labelled(t("lobbies.name"), name, t("lobbies.name_hint")),
-    labelled(t("lobbies.seats"), seats), config,
+    labelled(t("lobbies.seats"), seats), labelled(t("lobbies.tables"), tables, t("lobbies.tables_hint")), config,
     build("p", { class: "row" }, isPublic, build("label", { for: isPublic.id }, t("lobbies.public"))),
     labelled(t("lobbies.password"), password, t("lobbies.password_hint")),
     build("p", { class: "actions" }, build("button", {}, t("lobbies.create")),
@@ -167,6 +169,7 @@ function showForm(chosen) {
     enter(await client.lobbies.create({
       ruleset: game.value, seats: Number(seats.value), is_public: isPublic.checked,
       config: Object.fromEntries(fields.map((field) => [field.name, field.value()])),
+      ...(Number(tables.value) > 1 ? { tables: Number(tables.value) } : {}),
       ...(name.value.trim() ? { name: name.value.trim() } : {}),
       ...(password.value ? { password: password.value } : {}),
     }));
@@ -200,16 +203,17 @@ function enter(joined) {
   stopList = () => {};
   lobby?.unfollow();
   lobby = joined;
-  if (openGame()) return;
+  if (!lobby.state.tables && openGame()) return;
   history.replaceState(null, "", `/lobbies?lobby=${lobby.lobby_id}`);
   document.title = t("page.title", { page: lobby.state.name });
+  const tables = build("div", { id: "tables" });
   const members = build("ul", { class: "list members", id: "members" });
   const controls = build("div", { class: "row", id: "controls" });
   const invite = build("div", { class: "panel" });
   const chat = build("ol", { class: "log", role: "log", tabindex: 0, "aria-label": t("play.chat") });
   const input = build("input", { id: "say", maxlength: 500, autocomplete: "off", "aria-label": t("play.say") });
   const heading = build("h1", { tabindex: -1 });
-  replace(main, heading, build("p", { class: "small" }, describe()), members, controls, invite,
+  replace(main, heading, build("p", { class: "small" }, describe()), tables, members, controls, invite,
     build("section", {}, build("h2", {}, t("play.chat")), chat,
       build("form", { class: "row", onsubmit: action(async () => {
         const text = input.value.trim();
@@ -221,6 +225,14 @@ function enter(joined) {
   const draw = () => {
     heading.textContent = lobby.state.name;
     const { seats, members: all } = lobby.state;
+    if (lobby.state.tables) {
+      const standing = all.filter((member) => member.role === "spectator");
+      replace(tables, lobby.state.tables.map(drawTable), standing.length > 0 && build("h2", {}, t("lobbies.standing")));
+      replace(members, standing.map(drawMember));
+      replace(controls, drawOwnControls());
+      drawInvitation(invite);
+      return;
+    }
     const empty = seats - all.filter((member) => member.role === "player").length;
     replace(members, all.map(drawMember), Array.from({ length: Math.max(0, empty) }, () => build("li", { class: "empty" }, t("lobbies.free_seat"))));
     replace(controls, drawControls());
@@ -230,7 +242,11 @@ function enter(joined) {
     if (change.kind === "kicked" && change.player_id === client.session?.player_id) return away(t("lobbies.kicked"));
     if (lobby.state.status === "CLOSED") return away(t("lobbies.closed"));
     if (!lobby.me) return away(t("lobbies.left"));
-    if (!openGame()) draw();
+    const { tables: several } = lobby.state;
+    // At one of several tables, the game is opened as it starts; whoever comes back to the lobby stays.
+    if (several && change.kind === "ended") announce(t("lobbies.table_ended", { number: change.table + 1 }));
+    const isMine = several && change.kind === "started" && change.table === lobby.me.table;
+    if (!((!several || isMine) && openGame())) draw();
     return undefined;
   });
   lobby.on("chat", (message) => {
@@ -250,9 +266,51 @@ function describe() {
 
 /** The game has started: go there. */
 function openGame() {
-  if (!lobby.state.game_id) return false;
-  location.href = `/play/${lobby.state.game_id}`;
+  if (!lobby.game_id) return false;
+  location.href = gameAddress(lobby.game_id);
   return true;
+}
+
+/** A game at one of several tables leads back to the lobby. */
+function gameAddress(game_id) {
+  return `/play/${game_id}${lobby.state.tables ? `?lobby=${lobby.lobby_id}` : ""}`;
+}
+
+/** One of several tables: who sits there, and what the visitor may do there. */
+function drawTable({ game_id }, table) {
+  const { me, isHost, state } = lobby;
+  const number = table + 1;
+  const seated = state.members.filter((member) => member.table === table);
+  const isOwn = me?.table === table;
+  const isFree = !game_id && seated.length < state.seats;
+  const waiting = seated.filter((member) => !member.bot && !member.ready && member.player_id !== me?.player_id);
+  const few = seated.length < (ruleset(state.ruleset)?.seats_min ?? 1);
+  const press = (key, label, title_, onclick, rest = {}) => build("button", { type: "button", "data-key": `${key}-${table}`, "aria-label": title_, onclick: action(onclick), ...rest }, label);
+  return build("section", { class: "panel", "data-table": table, "data-playing": String(Boolean(game_id)) },
+    build("h2", {}, t("lobbies.table", { number })), game_id && build("p", { class: "small" }, t("lobbies.table_playing")),
+    build("ul", { class: "list members" }, seated.map(drawMember),
+      Array.from({ length: game_id ? 0 : state.seats - seated.length }, () => build("li", { class: "empty" }, t("lobbies.free_seat")))),
+    build("p", { class: "row" },
+      game_id && build("a", { class: "button", href: gameAddress(game_id), "aria-label": isOwn ? t("lobbies.to_game") : t("lobbies.watch_at", { number }) },
+        t(isOwn ? "lobbies.to_game" : "lobbies.spectate")),
+      !game_id && (isOwn || isHost) && press("start", t("lobbies.start"), t("lobbies.start_at", { number }), () => lobby.start(table), { disabled: few || waiting.length > 0 }),
+      isFree && !isOwn && !isPlaying() && press("sit", t("lobbies.sit"), t("lobbies.sit_at", { number }), () => lobby.sit(table), { class: "quiet" }),
+      isFree && isHost && (ruleset(state.ruleset)?.bots ?? []).map((bot) => press(`bot-${bot}`, t("lobbies.add_bot", { name: humanise(bot) }), undefined, () => lobby.addBot(bot, table), { class: "quiet", "data-add": bot })),
+      !game_id && (isOwn || isHost) && waiting.length > 0 && build("span", { class: "small" }, t("lobbies.waiting_for", { names: waiting.map((member) => member.display_name).join(", ") }))));
+}
+
+const isPlaying = () => lobby.me?.role === "player" && Boolean(lobby.game_id);
+
+/** What concerns the visitor alone, in a lobby with several tables. */
+function drawOwnControls() {
+  const { me } = lobby;
+  const isSeated = me?.role === "player" && !isPlaying();
+  return [
+    isSeated && build("button", { type: "button", "data-key": "ready", "aria-pressed": String(me.ready), onclick: action(() => lobby.ready(!me.ready)) },
+      t(me.ready ? "lobbies.unready" : "lobbies.ready")),
+    isSeated && build("button", { type: "button", class: "quiet", "data-key": "role", onclick: action(() => lobby.become("spectator")) }, t("lobbies.stand_up")),
+    build("button", { type: "button", class: "quiet", "data-key": "leave", onclick: action(leave) }, t("lobbies.leave")),
+  ];
 }
 
 function away(text) {
@@ -267,8 +325,8 @@ function drawMember(member) {
   const isHost = member.player_id === lobby.state.host_player_id;
   const marks = [
     isMe && t("play.you"), isHost && t("lobbies.host"), member.bot && t("lobbies.bot", { name: humanise(member.bot) }),
-    member.role === "spectator" && t("lobbies.spectator"),
-    member.role === "player" && !isHost && !member.bot && t(member.ready ? "lobbies.is_ready" : "lobbies.not_ready"),
+    member.role === "spectator" && !lobby.state.tables && t("lobbies.spectator"),
+    member.role === "player" && (!isHost || lobby.state.tables) && !member.bot && t(member.ready ? "lobbies.is_ready" : "lobbies.not_ready"),
   ].filter(Boolean);
   const remove = member.bot
     ? () => lobby.removeBot(member.player_id)

@@ -15,6 +15,9 @@ const CHAT_LINES_MAX = 100;
 const HURRY_S = 10;
 
 const gameId = location.pathname.split("/")[2];
+// The lobby with several tables that the game is played in: its players still sit there afterwards.
+const lobbyId = new URLSearchParams(location.search).get("lobby");
+const home = lobbyId ? `/lobbies?lobby=${encodeURIComponent(lobbyId)}` : "/";
 const main = document.querySelector("main");
 
 const title = build("h1", {}, t("page.loading"));
@@ -156,9 +159,10 @@ function showResult({ winners, final_scores: scores }) {
     build("h2", {}, heading),
     build("div", { class: "scroll" }, drawScores(scores)),
     build("p", { class: "actions" },
-      build("button", { type: "button", onclick: action(playAgain) }, t("play.again")),
-      game.seat !== null && build("button", { type: "button", class: "quiet", onclick: action(askForRematch) }, t("play.rematch")),
-      build("a", { class: "button quiet", href: "/" }, t("play.home"))));
+      lobbyId ? build("a", { class: "button", href: home }, t("play.to_lobby")) : [
+        build("button", { type: "button", onclick: action(playAgain) }, t("play.again")),
+        game.seat !== null && build("button", { type: "button", class: "quiet", onclick: action(askForRematch) }, t("play.rematch")),
+        build("a", { class: "button quiet", href: "/" }, t("play.home"))]));
   const isNew = result.hidden;
   result.hidden = false;
   if (isNew && state) result.focus({ preventScroll: false });
@@ -182,7 +186,7 @@ async function askForRematch() {
 async function leave() {
   if (!await askToConfirm(t("play.leave_question"), { yes: t("play.leave"), danger: true })) return;
   await game.leave();
-  location.href = "/";
+  location.href = home;
 }
 
 async function say() {

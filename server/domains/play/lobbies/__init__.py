@@ -1,9 +1,10 @@
 """Lobbies: where players meet before a game.
 
 For: opening, finding, joining and leaving lobbies, bots, kicks and settings, quick play,
-peer lobbies, whose game runs on their host's machine, starting the game, and clearing up
-after people and nodes that went away. `rules` and the pure functions in `peers` lead from one
-lobby to the next; they are carried out by `changes` (locked, stored, published).
+peer lobbies, whose game runs on their host's machine, lobbies with several tables, starting
+the game, and clearing up after people and nodes that went away. `rules` and the pure functions
+in `peers` lead from one lobby to the next; they are carried out by `changes` (locked, stored,
+published).
 
 Promises: a seat is given once, whatever the races. Every change adds one to the lobby's
 version and is published after it is committed, whole, in one frame for everybody; that frame

@@ -13,7 +13,7 @@ from protocol.errors import InvalidField, UnknownBot, UnknownRuleset
 from protocol.ids import LobbyId, new_id
 from protocol.limits import CONFIG_BYTES_MAX
 from protocol.lobbies import SPECTATORS_MAX, NewLobby
-from server.domains.play.lobbies.rules import player_count_text
+from server.domains.play.lobbies.rules import player_count_text, require_seats_bounded
 from server.gamekit.contract import RulesetConfig
 from server.gamekit.fold import AnyRuleset
 
@@ -106,6 +106,8 @@ def _depth(value: object) -> int:
 
 def draft_lobby(new: NewLobby, ruleset: AnyRuleset, created_at: datetime) -> Lobby:
     """Draft what somebody wishes to host, or refuse; its password is not in it."""
+    seats = validate_seats(ruleset, new.seats)
+    require_seats_bounded(new.tables, seats)
     return Lobby(
         lobby_id=LobbyId(new_id()),
         name=new.name or ruleset.title,
@@ -113,7 +115,8 @@ def draft_lobby(new: NewLobby, ruleset: AnyRuleset, created_at: datetime) -> Lob
         ruleset=ruleset.name,
         region=new.region,
         config=validate_config(ruleset, new.config),
-        seats=validate_seats(ruleset, new.seats),
+        seats=seats,
+        tables=new.tables,
         spectators_max=SPECTATORS_MAX,
         is_public=new.is_public,
         created_at=created_at,
@@ -123,6 +126,9 @@ def draft_lobby(new: NewLobby, ruleset: AnyRuleset, created_at: datetime) -> Lob
 
 def draft_peer_lobby(new: NewLobby, created_at: datetime) -> Lobby:
     """Draft a lobby whose game runs on its host's machine, whatever that game is."""
+    if new.tables > 1:
+        problem = "tables: only games on the server can have several; leave out `mode`."
+        raise InvalidField(problem, field="tables")
     return Lobby(
         lobby_id=LobbyId(new_id()),
         name=new.name or new.ruleset,

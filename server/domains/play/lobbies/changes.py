@@ -103,7 +103,8 @@ class KnownLobbies:
     def note(self, lobby: Lobby) -> None:
         """Remember a lobby that was just read or written; one that is not open is forgotten."""
         self.forget(lobby.lobby_id)
-        if lobby.status != "OPEN":
+        # A lobby with several tables also changes by what is played at them.
+        if lobby.status != "OPEN" or lobby.has_tables:
             return
         # Without life for a while it may have been when it was read; sweeps read that again.
         lobby = replace(lobby, silent_s=0.0, host_silent_s=0.0)
@@ -147,6 +148,13 @@ class LobbyChanges:
 
     async def open_lobby(self, draft: Lobby, host: PlayerId) -> Lobby:
         """Open a lobby for its host."""
+        if draft.has_tables:
+            async with self._store.transaction() as transaction:
+                joiner = await transaction.lock_player(host)
+                first = rules.join_lobby(draft, joiner, "player")
+                lobby = await add_with_code(transaction, replace(first, host_player_id=host))
+            self.publish(lobby, "created", host)
+            return lobby
         seated = rules.join_lobby(draft, JoiningPlayer(host, "", 0), "player")
         for _ in range(DRAWS_MAX):
             coded = replace(seated, host_player_id=host, join_code=draw_join_code())
@@ -156,18 +164,23 @@ class LobbyChanges:
                 return lobby
         raise Overloaded
 
-    async def enter_lobby(self, lobby_id: LobbyId, player_id: PlayerId, role: Role) -> Lobby:
-        """Let somebody into a lobby."""
+    async def enter_lobby(
+        self, lobby_id: LobbyId, player_id: PlayerId, role: Role, table: int | None = None
+    ) -> Lobby:
+        """Let somebody into a lobby, to any of its tables if None."""
         async with self.turns.hold(lobby_id):
             joiner = JoiningPlayer(player_id, "", 0)  # the database has the name and the number
             change = await self._change_known(
-                lobby_id, lambda lobby: rules.join_lobby(lobby, joiner, role), joiner=player_id
+                lobby_id,
+                lambda lobby: rules.join_lobby(lobby, joiner, role, table),
+                joiner=player_id,
             )
             if change is None:
                 async with self._store.transaction() as transaction:
                     joiner = await transaction.lock_player(player_id)
                     before = require_found(await transaction.lock_lobby(lobby_id))
-                    after = await transaction.save(before, rules.join_lobby(before, joiner, role))
+                    decided = rules.join_lobby(before, joiner, role, table)
+                    after = await transaction.save(before, decided)
                 change = before, after
             self.publish_if_changed(*change, "joined", player_id)
         return change[1]
@@ -215,6 +228,21 @@ class LobbyChanges:
             joiner = None  # who is in already counts no lobbies
         changed = await self._store.change(before, after, joiner=joiner, open_max=OPEN_LOBBIES_MAX)
         return None if changed is None else (before, changed)
+
+    async def publish_table(
+        self, of_table: Lobby, kind: ChangeKind, player_id: PlayerId | None = None
+    ) -> None:
+        """Publish that a table's game started or ended, to who is in the lobby with the tables.
+
+        `of_table` is the lobby of that game. What it means for the other one is stored already.
+        """
+        if of_table.table_of is None:
+            return
+        async with self.turns.hold(of_table.table_of):
+            lobby = require_found(await self._store.read(of_table.table_of))
+            if lobby.status != "CLOSED":
+                change = LobbyChange(kind=kind, player_id=player_id, table=of_table.table_no)
+                self._subscribers.publish(lobby, change, before=lobby)
 
     def publish(
         self,
@@ -272,6 +300,11 @@ class LobbyGameStarter:
         self, lobby_id: LobbyId, check: Check | None = None, host: PlayerId | None = None
     ) -> Lobby:
         """Start an open lobby's game, unless the check or the rules refuse."""
+        started = await self._start(lobby_id, check, host)
+        await self._changes.publish_table(started, "started", host)
+        return started
+
+    async def _start(self, lobby_id: LobbyId, check: Check | None, host: PlayerId | None) -> Lobby:
         async with self._changes.turns.hold(lobby_id):
             if (started := await self._start_known(lobby_id, check, host)) is not None:
                 return started

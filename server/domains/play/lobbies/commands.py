@@ -99,7 +99,7 @@ class LobbyCommands:
         return _reply(session, command, lobby)
 
     async def _start(self, session: "Session", command: wire.Start) -> wire.LobbyReply:
-        lobby = await self._members.start(session.who.player_id, command.lobby_id)
+        lobby = await self._members.start(session.who.player_id, command)
         return _reply(session, command, lobby)
 
     async def _close(self, session: "Session", command: wire.Close) -> None:

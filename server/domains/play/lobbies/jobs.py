@@ -149,7 +149,8 @@ class LobbyMaintenance:
             if player_id in elsewhere:
                 continue
             try:
-                await self.leave_all(player_id, reason="connection_lost")
+                if not await self.leave_all(player_id, reason="connection_lost"):
+                    again.append(player_id)
             except Exception as error:
                 again.append(player_id)
                 if first is None:
@@ -208,16 +209,21 @@ class LobbyMaintenance:
                 with contain_failures(f"postponing lobby {lobby_id}"):  # the others are filled now
                     await self._quick_play.postpone(lobby_id)
 
-    async def leave_all(self, player_id: PlayerId, *, reason: Reason | None = None) -> None:
-        """Take a player out of every lobby that can be left."""
+    async def leave_all(self, player_id: PlayerId, *, reason: Reason | None = None) -> bool:
+        """Take a player out of every lobby that can be left.
+
+        False if one is to be left later: who lost their connection stays at the table until its
+        game is over.
+        """
+        leave = rules.leave_if_away if reason == "connection_lost" else rules.leave_lobby
+        left_all = True
         for lobby_id in await self._store.list_open_of_player(player_id):
+            decide = partial(leave, player_id=player_id)
             try:
-                await self._changes.apply_rule(
-                    lobby_id,
-                    partial(rules.leave_lobby, player_id=player_id),
-                    "left",
-                    player_id,
-                    reason=reason,
+                lobby = await self._changes.apply_rule(
+                    lobby_id, decide, "left", player_id, reason=reason
                 )
+                left_all &= lobby.status == "CLOSED" or lobby.find_member(player_id) is None
             except (LobbyClosed, LobbyNotFound, NotAMember) as why:
                 log.info("%s need not leave lobby %s: %s", player_id, lobby_id, why.message)
+        return left_all

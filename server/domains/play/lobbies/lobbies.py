@@ -23,6 +23,7 @@ from server.domains.play.lobbies.rules import may_watch_game
 from server.domains.play.lobbies.seated_games import LobbySeatedGames
 from server.domains.play.lobbies.service import LobbyPasswords, LobbyReader, LobbyService
 from server.domains.play.lobbies.subscribers import LobbySubscribers
+from server.domains.play.lobbies.tables import TableGames
 from server.gamekit.fold import AnyRuleset
 
 
@@ -73,6 +74,9 @@ class Lobbies:
         self.seated_games = LobbySeatedGames(
             store=store, changes=changes, starter=starter, catalog=catalog, clock=clock
         )
+        tables = TableGames(
+            store=store, changes=changes, starter=starter, catalog=catalog, clock=clock
+        )
         self.peers = PeerLobbyService(store, changes, starter=starter, catalog=catalog, clock=clock)
         self.members = LobbyService(
             store=store,
@@ -80,6 +84,7 @@ class Lobbies:
             starter=starter,
             quick_play=quick_play,
             peers=self.peers,
+            tables=tables,
             catalog=catalog,
             subscribers=subscribers,
             presence=presence,
@@ -119,11 +124,15 @@ class Lobbies:
         if lobby is not None and lobby.status == "CLOSED":
             before = replace(lobby, status="PLAYING")
             self._changes.publish(lobby, "closed", before=before, reason="game_over")
+            await self._changes.publish_table(lobby, "ended")
 
     async def may_watch(self, lobby_id: LobbyId, player_id: PlayerId | None) -> bool:
         """Say whether somebody may watch a lobby's game."""
         lobby = await self._store.read(lobby_id)
-        return lobby is not None and may_watch_game(lobby, player_id)
+        if lobby is None or lobby.table_of is None or may_watch_game(lobby, player_id):
+            return lobby is not None and may_watch_game(lobby, player_id)
+        # The game of a table is for everybody who is in the lobby with the tables.
+        return await self.may_watch(lobby.table_of, player_id)
 
     async def may_upload_replay(self, match_id: MatchId, player_id: PlayerId) -> bool:
         """Say whether a match between peers is on record as this player reported it."""

@@ -57,6 +57,8 @@ class MatchedLobbies:
     async def read_party(self, lobby_id: LobbyId, host: PlayerId) -> Sequence[PlayerId]:
         """List the people of an open lobby, whose host asks; raise `NotTheHost` or `NotReady`."""
         lobby = require_found(await self._store.read(lobby_id))
+        if lobby.has_tables:
+            raise NotReady("A lobby with several tables is no party; create one with one table.")
         rules.require_all_ready(lobby, host)
         return [player.player_id for player in lobby.human_players]
 

@@ -30,6 +30,7 @@ from server.domains.play.lobbies.peers import PeerLobbyService
 from server.domains.play.lobbies.quick_play import QuickPlay
 from server.domains.play.lobbies.rules import require_may_join, require_visible
 from server.domains.play.lobbies.subscribers import LobbySubscribers
+from server.domains.play.lobbies.tables import TableGames
 from server.domains.play.lobbies.views import lobby_page, read_list_cursor
 from server.gateway.session.identity import Identity
 
@@ -171,6 +172,7 @@ class LobbyService:
         starter: LobbyGameStarter,
         quick_play: QuickPlay,
         peers: PeerLobbyService,
+        tables: TableGames,
         catalog: RulesetCatalog,
         subscribers: LobbySubscribers,
         presence: ConnectionLookup,
@@ -183,6 +185,7 @@ class LobbyService:
         self._starter = starter
         self._quick_play = quick_play
         self._peers = peers
+        self._tables = tables
         self._catalog = catalog
         self._subscribers = subscribers
         self._presence = presence
@@ -206,7 +209,9 @@ class LobbyService:
             await self._passwords.require(
                 lobby, joining.password, player_id=player_id, remote=remote
             )
-        entered = await self._changes.enter_lobby(lobby.lobby_id, player_id, joining.role)
+        entered = await self._changes.enter_lobby(
+            lobby.lobby_id, player_id, joining.role, joining.table
+        )
         return self._followed(entered, player_id)
 
     async def quick_play(self, player_id: PlayerId, wish: wire.QuickPlay) -> Lobby:
@@ -232,13 +237,16 @@ class LobbyService:
         lobby = await self._changes.apply_rule(wish.lobby_id, decide, "kicked", wish.player_id)
         if lobby.game_id is not None:
             self._events.publish(MemberKicked(lobby.lobby_id, lobby.game_id, wish.player_id))
+        for game in lobby.table_games:
+            if game.game_id is not None:
+                self._events.publish(MemberKicked(game.lobby_id, game.game_id, wish.player_id))
         return lobby
 
     async def add_bot(self, host: PlayerId, wish: wire.AddBot) -> Lobby:
         """Seat a bot that the lobby's ruleset has."""
 
         def decide(lobby: Lobby) -> Lobby:
-            after = rules.with_bot(lobby, host, wish.bot)
+            after = rules.with_bot(lobby, host, wish.bot, wish.table)
             self._catalog.require_bot(lobby.ruleset, wish.bot)
             return after
 
@@ -261,24 +269,29 @@ class LobbyService:
                 config=config,
                 seats=seats,
                 is_public=wish.is_public,
+                tables=wish.tables,
             )
 
         return await self._changes.apply_rule(wish.lobby_id, decide, "configured", host)
 
-    async def start(self, host: PlayerId, lobby_id: LobbyId) -> Lobby:
+    async def start(self, host: PlayerId, wish: wire.Start) -> Lobby:
         """Start the game: on the server, or of a peer lobby on the host's machine."""
-        lobby = self._changes.known.find(lobby_id)
+        lobby = self._changes.known.find(wish.lobby_id)
         if lobby is None:
-            lobby = require_found(await self._store.read(lobby_id))
+            lobby = require_found(await self._store.read(wish.lobby_id))
+        if lobby.has_tables:
+            return await self._tables.start(host, wish.lobby_id, wish.table)
+        if wish.table:
+            rules.require_table(lobby, wish.table)
         if lobby.mode == "peer":
-            return await self._peers.start(host, lobby_id)
+            return await self._peers.start(host, wish.lobby_id)
 
         def check(lobby: Lobby) -> None:
             rules.require_all_ready(lobby, host)
             if lobby.mode == "peer":  # since a moment ago
                 raise Overloaded
 
-        return await self._starter.start(lobby_id, check, host)
+        return await self._starter.start(wish.lobby_id, check, host)
 
     async def close(self, who: Identity, lobby_id: LobbyId) -> None:
         """Close an open lobby: the rules say why not, the database decides."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from persistence.lobbies.model import Lobby, LobbyCard, LobbyListPosition
+from persistence.lobbies.model import Lobby, LobbyCard, LobbyListPosition, Member
 from protocol import lobbies as wire
 from protocol.codec import encode
 from protocol.ids import PlayerId
@@ -43,7 +43,7 @@ def filter_fields(lobby: Lobby) -> FilterFields:
         ruleset=lobby.ruleset,
         mode=lobby.mode,
         region=lobby.region,
-        free_seats=lobby.seats - len(lobby.players),
+        free_seats=lobby.tables * lobby.seats - len(lobby.players),
         name=lobby.name,
     )
 
@@ -77,7 +77,8 @@ def lobby_for(lobby: Lobby, player_id: PlayerId | None) -> wire.Lobby:
 
 def lobby_card(card: LobbyCard) -> wire.LobbyCard:
     """Write a lobby of a list."""
-    return wire.LobbyCard(**wire_fields(card))
+    fields = wire_fields(card)
+    return wire.LobbyCard(**fields | {"tables": card.tables if card.tables > 1 else None})
 
 
 def lobby_update_frame(
@@ -110,6 +111,8 @@ def update_of_hidden(lobby: Lobby, change: wire.LobbyChange) -> bytes:
         match_id=None,
         started_at=None,
         fill_at=None,
+        tables=1,
+        table_games=(),
     )
     return lobby_update_frame(hidden, change)
 
@@ -145,7 +148,7 @@ def _lobby(lobby: Lobby, *, join_code: str | None, host_peer_id: str | None) -> 
         host_player_id=lobby.host_player_id,
         game_id=lobby.game_id,
         fill_at=wire_time_or_none(lobby.fill_at),
-        members=[wire.Member(**member._asdict()) for member in lobby.members],
+        members=[_member(lobby, member) for member in lobby.members],
         created_at=wire_time(lobby.created_at),
         region=lobby.region,
         host_peer_id=host_peer_id,
@@ -153,7 +156,23 @@ def _lobby(lobby: Lobby, *, join_code: str | None, host_peer_id: str | None) -> 
         heartbeat_s=wire.HEARTBEAT_S if lobby.mode == "peer" else None,
         match_id=lobby.match_id,
         started_at=wire_time_or_none(lobby.started_at),
+        tables=[_table(lobby, table) for table in range(lobby.tables)]
+        if lobby.has_tables
+        else None,
     )
+
+
+def _member(lobby: Lobby, member: Member) -> wire.Member:
+    is_at_table = lobby.has_tables and member.role == "player"
+    return wire.Member(**member._asdict() | {"table": member.table if is_at_table else None})
+
+
+def _table(lobby: Lobby, table: int) -> wire.TableState:
+    """Write a table. Until its game has started, nothing is played there for anybody to see."""
+    game = lobby.game_at(table)
+    if game is None or game.game_id is None:
+        return wire.TableState(game_id=None, lobby_id=None)
+    return wire.TableState(game_id=game.game_id, lobby_id=game.lobby_id)
 
 
 def _needs_peer(lobby: Lobby) -> bool:
@@ -169,10 +188,11 @@ def _card(lobby: Lobby) -> LobbyCard:
         mode=lobby.mode,
         status=lobby.status,
         ruleset=lobby.ruleset,
-        seats=lobby.seats,
+        seats=lobby.tables * lobby.seats,
         taken=len(lobby.players),
         has_password=lobby.password_hash is not None,
         game_id=lobby.game_id,
         created_at=lobby.created_at,
         region=lobby.region,
+        tables=lobby.tables,
     )

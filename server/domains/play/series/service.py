@@ -49,16 +49,22 @@ class SeriesService:
             game = await transaction.read_game(asked.game_id)
             if game is None:
                 raise wire.NoRematch
+            if game.at_table:
+                raise wire.NoRematch(
+                    "You still sit at the table: get ready there, and start its next game."
+                )
             series = await transaction.lock_after(asked.game_id)
             if series is None:
-                ruleset, config, players = game
+                players = game.players
                 if any(p["player_id"] == player_id and p.get("forfeited") for p in players):
                     raise wire.NoRematch
                 seats = [None if p["is_bot"] else PlayerId(p["player_id"]) for p in players]
                 best_of = asked.best_of or 1
                 if player_id not in seats:
                     raise wire.NoRematch
-                series = await transaction.add(asked.game_id, ruleset, config, seats, best_of)
+                series = await transaction.add(
+                    asked.game_id, game.ruleset, game.config, seats, best_of
+                )
             elif asked.best_of not in (None, series.best_of):
                 raise wire.OtherRematch
             agreed = rules.agree(series, player_id)
