@@ -66,7 +66,8 @@ _SUBSCRIBED: Final = b"subscribe"
 # that were given one name by mistake must still hear each other.
 SENDER_BYTES: Final = 8
 
-# A mark and the version of this form, kind, sender, number, after.
+# A mark and the version of this form, kind, sender, number, after. Where the notice is traced, its
+# `traceparent` follows, before the payload.
 _HEAD: Final = Struct(f">2sB{SENDER_BYTES}sqq")
 _MARK: Final = b"P\x01"
 
@@ -76,6 +77,11 @@ class EnvelopeKind(IntEnum):
 
     NOTICE = 0
     GAP = 1  # notices of this topic were dropped by their publisher
+    TRACED_NOTICE = 2
+
+
+_KINDS: Final = frozenset(EnvelopeKind)
+TRACE_BYTES: Final = 55  # of a `traceparent`, which is ASCII
 
 
 class MalformedEnvelope(Exception):
@@ -92,8 +98,9 @@ class Envelope(NamedTuple):
 
 def encode_notice(sender: bytes, notice: Notice) -> bytes:
     """Write a notice."""
-    head = _HEAD.pack(_MARK, EnvelopeKind.NOTICE, sender, notice.number, notice.after)
-    return head + notice.payload
+    kind = EnvelopeKind.TRACED_NOTICE if notice.trace else EnvelopeKind.NOTICE
+    head = _HEAD.pack(_MARK, kind, sender, notice.number, notice.after)
+    return head + notice.trace + notice.payload
 
 
 def encode_gap(sender: bytes) -> bytes:
@@ -103,12 +110,16 @@ def encode_gap(sender: bytes) -> bytes:
 
 def decode_envelope(topic: str, message: bytes) -> Envelope:
     """Read what was on a topic's channel; raise `MalformedEnvelope`."""
-    if not _HEAD.size <= len(message) <= _HEAD.size + PAYLOAD_BYTES_MAX:
+    if len(message) < _HEAD.size:
         raise MalformedEnvelope
     mark, kind, sender, number, after = _HEAD.unpack_from(message)
-    if mark != _MARK or kind not in (EnvelopeKind.NOTICE, EnvelopeKind.GAP):
+    if mark != _MARK or kind not in _KINDS:
         raise MalformedEnvelope
-    return Envelope(EnvelopeKind(kind), sender, Notice(topic, number, after, message[_HEAD.size :]))
+    begin = _HEAD.size + (TRACE_BYTES if kind == EnvelopeKind.TRACED_NOTICE else 0)
+    if not begin <= len(message) <= begin + PAYLOAD_BYTES_MAX:
+        raise MalformedEnvelope
+    notice = Notice(topic, number, after, message[begin:], message[_HEAD.size : begin])
+    return Envelope(EnvelopeKind(kind), sender, notice)
 
 
 class ServerSilent(TimeoutError):
