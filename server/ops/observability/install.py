@@ -45,9 +45,10 @@ async def observing(config: Config, node: str) -> AsyncIterator[ObserveHttp]:
         )
     from server.ops.observability import tracing
 
-    provider = tracing.build_provider(config.otlp_url, ratio=config.traces_sampled, node=node)
-    tracing.observe(provider)
-    observers.append(partial(tracing.observe_requests, provider=provider))
+    ratio = config.traces_sampled
+    provider = tracing.build_provider(config.otlp_url, node=node)
+    tracing.observe(provider, ratio=ratio)
+    observers.append(partial(tracing.observe_requests, provider=provider, ratio=ratio))
     if formatter is not None:
         formatter.sources.append(tracing.current_ids)
     try:

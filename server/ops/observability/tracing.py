@@ -30,6 +30,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from random import random
 from typing import Any, Final, TypeAlias
 
 from aiohttp import web
@@ -38,7 +39,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 from opentelemetry.trace import (
     Link,
     Span,
@@ -85,10 +86,10 @@ _ROOT: Final = otel.create_key("the span of a command")
 _CALL: Final = otel.create_key("the name of a call of another node")
 
 
-def build_provider(url: str, *, ratio: float, node: str) -> TracerProvider:
-    """Make what samples spans and exports them to `<url>/v1/traces` (OTLP over HTTP)."""
+def build_provider(url: str, *, node: str) -> TracerProvider:
+    """Make what exports spans to `<url>/v1/traces` (OTLP over HTTP)."""
     provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(ratio)),
+        sampler=ParentBased(ALWAYS_ON),  # what is not sampled begins no span: see `_Sampler`
         resource=Resource.create(
             {"service.name": "playhall", "service.version": VERSION, "service.instance.id": node}
         ),
@@ -116,10 +117,20 @@ def current_ids() -> Mapping[str, str]:
     return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
 
 
-def observe(provider: TracerProvider) -> None:
-    """Trace every command of this process from now on. Once, before anything is built."""
+class _Sampler:
+    """Draws which commands and requests are traced; the others cost no more than the draw."""
+
+    def __init__(self, ratio: float) -> None:
+        self._ratio = ratio
+
+    def draw(self) -> bool:
+        return random() < self._ratio  # noqa: S311 - guards nothing
+
+
+def observe(provider: TracerProvider, *, ratio: float) -> None:
+    """Trace a share of this process's commands from now on. Once, before anything is built."""
     tracer = provider.get_tracer("playhall", VERSION)
-    _observe_sessions(tracer)
+    _observe_sessions(tracer, _Sampler(ratio))
     _observe_calls(tracer)
     _observe_games(tracer)
     _observe_broker()
@@ -166,7 +177,7 @@ def _note_error(span: Span, error: BaseException) -> None:
         span.set_status(StatusCode.ERROR)
 
 
-def _observe_sessions(tracer: Tracer) -> None:
+def _observe_sessions(tracer: Tracer, sampler: _Sampler) -> None:
     def begin(command: Command) -> tuple[_Root, otel.Context]:
         game_id = getattr(command, "game_id", None)
         span = tracer.start_span(
@@ -180,6 +191,9 @@ def _observe_sessions(tracer: Tracer) -> None:
 
     def wrap_now(original: Callable[..., None]) -> Callable[..., None]:
         def run_now(session: Session, command: Command, route: CommandRoute) -> None:
+            if not sampler.draw():
+                original(session, command, route)
+                return
             root, context = begin(command)
             try:
                 with _attached(context):
@@ -191,6 +205,9 @@ def _observe_sessions(tracer: Tracer) -> None:
 
     def wrap_awaited(original: Callable[..., Awaitable[None]]) -> Callable[..., Any]:
         async def run_awaited(session: Session, command: Command, route: CommandRoute) -> None:
+            if not sampler.draw():
+                await original(session, command, route)
+                return
             root, context = begin(command)
             try:
                 with _attached(context):
@@ -474,12 +491,15 @@ class _Replying:
 # ---------------------------------------------------------------------- HTTP
 
 
-def observe_requests(app: web.Application, provider: TracerProvider) -> None:
-    """Trace every HTTP request, under the name of its route."""
+def observe_requests(app: web.Application, provider: TracerProvider, *, ratio: float) -> None:
+    """Trace a share of the HTTP requests, under the names of their routes."""
     tracer = provider.get_tracer("playhall", VERSION)
+    sampler = _Sampler(ratio)
 
     @web.middleware
     async def trace_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not sampler.draw():
+            return await handler(request)
         resource = request.match_info.route.resource
         route = "" if resource is None else resource.canonical
         attributes: dict[str, str | int] = {
