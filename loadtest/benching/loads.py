@@ -80,19 +80,22 @@ def run_matches(
     return _run(what, share, node=node, on=on)
 
 
-def run_relay(node: BenchNode, on: CoreAssignment, *, rooms: int, seconds: float) -> RunResult:
-    """Relay messages."""
+def run_relay(
+    node: BenchNode, on: CoreAssignment, *, rooms: int, seconds: float, players: int = PLAYERS
+) -> RunResult:
+    """Relay messages in rooms of so many players."""
     share = RelayScenario(
         shard=Shard(node.url),
         rooms=rooms,
-        players=PLAYERS,
+        players=players,
         window=WINDOW,
         payload_bytes=PAYLOAD_BYTES,
         duration_s=seconds,
         ramp_up_s=1,
         sample=10,
     )
-    return _run(f"relay, {rooms} rooms", share, node=node, on=on)
+    what = f"relay, {rooms} rooms" + (f" of {players}" if players != PLAYERS else "")
+    return _run(what, share, node=node, on=on)
 
 
 def run_realtime(node: BenchNode, on: CoreAssignment, *, rooms: int, seconds: float) -> RunResult:
