@@ -44,8 +44,8 @@ bench: $(DEV)    ## Run the benchmarks on a server pinned to one core: see docs/
 	@$(BIN)/python -m loadtest.bench
 
 lock: $(DEV)     ## Update the lock files from pyproject.toml
-	@$(compile) --upgrade --extra build --extra blockchain --extra stripe --extra images -o requirements.lock pyproject.toml
-	@$(compile) --extra build --extra blockchain --extra stripe --extra images --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	@$(compile) --upgrade --extra build --extra blockchain --extra stripe --extra images --extra otel -o requirements.lock pyproject.toml
+	@$(compile) --extra build --extra blockchain --extra stripe --extra images --extra otel --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 # Our own client is locked by its dependencies only: it comes from this checkout, and a folder
 # has no hash.

@@ -45,6 +45,8 @@ RECOVERY_EVENTS: Final = 200
 HALF_LOAD_ROUNDS: Final = 4
 STARTS: Final = 5
 PAIRS: Final = 100
+FANOUT_PLAYERS: Final = (2, 4, 8, 16)
+FANOUT_CONNECTIONS: Final = 160
 
 out = Console(highlight=False)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -75,6 +77,7 @@ class Measurement(StrEnum):
     SOCIAL = "social"
     REST = "rest"
     ELSEWHERE = "elsewhere"
+    FANOUT = "fanout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,18 +183,20 @@ class BenchRun:
             Measurement.PROGRESSION: self._progression,
             Measurement.SOCIAL: self._social,
             Measurement.REST: self._rest,
+            Measurement.FANOUT: self._fanout,
         }
         with self._node(part) as node:
             measures[part](node)
 
     def _elsewhere(self) -> None:
-        """Follow games at their owner's node and at another one, in turns."""
+        """Follow games at their owner's node and at another one, in turns, and play there."""
         with elsewhere.two_nodes(self._folder / "elsewhere", on=self._on) as (owner, other, valkey):
             pids = (owner.pid, other.pid, valkey)
             for _ in range(self._scale.times):
-                for url in (owner.url, other.url):
-                    work = elsewhere.follow(owner.url, url, pids, seconds=self._scale.seconds)
-                    print_run(recovery.run_in_new_loop(work), out)
+                for players, watchers in ((owner, owner), (owner, other), (other, other)):
+                    places = elsewhere.Places(owner.url, players.url, watchers.url)
+                    work = elsewhere.follow(places, pids, seconds=self._scale.seconds)
+                    self._record(recovery.run_in_new_loop(work))
 
     @contextmanager
     def _node(self, name: str) -> Iterator[BenchNode]:
@@ -243,6 +248,16 @@ class BenchRun:
         with self._colyseus() as peer:
             for rooms in self._scale.rooms:
                 self._relay_in(rooms, node, peer)
+
+    def _fanout(self, node: BenchNode) -> None:
+        """Relay among ever more players of a room, and as many altogether: see loadtest.scaling."""
+        for _ in range(self._scale.times):
+            for players in FANOUT_PLAYERS:
+                rooms = FANOUT_CONNECTIONS // players
+                run = loads.run_relay(
+                    node, self._on, rooms=rooms, seconds=self._scale.seconds, players=players
+                )
+                self._record(run)
 
     def _relay_in(self, rooms: int, node: BenchNode, peer: Colyseus | None) -> None:
         """Relay in turns with the peer, so that both have the same machine."""

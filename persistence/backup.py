@@ -15,9 +15,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -30,6 +31,7 @@ from persistence.errors import StartRefused
 from persistence.queries import load_queries
 
 CONNECT_TIMEOUT_S: Final = 10
+ERROR_CHARS_MAX: Final = 1000
 OWNER_POLICY: Final = re.compile(rb'^CREATE POLICY owner ON \S+ TO ("(?:[^"]|"")+"|\w+)', re.M)
 
 AS_ONE: Final = ("--single-transaction",)
@@ -49,8 +51,26 @@ def write_dump(dsn: str, file: Path) -> None:
     """Write a dump of a database, whole or not at all; raise `BackupFailed`.
 
     It has no roles, no sealing keys and no files. What is in it is secret: keys that sign tokens,
-    and seeds of running games.
+    and seeds of running games. How it ended is noted in the database, where the nodes see it.
     """
+    began_at = monotonic()
+    try:
+        _write_dump(dsn, file)
+    except BackupFailed as failed:
+        _note(dsn, monotonic() - began_at, str(failed))
+        raise
+    _note(dsn, monotonic() - began_at, None)
+
+
+def _note(dsn: str, seconds: float, error: str | None) -> None:
+    said = None if error is None else error[:ERROR_CHARS_MAX]
+    # What was dumped is a backup whether or not it can be noted: a standby can be dumped and not be
+    # written to, and an old database has no such table.
+    with suppress(BackupFailed), _connected(dsn) as connection:
+        connection.execute(_queries["note_backup"], {"seconds": seconds, "error": said})
+
+
+def _write_dump(dsn: str, file: Path) -> None:
     if file.exists():
         raise BackupFailed(f"{file} already exists; choose a new file, or move that one away.")
     with _connected(dsn) as connection:

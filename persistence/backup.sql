@@ -14,6 +14,15 @@ WHERE c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('public'
                         WHERE pg_has_role(current_user, role.oid, 'USAGE')))))
 ORDER BY 1 LIMIT 1;
 
+-- name: note_backup
+-- Note how a backup ended where the nodes look, which show it as they show the jobs that they do
+-- themselves. It is due for none of them: somebody else decides when there is a backup.
+INSERT INTO maintenance_jobs (job, due_at, started_at, ended_at, duration_s, row_count, last_error)
+VALUES ('backup', 'infinity', clock_timestamp() - make_interval(secs => %(seconds)s), clock_timestamp(), %(seconds)s,
+    NULL, %(error)s)
+ON CONFLICT (job) DO UPDATE SET started_at = excluded.started_at, ended_at = excluded.ended_at,
+    duration_s = excluded.duration_s, last_error = excluded.last_error;
+
 -- name: in_the_way
 -- Something that is in a database already; a restore wants an empty one.
 SELECT format('%I.%I', n.nspname, c.relname) AS name

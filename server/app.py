@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from functools import partial
+from shutil import disk_usage
 from typing import Final
 
 import orjson
@@ -344,8 +345,13 @@ class App:
                 MetricSource("tasks", "Tasks that are running.", lambda: len(services.tasks)),
                 MetricSource("sessions", "Open websockets.", lambda: len(services.sessions)),
                 MetricSource("tasks", "Running tasks.", lambda: len(services.tasks)),
+                MetricSource("data_dir_bytes", "Size of the data folder's disk.", self._disk_size),
+                MetricSource("data_dir_free_bytes", "Free there.", self._disk_free),
             ),
             counters=(
+                MetricSource(
+                    "commands", "Commands that were understood.", lambda: services.sessions.commands
+                ),
                 MetricSource("task_failures", "Tasks that failed.", self._failures),
                 MetricSource("bytes_out", "Bytes written to websockets.", self._bytes_out),
             ),
@@ -353,7 +359,7 @@ class App:
         return [
             of_the_node,
             ErrorCollector(lambda: services.error_counts.counts),
-            broker_metrics(services.subscriptions),
+            broker_metrics(services.subscriptions, is_configured=bool(services.config.redis_url)),
             node_call_metrics(services.calls),
             self._events.collector,
             self.retention,
@@ -365,6 +371,12 @@ class App:
 
     def _bytes_out(self) -> int:
         return self._listener.bytes_out if self._listener is not None else 0
+
+    def _disk_size(self) -> int:
+        return disk_usage(self.services.config.data_dir).total
+
+    def _disk_free(self) -> int:
+        return disk_usage(self.services.config.data_dir).free
 
     def _failures(self) -> int:
         return FAILURES.total + self.services.broker.metrics.failures

@@ -114,7 +114,7 @@ def serve(
         reload_rulesets=reload_rulesets or None,
         workers=workers,
     )
-    _log_to_stderr(config.log_level)
+    _log_to_stderr(config.log_level, config.log_format)
     # While the database starts, half of what there is to import is imported.
     Thread(target=import_module, args=("server.serving",), daemon=True).start()
     with plain_errors():
@@ -140,8 +140,13 @@ def serve(
         os._exit(stopped.status)
 
 
-def _log_to_stderr(level: str) -> None:
+def _log_to_stderr(level: str, form: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    if form == "json":
+        from server.core.json_logs import JsonFormatter
+
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(JsonFormatter())
     for chatty in ("picows", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("asyncpg.pool").addFilter(log_without_traceback)

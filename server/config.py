@@ -49,6 +49,16 @@ def _public_url(text: str) -> str:
     return url
 
 
+def _collector_url(text: str) -> str:
+    url = text.strip().rstrip("/")
+    if url and not is_base_url(url):
+        raise PydanticCustomError(
+            "collector_url",
+            "write it as http://127.0.0.1:4318; traces are sent to /v1/traces below it",
+        )
+    return url
+
+
 class Config(Settings):
     """What an operator can set of a node, whatever its domains."""
 
@@ -144,6 +154,15 @@ class Config(Settings):
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines to read, or one JSON object a line with ids."
+    )
+    otlp_url: Annotated[str, AfterValidator(_collector_url)] = Field(
+        default="", description="OpenTelemetry collector that gets traces; none if unset."
+    )
+    traces_sampled: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.01, description="Share of commands and requests that are traced."
+    )
 
     def ruleset_directories(self) -> list[Path]:
         """List where rulesets besides our own are: as configured, and in title packages."""

@@ -9,7 +9,7 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from server.domains.services import Services, build_broker
 from server.gamekit.fold import AnyRuleset
 from server.gateway.transport.http_connection import http_runner
 from server.listening import bind, bind_own_port
+from server.ops.observability.install import ObserveHttp, observing
 from server.ops.reload_rulesets import RulesetReloader
 
 log = logging.getLogger(__name__)
@@ -152,6 +153,7 @@ async def _serve(
         Database.open, dsn, pool_max=config.database_pool, allow_unsafe=config.unsafe_database
     )
     async with (
+        AsyncExitStack() as observers,  # the last to end: what ends before may still be traced
         await opened(role=SERVER_ROLE) as database,
         await opened(role=ANONYMOUS_ROLE) as anonymous,
         Tasks() as tasks,
@@ -169,11 +171,12 @@ async def _serve(
                 titles,
                 settings,
             )
+            observe_http = await observers.enter_async_context(observing(config, node))
             app = App(base)
             if config.reload_rulesets:
                 reloader = RulesetReloader(rulesets, config.ruleset_directories())
                 tasks.start_loop(reloader.run(), name="reloading of rulesets")
-            async with _listening(app, config, worker) as url:
+            async with _listening(app, config, worker, observe_http) as url:
                 ready(url)
                 await stop.wait()
                 log.info(
@@ -187,8 +190,12 @@ async def _serve(
 
 
 @asynccontextmanager
-async def _listening(app: App, config: Config, worker: int | None) -> AsyncIterator[str]:
-    runner = http_runner(app.http())
+async def _listening(
+    app: App, config: Config, worker: int | None, observe_http: ObserveHttp
+) -> AsyncIterator[str]:
+    http = app.http()
+    observe_http(http)
+    runner = http_runner(http)
     await runner.setup()
     assert runner.server is not None
     listener = app.listener(runner.server)

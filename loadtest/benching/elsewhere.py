@@ -1,8 +1,9 @@
 """What it costs to follow a game from another node than its owner's.
 
-Two nodes on one database and one Valkey. The players of each game are at one node, which owns it,
-and so are the watchers at first; then the watchers are at the other node. A delivery is an event
-that reached a socket. What counts is the processor time of both nodes and of Valkey for each.
+Two nodes on one database and one Valkey. The player of each game is at one node, which owns it, and
+so are the watchers at first; then the watchers are at the other node, and then the player as well,
+so that moves are forwarded. A delivery is an event that reached a socket. What counts is the
+processor time of both nodes and of Valkey for each.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from loadtest.benching.figures import RunResult
 from loadtest.benching.machine import CoreAssignment, process_cpu_s
@@ -26,6 +27,7 @@ from playhall.client import Client, Game
 ROOMS: Final = 10
 WATCHERS: Final = 8
 WARM_UP_S: Final = 1.0
+PARTS: Final = ("owner", "other", "Valkey")
 IN_ORDER: Final = "every event came once, in order"
 
 
@@ -78,9 +80,26 @@ def two_nodes(folder: Path, *, on: CoreAssignment) -> Iterator[tuple[BenchNode, 
         valkey.wait()
 
 
-async def follow(
-    players_at: str, watchers_at: str, pids: tuple[int, ...], *, seconds: float
-) -> RunResult:
+class Places(NamedTuple):
+    """The addresses of the nodes that own the games, and at which people play and watch."""
+
+    owner: str
+    players: str
+    watchers: str
+
+    @property
+    def name(self) -> str:
+        """Say who is elsewhere."""
+        if self.players != self.owner:
+            return "player and followers on another node"
+        return (
+            "followers on "
+            + ("the owner's" if self.watchers == self.owner else "another")
+            + " node"
+        )
+
+
+async def follow(places: Places, pids: tuple[int, ...], *, seconds: float) -> RunResult:
     """Play and watch; gives what the processes cost for each delivery."""
     async with AsyncExitStack() as stack:
         games: list[Game] = []
@@ -88,13 +107,14 @@ async def follow(
         tasks: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
             for _ in range(ROOMS):
-                host = await stack.enter_async_context(connect(players_at))
-                made = await host.call("lobby.create", ruleset="relay", seats=1)
-                started = await host.call("lobby.start", lobby_id=made["lobby"]["lobby_id"])
-                game_id = started["lobby"]["game_id"]
-                games.append(await host.game(game_id))
+                async with connect(places.owner) as host:
+                    made = await host.call("lobby.create", ruleset="relay", seats=1)
+                    started = await host.call("lobby.start", lobby_id=made["lobby"]["lobby_id"])
+                    game_id, token = started["lobby"]["game_id"], host.connection.account.token
+                player = await stack.enter_async_context(connect(places.players, token=token))
+                games.append(await player.game(game_id))
                 for _ in range(WATCHERS):
-                    watcher = Watcher(await stack.enter_async_context(connect(watchers_at)))
+                    watcher = Watcher(await stack.enter_async_context(connect(places.watchers)))
                     watchers.append(watcher)
                     tasks.append(group.create_task(watcher.watch(game_id)))
             tasks += [group.create_task(_play(game)) for game in games]
@@ -109,15 +129,14 @@ async def follow(
                 task.cancel()
     deliveries = watched * (WATCHERS + 1) / WATCHERS  # the players were sent them as well
     misplaced = sum(each.misplaced for each in watchers)
-    where = "on the owner's node" if players_at == watchers_at else "on another node"
     each_us = [cpu_s / max(deliveries, 1) * 1e6 for cpu_s in used]
-    parts = ", ".join(
-        f"{name} {cost:.1f}"
-        for name, cost in zip(("owner", "other", "Valkey"), each_us, strict=True)
-    )
+    parts = ", ".join(f"{name} {cost:.1f}" for name, cost in zip(PARTS, each_us, strict=True))
     return RunResult(
-        f"followers {where}: {sum(each_us):.1f} µs a delivery ({parts})",
-        {"deliveries/s": deliveries / took},
+        f"{places.name}: {sum(each_us):.1f} µs a delivery ({parts})",
+        {
+            "deliveries/s": deliveries / took,
+            **{f"{name} µs": cost for name, cost in zip(PARTS, each_us, strict=True)},
+        },
         Checks({IN_ORDER: CheckResult(watched - misplaced, misplaced)}),
     )
 

@@ -89,7 +89,7 @@ def run_relay(
     players: int = PLAYERS,
     payload_bytes: int = PAYLOAD_BYTES,
 ) -> RunResult:
-    """Relay messages."""
+    """Relay messages in rooms of so many players."""
     share = RelayScenario(
         shard=Shard(node.url),
         rooms=rooms,
@@ -100,7 +100,8 @@ def run_relay(
         ramp_up_s=1,
         sample=10,
     )
-    return _run(f"relay, {rooms} rooms", share, node=node, on=on)
+    what = f"relay, {rooms} rooms" + (f" of {players}" if players != PLAYERS else "")
+    return _run(what, share, node=node, on=on)
 
 
 def run_realtime(node: BenchNode, on: CoreAssignment, *, rooms: int, seconds: float) -> RunResult:

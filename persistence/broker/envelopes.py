@@ -32,8 +32,9 @@ SIGNATURE_BYTES: Final = 16
 SENDERS_MAX: Final = 1024
 
 # A mark and the version of this form, kind, sender, sequence, number, after; then the signature.
+# Where the notice is traced, its `traceparent` follows, before the payload.
 _HEAD: Final = Struct(f">2sB{SENDER_BYTES}sQqq")
-_PAYLOAD_AT: Final = _HEAD.size + SIGNATURE_BYTES
+_BODY_AT: Final = _HEAD.size + SIGNATURE_BYTES
 _MARK: Final = b"P\x02"
 
 
@@ -42,6 +43,11 @@ class EnvelopeKind(IntEnum):
 
     NOTICE = 0
     GAP = 1  # notices of this topic were dropped by their publisher
+    TRACED_NOTICE = 2
+
+
+_KINDS: Final = frozenset(EnvelopeKind)
+TRACE_BYTES: Final = 55  # of a `traceparent`, which is ASCII
 
 
 class MalformedEnvelope(Exception):
@@ -72,8 +78,9 @@ class Envelopes:
 
     def encode_notice(self, channel: bytes, notice: Notice) -> bytes:
         """Write a notice."""
+        kind = EnvelopeKind.TRACED_NOTICE if notice.trace else EnvelopeKind.NOTICE
         return self._encode(
-            channel, EnvelopeKind.NOTICE, notice.number, notice.after, notice.payload
+            channel, kind, notice.number, notice.after, notice.trace + notice.payload
         )
 
     def encode_gap(self, channel: bytes) -> bytes:
@@ -82,27 +89,31 @@ class Envelopes:
 
     def decode(self, channel: bytes, topic: str, message: bytes) -> Envelope:
         """Read what was on a topic's channel; raise `MalformedEnvelope` or `ForgedEnvelope`."""
-        if not _PAYLOAD_AT <= len(message) <= _PAYLOAD_AT + PAYLOAD_BYTES_MAX:
+        if len(message) < _BODY_AT:
             raise MalformedEnvelope
         mark, kind, sender, sequence, number, after = _HEAD.unpack_from(message)
-        if mark != _MARK or kind not in (EnvelopeKind.NOTICE, EnvelopeKind.GAP):
+        if mark != _MARK or kind not in _KINDS:
             raise MalformedEnvelope
-        head, payload = message[: _HEAD.size], message[_PAYLOAD_AT:]
-        signature = message[_HEAD.size : _PAYLOAD_AT]
+        trace_bytes = TRACE_BYTES if kind == EnvelopeKind.TRACED_NOTICE else 0
+        head, body = message[: _HEAD.size], message[_BODY_AT:]
+        if not trace_bytes <= len(body) <= trace_bytes + PAYLOAD_BYTES_MAX:
+            raise MalformedEnvelope
+        signature = message[_HEAD.size : _BODY_AT]
         if not any(
-            compare_digest(signature, _sign(signer, channel, head, payload))
+            compare_digest(signature, _sign(signer, channel, head, body))
             for signer in self._signers
         ):
             raise ForgedEnvelope
         if sender != self.sender:
             self._note_heard(sender, sequence)
-        return Envelope(EnvelopeKind(kind), sender, Notice(topic, number, after, payload))
+        notice = Notice(topic, number, after, body[trace_bytes:], body[:trace_bytes])
+        return Envelope(EnvelopeKind(kind), sender, notice)
 
     def _encode(
-        self, channel: bytes, kind: EnvelopeKind, number: int, after: int, payload: bytes
+        self, channel: bytes, kind: EnvelopeKind, number: int, after: int, body: bytes
     ) -> bytes:
         head = _HEAD.pack(_MARK, kind, self.sender, next(self._sequence), number, after)
-        return head + _sign(self._signers[0], channel, head, payload) + payload
+        return head + _sign(self._signers[0], channel, head, body) + body
 
     def _note_heard(self, sender: bytes, sequence: int) -> None:
         heard = self._heard.get(sender, 0)
@@ -113,9 +124,9 @@ class Envelopes:
             self._heard.popitem(last=False)
 
 
-def _sign(signer: blake2b, channel: bytes, head: bytes, payload: bytes) -> bytes:
+def _sign(signer: blake2b, channel: bytes, head: bytes, body: bytes) -> bytes:
     signed = signer.copy()
     # A channel's name has no zero byte, and a head is of one length, so no two say the same.
     signed.update(channel + b"\0" + head)
-    signed.update(payload)
+    signed.update(body)
     return signed.digest()

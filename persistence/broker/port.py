@@ -55,12 +55,14 @@ class Notice(NamedTuple):
 
     `after` is the number to which the payload must be applied: `number` follows it directly, or
     the payload covers everything in between. Both are `NO_NUMBER` where the topic has no numbers.
+    `trace` is the W3C `traceparent` of what published it, where that is traced.
     """
 
     topic: str
     number: int = NO_NUMBER
     after: int = NO_NUMBER
     payload: bytes = b""
+    trace: bytes = b""
 
 
 class NoticeHandler(Protocol):

@@ -570,7 +570,12 @@ class EventLogWriter:
                 asyncio.get_running_loop().call_later(RETRY_PAUSE_S, self._put_back, batch)
             except DATABASE_ERRORS as error:
                 self.metrics.retries += 1
-                log.warning("game %s: %s; trying again", batch.game.game_id, error)
+                log.warning(
+                    "game %s: %s; trying again",
+                    batch.game.game_id,
+                    error,
+                    extra={"game_id": batch.game.game_id},
+                )
                 # Here it does: the error is the database's, and the next game would meet it too.
                 await asyncio.sleep(RETRY_PAUSE_S)
                 self._put_back(batch)

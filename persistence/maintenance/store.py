@@ -18,6 +18,7 @@ ERROR_CHARS_MAX: Final = 1000
 VACUUM_TIMEOUT_S: Final = 600.0
 SIZES_MAX: Final = 50  # the largest tables
 STATEMENTS_MAX: Final = 50
+STANDBYS_MAX: Final = 20
 
 
 class JobRun(NamedTuple):
@@ -38,6 +39,14 @@ class MaintainedTable(NamedTuple):
     name: str
     is_parent: bool
     may_vacuum: bool
+
+
+class Standby(NamedTuple):
+    """A server that receives the log, and how far it is behind."""
+
+    name: str
+    lag_s: float
+    lag_bytes: float
 
 
 class StatementTotal(NamedTuple):
@@ -138,6 +147,17 @@ class MaintenanceStore:
         async with self._database.acquire() as connection:
             rows = await connection.fetch(SQL["list_sizes"], SIZES_MAX)
             return {row["name"]: row["bytes"] for row in rows}
+
+    async def is_archiving_broken(self) -> bool:
+        """Say whether PostgreSQL failed to archive its log; False where it does not archive."""
+        async with self._database.acquire() as connection:
+            return bool(await connection.fetchval(SQL["read_archiving"]))
+
+    async def list_standbys(self) -> list[Standby]:
+        """List the standbys; none where this login may not see them."""
+        async with self._database.acquire() as connection:
+            rows = await connection.fetch(SQL["read_standbys"], STANDBYS_MAX)
+            return [Standby(*row) for row in rows]
 
     async def read_statements(self) -> list[StatementTotal]:
         """Read what statements took; nothing where pg_stat_statements is not there."""

@@ -21,8 +21,8 @@ WHERE job = $1 AND leased_until = $2;
 SELECT job, due_at, started_at, ended_at, duration_s, row_count, last_error FROM maintenance_jobs ORDER BY job;
 
 -- name: request_job
--- Have a job done as soon as a node is free.
-UPDATE maintenance_jobs SET due_at = clock_timestamp() WHERE job = $1 RETURNING job;
+-- Have a job done as soon as a node is free; not what nodes only know of, such as backups.
+UPDATE maintenance_jobs SET due_at = clock_timestamp() WHERE job = $1 AND due_at < 'infinity' RETURNING job;
 
 -- name: give_way
 -- Wait shortly for locks in this transaction, and so never hold up others for long.
@@ -66,6 +66,17 @@ SELECT analyse_table($1);
 -- name: list_sizes
 -- Read how much the largest tables take.
 SELECT name, bytes FROM table_sizes() LIMIT $1;
+
+-- name: read_archiving
+-- Say whether the last attempt to archive a segment of the log failed.
+SELECT coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) FROM pg_stat_archiver;
+
+-- name: read_standbys
+-- List what receives this server's log, and how far each is behind. Without the right to read it, none.
+SELECT application_name AS name, coalesce(extract(epoch FROM coalesce(replay_lag, flush_lag, write_lag)), 0)::float8
+    AS lag_s, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(replay_lsn, flush_lsn, sent_lsn)), 0)::float8
+    AS lag_bytes
+FROM pg_stat_replication WHERE state IS NOT NULL AND NOT pg_is_in_recovery() ORDER BY application_name LIMIT $1;
 
 -- name: has_statements
 -- Say whether pg_stat_statements can be read here.

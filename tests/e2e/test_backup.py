@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -118,6 +119,7 @@ def contents(dsn: str) -> dict[str, list[str]]:
                 for (text,) in admin.execute(
                     f"SELECT row::text FROM {table} AS row ORDER BY 1".encode()
                 )
+                if not text.startswith("(backup,infinity")  # noted once the dump is complete
             ]
             for (table,) in admin.execute(TABLES.encode())
         }
@@ -126,6 +128,33 @@ def contents(dsn: str) -> dict[str, list[str]]:
 def rights(dsn: str) -> list[tuple[str, ...]]:
     with psycopg.connect(as_superuser(dsn)) as admin:
         return list(admin.execute(RIGHTS.encode()))
+
+
+def test_how_a_backup_ended_is_noted_for_the_nodes(fresh_dsn: str, tmp_path: Path) -> None:
+    dsn = fresh_dsn
+
+    def noted() -> Any:
+        with psycopg.connect(as_superuser(dsn)) as admin:
+            return admin.execute(
+                "SELECT last_error, duration_s > 0, ended_at IS NOT NULL FROM maintenance_jobs "
+                "WHERE job = 'backup'"
+            ).fetchone()
+
+    file = tmp_path / "playhall.dump"
+    assert playhall("backup", str(file), dsn=dsn, folder=tmp_path).status == 0
+    assert noted() == (None, True, True)
+    refused = playhall("backup", str(file), dsn=dsn, folder=tmp_path)
+    assert refused.status == 1
+    error, *_ = noted()
+    assert "already exists" in error
+    # A standby, and a database that is older than the table, are dumped all the same.
+    with psycopg.connect(as_superuser(dsn), autocommit=True) as admin:
+        name = Identifier(urlsplit(dsn).path[1:])
+        admin.execute(SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+    again = tmp_path / "again.dump"
+    done = playhall("backup", str(again), dsn=dsn, folder=tmp_path)
+    assert done.status == 0, done.err
+    assert again.stat().st_size > 0
 
 
 def test_own_database_is_restored_by_its_owner_and_by_another(

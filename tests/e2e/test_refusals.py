@@ -240,6 +240,9 @@ NO_METRICS = {
     "playhall_maintenance_failed",
     "playhall_maintenance_last_run_timestamp_seconds",
     "playhall_maintenance_rows",
+    # By standby, from the first one on.
+    "playhall_replication_lag_bytes",
+    "playhall_replication_lag_seconds",
     # By statement, from its first call on.
     "playhall_statement_calls",
     "playhall_statement_seconds",

@@ -145,6 +145,7 @@ class Session:
         except CommandRefused as refused:
             self._bad_frame(refused)
             return
+        self.sessions.commands += 1
         route = self.sessions.routes[command.type]
         if (problem := self._may(command, route)) is not None:
             self.refuse(command.id, problem)
@@ -316,6 +317,7 @@ class Sessions:
         self.tasks = tasks
         self.rate = rate
         self.routes: dict[str, CommandRoute] = {}
+        self.commands = 0  # since the start, whatever came of them
         self.count_refusal = count_refusal  # of an error reply's code, for the metrics
         self._events = events
         self.now = asyncio.get_running_loop().time

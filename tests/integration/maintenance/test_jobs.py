@@ -57,7 +57,7 @@ def new_jobs(database: Database) -> MaintenanceJobs:
 
 def read_metric(jobs: MaintenanceJobs, name: str) -> dict[str, float]:
     (family,) = [each for each in jobs.collect() if each.name == f"playhall_maintenance_{name}"]
-    return {sample.labels["job"]: sample.value for sample in family.samples}
+    return {sample.labels["name"]: sample.value for sample in family.samples}
 
 
 async def do(world: World, jobs: MaintenanceJobs, job: str) -> int:

@@ -74,7 +74,11 @@ class Replays:
     async def _build(self, due: DueReplay) -> bool:
         source = await self._store.read_source(due.game_id)
         if source is None:
-            log.error("game %s is over, but not whole: no replay", due.game_id)
+            log.error(
+                "game %s is over, but not whole: no replay",
+                due.game_id,
+                extra={"game_id": due.game_id},
+            )
             return False
         content = await asyncio.to_thread(self._written, due, source)
         try:
@@ -82,7 +86,9 @@ class Replays:
                 due.match_id, NewReplay(size=len(content)), self._buckets
             )
         except InvalidField as too_large:
-            log.warning("no replay of game %s: %s", due.game_id, too_large)
+            log.warning(
+                "no replay of game %s: %s", due.game_id, too_large, extra={"game_id": due.game_id}
+            )
             return False
         upload = AnnouncedUpload(new_id(), None, due.match_id, **new.model_dump())
         expires_at = self._clock.now() + timedelta(seconds=STORED_WITHIN_S)
@@ -97,10 +103,18 @@ class Replays:
         try:
             made = replay_file.replay_inputs(source.game, source.rows, ruleset)
         except RAISED_BY_RULES:  # the log itself is still good
-            log.exception("the commands of game %s cannot be determined", due.game_id)
+            log.exception(
+                "the commands of game %s cannot be determined",
+                due.game_id,
+                extra={"game_id": due.game_id},
+            )
             made = replay_file.replay_inputs(source.game, source.rows, None)
         content = replay_file.write_replay(due.match_id, *source, made=made)
         if len(content) <= self._buckets[REPLAYS].bytes_max:
             return content
-        log.warning("the replay of game %s is too large with its commands", due.game_id)
+        log.warning(
+            "the replay of game %s is too large with its commands",
+            due.game_id,
+            extra={"game_id": due.game_id},
+        )
         return replay_file.write_replay(due.match_id, *source, made=made._replace(commands=None))

@@ -60,7 +60,9 @@ class CompletedGameReader:
         try:
             fold = recover_game(game, rows, self._rulesets.get(game.ruleset)).fold
         except CorruptLog as corrupt:
-            log.warning("game %s cannot be counted: %s", game_id, corrupt)
+            log.warning(
+                "game %s cannot be counted: %s", game_id, corrupt, extra={"game_id": game_id}
+            )
             return None
         outcome = fold.outcome()
         if outcome is None:

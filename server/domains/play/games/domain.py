@@ -32,7 +32,7 @@ from server.domains.play.games.commands import GameCommands
 from server.domains.play.games.completed_games import CompletedGameReader
 from server.domains.play.games.directory import DirectoryMaintenance, DirectoryRoutes
 from server.domains.play.games.http import GameRoutes
-from server.domains.play.games.metrics import game_metrics
+from server.domains.play.games.metrics import game_metrics, lease_metrics
 from server.domains.play.games.node_lease import NodeLease
 from server.domains.play.games.placement import LoadMeter, Placement
 from server.domains.play.games.presence import GamePresence
@@ -166,7 +166,7 @@ def build(services: Services) -> Domain:
             MemberKicked: presence.member_kicked,
             WatcherExcluded: lambda event: presence.exclude_watcher(event.game_id, event.player_id),
         },
-        metrics=game_metrics(games, event_log),
+        metrics=[*game_metrics(games, event_log), lease_metrics(lease)],
         provides=(
             provide(Games, games),
             provide(GameSeats, access),

@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 
 from persistence.eventlog.writer import LATENCY_BOUNDS_S, EventLogWriter, LogMetrics
+from server.domains.play.games.node_lease import NodeLease
 from server.domains.play.games.registry import GameRegistry
 from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.gateway.metrics import MetricsCollector, MetricSource
@@ -43,6 +44,17 @@ def game_metrics(games: GameRegistry, log: EventLogWriter) -> list[Collector]:
         _RulesetFailures(games.faults),
         *log_metrics(log.metrics),
     ]
+
+
+def lease_metrics(lease: NodeLease) -> Collector:
+    """Give the collector of a node's lease."""
+    return MetricsCollector(
+        gauges=(
+            MetricSource("lease_seconds", "How long a lease is.", lambda: lease.lease_s),
+            MetricSource("lease_age_seconds", "Since it was renewed.", lambda: lease.age_s),
+        ),
+        counters=(MetricSource("lease_losses", "Times that it ran out.", lambda: lease.losses),),
+    )
 
 
 def log_metrics(log: LogMetrics) -> list[Collector]:

@@ -43,12 +43,19 @@ class NodeLease:
         self._load = load
         self._good_until = 0.0
         self._given_back = False
+        self._renewed_at = clock.monotonic()
+        self.losses = 0  # times that it ran out before it was renewed
         self.lease_s = lease_s
         self._returned = returned
 
     def is_good(self) -> bool:
         """Say whether this node may serve: two thirds of the lease are not over."""
         return self._clock.monotonic() < self._good_until
+
+    @property
+    def age_s(self) -> float:
+        """How long ago it was renewed; grows while the database does not answer."""
+        return self._clock.monotonic() - self._renewed_at
 
     async def renew(self) -> None:
         """Renew now; the time counts from before the database was asked.
@@ -58,7 +65,9 @@ class NodeLease:
         asked_at = self._clock.monotonic()
         await self._store.renew_lease(self._address(), self.lease_s, self._load())
         if not self.is_good():  # looked at now: it may have run out while the database was asked
+            self.losses += self._good_until > 0
             await self._returned()
+        self._renewed_at = asked_at
         self._good_until = asked_at + self.lease_s * SERVE_SHARE
 
     async def keep_renewing(self) -> None:

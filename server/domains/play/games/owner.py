@@ -314,7 +314,12 @@ def note_departure(game: LiveGame, player_id: PlayerId) -> None:
     try:
         game.record_presence("player_disconnected", seat)
     except PlayhallError as error:
-        log.info("game %s: a departure was not recorded: %s", game.game_id, error)
+        log.info(
+            "game %s: a departure was not recorded: %s",
+            game.game_id,
+            error,
+            extra={"game_id": game.game_id},
+        )
 
 
 def describe_head(

@@ -54,4 +54,9 @@ class GamePresence:
             await self._registry.elsewhere.ask(game, "game.gone", {"player_id": player_id})
         except (OwnerGone, WrongNode, PlayhallError) as error:
             # The owner notices by itself that this node does not follow the game any more.
-            log.info("game %s: its owner does not know of a departure: %s", game.game_id, error)
+            log.info(
+                "game %s: its owner does not know of a departure: %s",
+                game.game_id,
+                error,
+                extra={"game_id": game.game_id},
+            )

@@ -209,7 +209,7 @@ class GameRegistry:
         try:
             recorder = recover_game(stored, rows, self._ruleset_of(stored))
         except CorruptLog as corrupt:
-            log.exception("game %s is quarantined", game_id)
+            log.exception("game %s is quarantined", game_id, extra={"game_id": game_id})
             await self._store.quarantine(game_id, str(corrupt), owner_epoch=claim.owner_epoch)
             self.faults.quarantined += 1
             raise Quarantined from corrupt
@@ -340,7 +340,7 @@ class GameRegistry:
 
     def _lost(self, game: LiveGame, lost: RowsLost) -> None:
         """Forget a state that the log does not have; those who follow come back for it."""
-        log.warning("game %s: %s", game.game_id, lost)
+        log.warning("game %s: %s", game.game_id, lost, extra={"game_id": game.game_id})
         why = CloseReason.WRONG_NODE if isinstance(lost, OwnerFenced) else CloseReason.OVERLOADED
         for follower in game.subscribers.followers:
             with contain_failures("disconnecting a follower"):
@@ -350,7 +350,9 @@ class GameRegistry:
     def _failed(self, game: LiveGame) -> None:
         """Set a game aside whose rules failed; notify its followers once, so none retries."""
         assert game.fault is not None
-        log.error("game %s is quarantined: %s", game.game_id, game.fault)
+        log.error(
+            "game %s is quarantined: %s", game.game_id, game.fault, extra={"game_id": game.game_id}
+        )
         self.faults.quarantined += 1
         self._failing.add(game.game_id)
         game.subscribers.publish_frame(encode_stopped_frame(game.game_id))
@@ -368,7 +370,11 @@ class GameRegistry:
             try:
                 await self._store.quarantine(game_id, reason, owner_epoch=owner_epoch, trace=trace)
             except Exception:  # until then `_failing` has it, and this node plays it no more
-                log.exception("game %s: its quarantine could not be stored yet", game_id)
+                log.exception(
+                    "game %s: its quarantine could not be stored yet",
+                    game_id,
+                    extra={"game_id": game_id},
+                )
                 await asyncio.sleep(SET_ASIDE_AGAIN_S)
             else:
                 self._failing.discard(game_id)
@@ -381,7 +387,12 @@ class GameRegistry:
                 continue
             with contain_failures(f"stopping game {game_id}"):
                 why = ended_by_operator(reason)
-                log.warning("game %s was ended by an operator: %s", game_id, reason)
+                log.warning(
+                    "game %s was ended by an operator: %s",
+                    game_id,
+                    reason,
+                    extra={"game_id": game_id},
+                )
                 game.subscribers.publish_frame(encode_stopped_frame(game_id, why))
                 self._drop(game, why)
                 self._old_rules.pop(game_id, None)
@@ -417,7 +428,7 @@ class GameRegistry:
                 await self.find(game_id)
                 taken += 1
             except PlayhallError as gone:
-                log.info("game %s was not adopted: %s", game_id, gone)
+                log.info("game %s was not adopted: %s", game_id, gone, extra={"game_id": game_id})
             except Exception:  # one game's failure touches no other
                 log_failure(f"adopting game {game_id}")
         return taken

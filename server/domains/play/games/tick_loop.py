@@ -87,7 +87,12 @@ class TickLoop:
                     break
         except PlayhallError as error:  # the log is behind, the lease is lost, or the rules failed
             if error.retry:
-                log.info("game %s: its ticks wait: %s", game.game_id, error)
+                log.info(
+                    "game %s: its ticks wait: %s",
+                    game.game_id,
+                    error,
+                    extra={"game_id": game.game_id},
+                )
                 self._timer = self._loop.call_later(RETRY_S, self._fire)
                 return
         self.restart()

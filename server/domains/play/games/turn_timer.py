@@ -133,7 +133,12 @@ class TurnTimer:
             self._game.fire_timer()
         except PlayhallError as error:
             if error.retry:
-                log.info("game %s: a timer waits: %s", self._game.game_id, error)
+                log.info(
+                    "game %s: a timer waits: %s",
+                    self._game.game_id,
+                    error,
+                    extra={"game_id": self._game.game_id},
+                )
                 self._rest(RETRY_MS)
 
     def _play(self, seat: int) -> Exception | None:
@@ -143,7 +148,13 @@ class TurnTimer:
         except PlayhallError as error:
             if not error.retry:
                 return error
-            log.info("game %s: seat %d waits: %s", self._game.game_id, seat, error)
+            log.info(
+                "game %s: seat %d waits: %s",
+                self._game.game_id,
+                seat,
+                error,
+                extra={"game_id": self._game.game_id},
+            )
             self._failures = 0
             self._rest(RETRY_MS)
         except IllegalMove as illegal:
@@ -178,7 +189,12 @@ class TurnTimer:
         """Rest before the next try at the same state; give the game up after the last."""
         index = self._game.fold.next_index
         self._failures = self._failures + 1 if index == self._rest_at_index else 1
-        log.warning("game %s: no timeout move can be made: %s", self._game.game_id, error)
+        log.warning(
+            "game %s: no timeout move can be made: %s",
+            self._game.game_id,
+            error,
+            extra={"game_id": self._game.game_id},
+        )
         if self._failures >= TRIES_MAX:
             self._game.stop_for_fault("timeout_move", error.__cause__ or error)
         else:

@@ -6,6 +6,7 @@ from server.domains.contract import Domain, Job
 from server.domains.services import Services
 from server.domains.social.maintenance.figures import DatabaseFigures
 from server.domains.social.maintenance.jobs import MaintenanceJobs
+from server.domains.social.maintenance.replication import ReplicationFigures
 from server.domains.social.maintenance.settings import MaintenanceSettings
 from server.gateway.metrics import MetricsCollector, MetricSource
 
@@ -20,12 +21,14 @@ def build(services: Services) -> Domain:
         archive_after_days=settings.archive_after_days,
     )
     figures = DatabaseFigures(store)
+    replication = ReplicationFigures(store)
     return Domain(
         name="maintenance",
         settings=MaintenanceSettings,
         metrics=[
             jobs,
             figures,
+            replication,
             MetricsCollector(
                 gauges=[
                     MetricSource(
@@ -64,5 +67,9 @@ def build(services: Services) -> Domain:
             ),
         ],
         start=[jobs.prepare],
-        jobs=[Job("maintenance", jobs.run), Job("figures of the database", figures.run)],
+        jobs=[
+            Job("maintenance", jobs.run),
+            Job("figures of the database", figures.run),
+            Job("figures of replication", replication.run),
+        ],
     )

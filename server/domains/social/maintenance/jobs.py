@@ -159,7 +159,7 @@ class MaintenanceJobs(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read how each job went last, and what waits."""
         families = {
-            name: GaugeMetricFamily(f"playhall_maintenance_{name}", meaning, labels=["job"])
+            name: GaugeMetricFamily(f"playhall_maintenance_{name}", meaning, labels=["name"])
             for name, meaning in (
                 ("last_run_timestamp_seconds", "When a job last ended, well or not."),
                 ("duration_seconds", "How long its last run took."),

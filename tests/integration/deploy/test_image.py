@@ -1,0 +1,124 @@
+"""The steps of the Dockerfile, one by one, without a container runtime: what they make serves."""
+
+import fnmatch
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from tests.fixtures.ports import free_port
+from tests.fixtures.postgres import TEMPLATE, Databases
+
+ROOT: Final = Path(__file__).parents[3]
+DOCKERFILE: Final = ROOT / "deploy" / "Dockerfile"
+NOBODY: Final = 65_534
+START_TIMEOUT_S: Final = 60
+STOP_TIMEOUT_S: Final = 40
+is_long = os.environ.get("PLAYHALL_FAULTS") == "long"
+
+
+class Step(NamedTuple):
+    """One instruction of a Dockerfile."""
+
+    name: str
+    argument: str
+
+
+def steps() -> list[Step]:
+    text = re.sub(r"\\\n\s*", " ", DOCKERFILE.read_text())
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [Step(*line.split(None, 1)) for line in lines]
+
+
+def copy_context(to: Path) -> None:
+    """Copy what .dockerignore lets through: nothing but what is listed with a `!`."""
+    patterns = (ROOT / ".dockerignore").read_text().split()
+    assert patterns[0] == "*"
+    again = [each.rpartition("/")[2] for each in patterns if each[0] not in "*!"]
+
+    def ignored(_: str, names: list[str]) -> set[str]:
+        hidden = {"__pycache__", *again}
+        return {name for name in names if any(fnmatch.fnmatch(name, each) for each in hidden)}
+
+    for allowed in (each[1:] for each in patterns if each.startswith("!")):
+        source, target = ROOT / allowed, to / allowed
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=ignored)
+        else:
+            shutil.copy(source, target)
+
+
+def test_every_step_is_one_that_is_known_here() -> None:
+    known = {"FROM", "ENV", "WORKDIR", "RUN", "COPY", "USER", "EXPOSE", "VOLUME", "STOPSIGNAL"}
+    assert {step.name for step in steps()} <= known | {"HEALTHCHECK", "ENTRYPOINT", "CMD"}
+
+
+@pytest.mark.skipif(not is_long, reason="installs everything from the registry: `make faults`")
+def test_what_the_steps_install_serves_as_nobody_and_writes_to_its_data_alone(
+    databases: Databases, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if parent.stat().st_uid == os.getuid() and parent != Path("/tmp"):
+            parent.chmod(parent.stat().st_mode | 0o055)
+    context, installed, data = (tmp_path / name for name in ("build", "opt", "data"))
+    context.mkdir()
+    copy_context(context)
+    made = steps()
+    build = made[: next(n for n, step in enumerate(made) if n and step.name == "FROM")]
+    for step in build:
+        if step.name == "RUN":
+            command = step.argument.replace("/opt/playhall", str(installed))
+            subprocess.run(command, shell=True, check=True, cwd=context)
+    assert not any(installed.rglob("*.pyc.tmp"))
+
+    serve = next(step.argument for step in made if step.name == "ENTRYPOINT")
+    assert serve == '["playhall"]'
+    check = next(step.argument for step in made if step.name == "HEALTHCHECK")
+    asked = re.search(r"CMD \[(.+)\]$", check)
+    assert asked is not None
+    port = free_port()
+    probe = [part.strip('"') for part in re.findall(r'"[^"]*"', asked[1])]
+    probe = [part.replace("8080", str(port)) for part in probe]
+
+    data.mkdir(mode=0o700)
+    os.chown(data, NOBODY, NOBODY)
+    dsn = databases.create(template=TEMPLATE)
+    environment = {
+        "PATH": f"{installed}/bin:{os.environ['PATH']}",
+        "HOME": str(data),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PLAYHALL_DATA_DIR": str(data),
+        "PLAYHALL_PORT": str(port),
+        "PLAYHALL_DATABASE_URL": databases.serving_dsn(dsn),
+        "PLAYHALL_SECRET_KEYS": "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+    }
+    node = subprocess.Popen(
+        [installed / "bin" / "playhall", "serve"],
+        env=environment,
+        cwd="/",
+        user=NOBODY if os.getuid() == 0 else None,
+        group=NOBODY if os.getuid() == 0 else None,
+    )
+    try:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while subprocess.run(probe, env=environment, check=False, stderr=-3).returncode:
+            assert node.poll() is None
+            assert time.monotonic() < deadline, shlex.join(probe)
+            time.sleep(0.2)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+            assert answer.status == 200
+        node.terminate()
+        assert node.wait(STOP_TIMEOUT_S) == 0
+    finally:
+        node.kill()
+        node.wait()
+        databases.drop(dsn)
