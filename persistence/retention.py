@@ -72,8 +72,15 @@ PERSONAL: Final[dict[str, Kept]] = {
     "playhall_auth.methods": Kept(
         "user_id lookup sealed password_hash", "signing in", _T, _DELETED
     ),
+    "playhall_auth.metadata": Kept(
+        "user_id user_data app_data", "what an application keeps of an account", _T, _DELETED
+    ),
     "playhall_auth.codes": Kept(
-        "user_id sealed", "confirming what was mailed", _T, _DELETED, Period("until it expires")
+        "user_id sealed lookup",
+        "confirming what was mailed",
+        _T,
+        _DELETED,
+        Period("until it expires"),
     ),
     "playhall_auth.merge_moves": Kept(
         "key",
@@ -345,6 +352,7 @@ NOTHING_PERSONAL: Final = frozenset(
         "public.epoch_slot_states",
         "public.epochs",
         "public.file_trash",
+        "public.file_upload_parts",
         "public.game_totals",
         "public.games",
         "public.item_definitions",

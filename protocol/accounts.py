@@ -318,6 +318,9 @@ class RedirectStart(WireModel):
 
     redirect: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
     challenge: Challenge
+    link: Annotated[str, Field(min_length=1, max_length=TOKEN_CHARS_MAX)] | None = Field(
+        default=None, description="What a Supabase client got to link a provider to an account."
+    )
 
 
 class MergeRequest(WireModel):

@@ -12,6 +12,7 @@ from persistence.queries import load_queries
 SQL = load_queries("accounts/audit_log")
 
 CONSOLE: Final = "console"  # whoever may use the command line
+SERVICE_KEY: Final = "service_role"  # a server of the application's, by the service key
 
 
 class AuditEntry(NamedTuple):

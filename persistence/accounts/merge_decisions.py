@@ -49,6 +49,10 @@ MERGE_DECISIONS: Final[dict[str, tuple[MergeDecision, str]]] = {
         MergeDecision.RESEAL,
         "one of a kind that both have stays, and signs in to the account that stays",
     ),
+    "playhall_auth.metadata.user_id": (
+        MergeDecision.MOVE,
+        "what the account that stays has already, stays",
+    ),
     "public.blueprints.owner_id": (MergeDecision.MOVE, "a name that both have stays"),
     "public.bot_identities.created_by_user_id": (MergeDecision.MOVE, "who registered the bot"),
     "public.bot_identities.player_id": (MergeDecision.STAY, "the bot's own player"),

@@ -7,8 +7,14 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from persistence.accounts.audit_log import record_entry
-from persistence.accounts.store import NewAccount, NewSession, insert_account
+from persistence.accounts.audit_log import SERVICE_KEY, record_entry
+from persistence.accounts.metadata import NO_METADATA, Metadata, merge_metadata
+from persistence.accounts.store import (
+    NewAccount,
+    NewSession,
+    insert_account,
+    insert_account_of_absent,
+)
 from persistence.database import Connection, Database
 from persistence.queries import load_queries
 from protocol.accounts import Kind
@@ -18,22 +24,35 @@ SQL = load_queries("accounts/sign_in")
 
 PAGE: Final = 500
 SAMPLES_PER_KEY_MAX: Final = 3
+ADDED: Final = "admin"  # what somebody signed up by whose account the service key made
 _FIRST: Final = ("00000000-0000-0000-0000-000000000000", "")
 
 
 class NewCode(NamedTuple):
-    """A one-time code, by its hash; `user_id` is the account that it links something to."""
+    """A one-time code, by its hash; `user_id` is the account that it links something to.
+
+    `lookup` is the index of the address that it was asked for with, if it may be asked for again.
+    """
 
     code_hash: bytes
     purpose: str
     user_id: UserId | None
     sealed: bytes
     expires_at: datetime
+    lookup: bytes | None = None
 
 
 class StoredCode(NamedTuple):
     """What a code that is good says."""
 
+    user_id: UserId | None
+    sealed: bytes
+
+
+class PendingCode(NamedTuple):
+    """A code that was mailed and not used yet."""
+
+    code_hash: bytes
     user_id: UserId | None
     sealed: bytes
 
@@ -91,6 +110,16 @@ class SignInStore:
             row = await connection.fetchrow(SQL["read_code"], code_hash, purpose, now)
         return None if row is None else StoredCode(*row)
 
+    async def find_pending_code(
+        self, indexes: list[bytes], purpose: str, now: datetime, *, is_link: bool
+    ) -> PendingCode | None:
+        """Find the newest good code that was asked for with an address."""
+        async with self._database.acquire() as connection:
+            row = await connection.fetchrow(
+                SQL["find_pending_code"], indexes, purpose, now, is_link
+            )
+        return None if row is None else PendingCode(*row)
+
     async def find_account(self, kind: str, indexes: list[bytes]) -> SignInMethod | None:
         """Find whose method this is."""
         async with self._database.acquire() as connection:
@@ -111,7 +140,13 @@ class SignInStore:
         return [SignInMethod(*row) for row in rows]
 
     async def create_account(
-        self, code_hash: bytes, guest: NewAccount, method: NewSignInMethod, session: NewSession
+        self,
+        code_hash: bytes,
+        guest: NewAccount,
+        method: NewSignInMethod,
+        session: NewSession,
+        *,
+        metadata: Metadata = NO_METADATA,
     ) -> None:
         """Make an account with this sign-in method.
 
@@ -120,6 +155,23 @@ class SignInStore:
         async with self._spending(code_hash) as connection:
             await insert_account(connection, guest, session)
             await _link(connection, guest.user_id, method)
+            await merge_metadata(connection, guest.user_id, metadata)
+
+    async def add_account(
+        self, account: NewAccount, methods: Sequence[NewSignInMethod], *, metadata: Metadata
+    ) -> None:
+        """Make an account for somebody who signs in later, on record.
+
+        Raises `MethodLinkedElsewhere`, `UsernameTaken`, or `AccountExists` for an id that is taken.
+        """
+        async with self._database.transaction() as connection:
+            await insert_account_of_absent(connection, account, method=ADDED)
+            for method in methods:
+                await _link(connection, account.user_id, method)
+            await merge_metadata(connection, account.user_id, metadata)
+            await record_entry(
+                connection, actor=SERVICE_KEY, action="create_account", target=account.user_id
+            )
 
     async def link_method(self, code_hash: bytes, user_id: UserId, method: NewSignInMethod) -> None:
         """Link a method to an account; of two codes for it, the one that is used first does.
@@ -135,6 +187,19 @@ class SignInStore:
         """Use a code up; raise `CodeAlreadyUsed`."""
         async with self._spending(code_hash):
             pass
+
+    async def set_method(self, user_id: UserId, method: NewSignInMethod) -> None:
+        """Link a method without a code, on record; raise `MethodLinkedElsewhere`."""
+        async with self._database.transaction() as connection:
+            await _link(connection, user_id, method)
+            await connection.execute(SQL["forget_links"], user_id)
+            await record_entry(
+                connection,
+                actor=SERVICE_KEY,
+                action="set_method",
+                target=user_id,
+                after={"kind": method.kind, "password": method.password_hash is not None},
+            )
 
     async def reset_password(self, code_hash: bytes, user_id: UserId, password_hash: str) -> None:
         """Change a forgotten password and end every session; raise `CodeAlreadyUsed`."""

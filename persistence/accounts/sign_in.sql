@@ -1,12 +1,18 @@
 -- name: add_code
 -- Write down a one-time code.
-INSERT INTO playhall_auth.codes (code_hash, purpose, user_id, sealed, expires_at)
-VALUES ($1, $2, $3, $4, $5);
+INSERT INTO playhall_auth.codes (code_hash, purpose, user_id, sealed, expires_at, lookup)
+VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: read_code
 -- Read what a code is good for, while it is.
 SELECT user_id, sealed FROM playhall_auth.codes
 WHERE code_hash = $1 AND purpose = $2 AND expires_at > $3;
+
+-- name: find_pending_code
+-- Find the newest code that was asked for with an address: one that links it to an account, or one that does not.
+SELECT code_hash, user_id, sealed FROM playhall_auth.codes
+WHERE lookup = ANY ($1) AND purpose = $2 AND expires_at > $3 AND (user_id IS NOT NULL) = $4
+ORDER BY expires_at DESC LIMIT 1;
 
 -- name: spend_code
 -- Use a code up: of two at once, one finds it.

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from persistence.accounts.audit_log import record_entry
+from persistence.accounts.metadata import NO_METADATA, Metadata, merge_metadata
 from persistence.accounts.moderation import Ban, DeactivatedBy
 from persistence.batched_reads import BatchedReads
 from persistence.database import Connection, Database
@@ -140,6 +141,10 @@ class NoSuchUser(Exception):
     """There is no such row in auth.users."""
 
 
+class AccountExists(Exception):
+    """There is an account with this id."""
+
+
 class UsernameTaken(Exception):
     """Another profile has this username."""
 
@@ -202,10 +207,17 @@ class AccountStore:
         async with self._database.acquire() as connection:
             await connection.execute(SQL["replace_private_half"], *old, private_pem)
 
-    async def add_guest(self, guest: NewAccount, session: NewSession) -> None:
+    async def add_guest(
+        self, guest: NewAccount, session: NewSession, *, metadata: Metadata = NO_METADATA
+    ) -> None:
         """Make a guest with a session, or nothing; raise `UsernameTaken`."""
-        async with self._database.acquire() as connection:
+        if not any(metadata):
+            async with self._database.acquire() as connection:
+                await insert_account(connection, guest, session)
+            return
+        async with self._database.transaction() as connection:
             await insert_account(connection, guest, session)
+            await merge_metadata(connection, guest.user_id, metadata)
 
     async def has_members(self) -> bool:
         """Say whether anybody has an account that is more than a guest's."""
@@ -345,6 +357,22 @@ async def insert_account(connection: Connection, guest: NewAccount, session: New
         if error.table_name != "profiles":
             raise
         raise UsernameTaken(guest.username) from None
+
+
+async def insert_account_of_absent(
+    connection: Connection, account: NewAccount, *, method: str
+) -> None:
+    """Make a user, profile and player, but no session.
+
+    Raises `UsernameTaken`, or `AccountExists` for an id that is taken.
+    """
+    event = event_columns(UserCreated(user_id=account.user_id, method=method))
+    try:
+        await connection.execute(SQL["add_account"], *account, *event)
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "profiles_username_key":
+            raise UsernameTaken(account.username) from None
+        raise AccountExists(account.user_id) from None
 
 
 async def open_session(

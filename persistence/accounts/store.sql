@@ -63,6 +63,17 @@ event AS (
 INSERT INTO playhall_auth.refresh_tokens (token_hash, session_id, issued_at, expires_at, family)
 VALUES ($8, $7, $9, $10, $11);
 
+-- name: add_account
+-- Make an account's user, profile and player, with the event that announces them, but no session.
+WITH account AS (
+  INSERT INTO auth.users (id, is_anonymous) VALUES ($1, true)),
+profile AS (
+  INSERT INTO profiles (id, username, display_name) VALUES ($1, $3, $4)),
+event AS (
+  INSERT INTO event_outbox (name, version, payload) VALUES ($7, $8, $9))
+INSERT INTO players (id, user_id, display_name, avatar_seed, color)
+VALUES ($2, $1::uuid::text, $4, $5, $6);
+
 -- name: open_session
 -- Open a session with its first refresh token; returns whose it is, nothing for the banned and the deactivated. Whoever
 -- signs in to an account that was merged is signed in to the one that it was merged into.

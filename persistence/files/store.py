@@ -10,7 +10,7 @@ import asyncpg
 from persistence.database import Connection, Database
 from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
-from protocol.files import BadUpload, FileInUse, FileTaken
+from protocol.files import BadUpload, FileInUse, FileMissing, FileTaken
 from protocol.ids import FileId, MatchId, UserId
 
 SQL = load_queries("files/store")
@@ -174,6 +174,19 @@ class FileStore:
             if await connection.fetchval(SQL["is_in_use"], bucket, path):
                 raise FileInUse
             return False
+
+    async def move(self, who: Requester, file: StoredFile, path: str) -> None:
+        """Give a file of somebody's another path in its bucket.
+
+        Raises `FileInUse`, `FileTaken`, or `FileMissing` if it has gone meanwhile.
+        """
+        async with self._rls.as_user(who) as connection:
+            if await connection.fetchval(SQL["is_in_use"], file.bucket, file.path):
+                raise FileInUse
+        async with self._database.acquire() as connection:
+            moved = await _insert(connection, "move_file", file.file_id, who.user_id, path)
+        if moved is None:
+            raise FileMissing("Object not found")
 
     async def find_missing(self, links: Collection[str]) -> list[str]:
         """Say which of these (bucket/path) are not stored."""

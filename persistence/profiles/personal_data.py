@@ -123,10 +123,11 @@ class PersonalDataStore:
             row = await connection.fetchrow(SQL["read_proof"], user_id, session_id)
         return None if row is None else ErasureProof(*row)
 
-    async def erase(self, user_id: UserId) -> PlayerId | None:
+    async def erase(self, user_id: UserId, *, actor: str | None = None) -> PlayerId | None:
         """Erase a person, with what was merged into them, and put it on record.
 
-        Gives the player that is left, nameless. Raises `AccountWasMerged`.
+        `actor` is who does it, if it is not the person. Gives the player that is left, nameless.
+        Raises `AccountWasMerged`.
         """
         async with self._database.transaction() as connection:
             await lock_merges(connection)
@@ -134,7 +135,7 @@ class PersonalDataStore:
                 raise AccountWasMerged
             parts = await connection.fetch(SQL["parts_of"], user_id)
             player_id: PlayerId | None = await connection.fetchval(SQL["erase_person"], user_id)
-            await record_entry(connection, actor=user_id, action="erase", target=user_id)
+            await record_entry(connection, actor=actor or user_id, action="erase", target=user_id)
             for (part,) in parts:
                 await append_durable_event(connection, UserErased(user_id=part))
         return player_id

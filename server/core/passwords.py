@@ -1,5 +1,7 @@
 """Passwords of accounts and of lobbies: argon2id, in processes of low priority.
 
+Accounts that come from another service may bring a hash of bcrypt, which is checked and replaced.
+
 A hash takes 64 MiB and a core for 50 to 150 ms. Hashing beside the event loop would take that
 core, and its cache, from every move that is played meanwhile. So a few worker processes do it,
 which get what the server leaves over (`hash_worker.py`), and requests wait for them in turn: first
@@ -39,6 +41,12 @@ class HashCost(NamedTuple):
 
 # The second recommendation of RFC 9106, section 4: the one for servers that cannot spare 2 GiB.
 COST = HashCost(passes=3, memory_kib=65_536)
+
+
+def is_foreign(stored: str | None) -> bool:
+    """Say whether a hash was made elsewhere, and is to be replaced once its password is known."""
+    return stored is not None and not stored.startswith("$argon2id$")
+
 
 Purpose = Literal["sign-in", "account", "lobby"]
 

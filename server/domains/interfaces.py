@@ -77,6 +77,13 @@ class AccountReader(Protocol):
         """Read how somebody can sign in."""
 
 
+class AccountErasure(Protocol):
+    """Erases accounts for those who run the server. Provided by profiles."""
+
+    async def erase_user(self, user_id: UserId, *, actor: str) -> None:
+        """Erase an account, on record; raise `NotFound`."""
+
+
 class AccountMail(Protocol):
     """Mails people at the address that they sign in with. Provided by accounts."""
 

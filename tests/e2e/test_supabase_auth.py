@@ -1,27 +1,41 @@
 """`/auth/v1` on a real node, with the mail that it sends."""
 
+import asyncio
+import json
+import secrets
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
+import bcrypt
 import pytest
 
+from server.domains.people.accounts.providers import compute_challenge
 from server.gateway.supabase_keys import make_api_key
 from tests.fixtures.node import Node
+from tests.fixtures.openid import CLIENT_ID, CLIENT_SECRET, Liar, SigningKey, liar
 from tests.fixtures.postgres import TEMPLATE, Databases
 from tests.fixtures.smtp import PostOffice, post_office, until
 
 SECRET: Final = "a secret of the tests, long enough to sign"
 KEY: Final = make_api_key(SECRET, "anon", issued_at=1_700_000_000)
+SERVICE: Final = make_api_key(SECRET, "service_role", issued_at=1_700_000_000)
+TARGET: Final = "http://127.0.0.1:51234/"
+VERIFIER: Final = secrets.token_hex(56)  # as the client makes it
+PKCE: Final = {
+    "code_challenge": compute_challenge(VERIFIER),
+    "code_challenge_method": "s256",
+}
 
 
 class Client:
     """A client, its node's mail, and the token that it sends."""
 
-    def __init__(self, web: aiohttp.ClientSession, office: PostOffice) -> None:
+    def __init__(self, web: aiohttp.ClientSession, office: PostOffice, provider: Liar) -> None:
         self.web = web
         self.office = office
+        self.provider = provider
 
     async def ask(
         self, method: str, path: str, body: Any = None, *, token: str = KEY, key: str = KEY
@@ -42,15 +56,61 @@ class Client:
         text = self.office.to(email)[-1].get_content()
         return text.partition("/account/confirm#")[2].split()[0]
 
+    async def link(self, email: str, *, mails: int) -> str:
+        """Give the code of the link in a mail that leads to the application."""
+        await until(lambda: len(self.office.to(email)) == mails)
+        text = self.office.to(email)[-1].get_content()
+        return text.partition(f"{TARGET}?code=")[2].split()[0]
 
-@pytest.fixture
-async def client(databases: Databases, tmp_path: Path) -> AsyncIterator[Client]:
+    async def exchange(self, code: str, verifier: str = VERIFIER) -> tuple[int, Any]:
+        body = {"auth_code": code, "code_verifier": verifier}
+        return await self.ask("POST", "token?grant_type=pkce", body)
+
+    async def admin(self, method: str, path: str, body: Any = None) -> Any:
+        return await self.good(method, path, body, token=SERVICE)
+
+    async def come_back(self, there: str, sub: str) -> str:
+        """Agree at the provider and come back; gives our code."""
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(cookie_jar=jar) as browser:
+            async with browser.get(there, allow_redirects=False) as answer:
+                assert answer.status == 303, await answer.text()
+                start = answer.headers["Location"]
+            if "/start?" in start:
+                async with browser.get(start, allow_redirects=False) as answer:
+                    start = answer.headers["Location"]
+            self.provider.sub = sub
+            back = self.provider.consent(start)
+            async with browser.get(back, allow_redirects=False) as answer:
+                target = answer.headers["Location"]
+        assert target.startswith(f"{TARGET}?code="), target
+        return parse_qs(urlsplit(target).query)["code"][0]
+
+
+@pytest.fixture(scope="module")
+async def client(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Client]:
     dsn = databases.create(template=TEMPLATE)
-    async with post_office() as (office, port):
-        settings = {"supabase_api_secret": SECRET, "smtp_url": f"smtp+plain://127.0.0.1:{port}"}
-        with Node(tmp_path, databases.serving_dsn(dsn), **settings) as node:
+    async with liar(SigningKey("k1")) as provider, post_office() as (office, port):
+        acme = {"id": "acme", "name": "Acme", "issuer": provider.issuer, "client_id": CLIENT_ID}
+        settings = {
+            "supabase_api_secret": SECRET,
+            "smtp_url": f"smtp+plain://127.0.0.1:{port}",
+            "oidc_providers": json.dumps([{**acme, "client_secret": CLIENT_SECRET}]),
+            "sign_in_redirects": TARGET,
+        }
+        folder = tmp_path_factory.mktemp("node")
+        node = Node(folder, databases.serving_dsn(dsn), **settings)
+        await asyncio.to_thread(node.start)
+        try:
             async with aiohttp.ClientSession(node.url) as web:
-                yield Client(web, office)
+                yield Client(web, office, provider)
+        finally:
+            node.kill()
+        output = "\n".join(node.output)
+        assert "Traceback" not in output
+        assert VERIFIER not in output
     databases.drop(dsn)
 
 
@@ -133,3 +193,176 @@ async def test_a_signed_up_password_counts_only_for_whoever_has_the_code(client:
     assert (status, said["error_code"]) == (409, "last_method")
     await good("POST", "logout", token=dan["access_token"])
     assert (await ask("GET", "user", token=dan["access_token"]))[0] == 401
+
+
+async def test_a_mailed_link_is_good_for_the_client_that_asked_alone(client: Client) -> None:
+    good, email, password = client.good, "eda@example.org", "correct horse"
+    elsewhere = "https://evil.example/"
+    asked = {"email": email, "password": password, **PKCE, "data": {"color": "red"}}
+    status, said = await client.ask("POST", f"signup?redirect_to={elsewhere}", asked)
+    assert (status, said["error_code"]) == (422, "validation_failed")
+    plain = {**asked, "code_challenge_method": "plain"}
+    assert (await client.ask("POST", f"signup?redirect_to={TARGET}", plain))[0] == 422
+    await good("POST", f"signup?redirect_to={TARGET}", asked)
+    first = await client.link(email, mails=1)
+    # Asked for again, before it was used: the same password, another code; for others nothing.
+    await good("POST", f"resend?redirect_to={TARGET}", {"type": "signup", "email": email, **PKCE})
+    await good("POST", "resend", {"type": "signup", "email": "nobody@example.org"})
+    code = await client.link(email, mails=2)
+    assert code != first
+    status, said = await client.exchange(code, secrets.token_hex(56))
+    assert (status, said["error_code"]) == (403, "otp_expired")
+    status, made = await client.exchange(code)
+    assert status == 200, made
+    assert (made["user"]["email"], made["user"]["user_metadata"]["color"]) == (email, "red")
+    assert (await client.exchange(code))[0] == 403
+    by_password = {"email": email, "password": password}
+    assert (await good("POST", "token?grant_type=password", by_password))["user"] == made["user"]
+
+    # Metadata is merged, and a null takes a key away.
+    token = made["access_token"]
+    await good("PUT", "user", {"data": {"size": 3, "color": None}}, token=token)
+    shown = (await good("GET", "user", token=token))["user_metadata"]
+    assert (shown["size"], "color" in shown) == (3, False)
+    for wrong in ({"big": "x" * 9000}, {"nul": "\0"}):
+        assert (await client.ask("PUT", "user", {"data": wrong}, token=token))[0] == 422
+
+    # Another address; the link in the mail may be asked for again, too.
+    changed = {"email": "eda2@example.org", "current_password": password, **PKCE}
+    await good("PUT", f"user?redirect_to={TARGET}", changed, token=token)
+    again = {"type": "email_change", "email": "eda2@example.org", **PKCE}
+    await good("POST", f"resend?redirect_to={TARGET}", again)
+    status, linked = await client.exchange(await client.link("eda2@example.org", mails=2))
+    assert (status, linked["user"]["email"]) == (200, "eda2@example.org")
+    assert client.office.to("nobody@example.org") == []
+
+
+async def test_a_provider_signs_in_and_is_linked(client: Client) -> None:
+    settings = await client.good("GET", "settings")
+    assert settings["external"]["acme"] is True
+    asked = {"provider": "acme", "redirect_to": TARGET, **PKCE}
+
+    async def refused(**changed: str) -> int:
+        query = {name: value for name, value in {**asked, **changed}.items() if value}
+        async with client.web.get(
+            "/auth/v1/authorize", params=query, allow_redirects=False
+        ) as answer:
+            assert "Location" not in answer.headers
+            return answer.status
+
+    assert await refused(provider="github") == 422
+    assert await refused(redirect_to="https://evil.example/") == 422
+    assert await refused(redirect_to="") == 422
+    assert await refused(code_challenge="") == 422
+
+    url = client.web._base_url.join(aiohttp.client.URL("/auth/v1/authorize").with_query(asked))
+    code = await client.come_back(str(url), "grace@acme")
+    assert (await client.exchange(code, secrets.token_hex(56)))[0] == 403
+    status, grace = await client.exchange(code)
+    assert (status, grace["user"]["app_metadata"]["providers"]) == (200, ["acme"]), grace
+
+    # A guest links another identity, and stays who they are.
+    guest = await client.good("POST", "signup", {})
+    query = f"provider=acme&redirect_to={TARGET}&skip_http_redirect=true&" + "&".join(
+        f"{name}={value}" for name, value in PKCE.items()
+    )
+    path = f"user/identities/authorize?{query}"
+    assert (await client.ask("GET", path))[0] == 401
+    there = (await client.good("GET", path, token=guest["access_token"]))["url"]
+    other = there.replace(PKCE["code_challenge"], compute_challenge(secrets.token_hex(56)))
+    async with client.web.get(other, allow_redirects=False) as answer:
+        assert answer.status == 401  # a link that was got hold of links nothing else
+    code = await client.come_back(there, "linus@acme")
+    status, linked = await client.exchange(code)
+    assert (status, linked["user"]["id"]) == (200, guest["user"]["id"]), linked
+    assert [each["provider"] for each in linked["user"]["identities"]] == ["acme"]
+    # What is another account's cannot be linked.
+    there = (await client.good("GET", path, token=guest["access_token"]))["url"]
+    status, said = await client.exchange(await client.come_back(there, "grace@acme"))
+    assert (status, said["error_code"]) == (422, "email_exists")
+
+
+async def test_the_service_key_looks_after_accounts(client: Client) -> None:
+    admin, ask = client.admin, client.ask
+    for token in (KEY, (await client.good("POST", "signup", {}))["access_token"]):
+        for method, path in (("GET", "admin/users"), ("POST", "invite")):
+            status, said = await ask(method, path, {}, token=token)
+            assert (status, said["error_code"]) == (403, "not_admin")
+
+    email, password = "fay@example.org", "correct horse"
+    unproved = {"email": email, "password": password}
+    status, said = await ask("POST", "admin/users", unproved, token=SERVICE)
+    assert (status, "email_confirm" in said["msg"]) == (422, True)
+    hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+    metadata = {"user_metadata": {"display_name": "Fay"}, "app_metadata": {"plan": "gold"}}
+    new = {"email": email, "password_hash": hashed, "email_confirm": True, **metadata}
+    made = await admin("POST", "admin/users", new)
+    assert (made["email"], made["user_metadata"]["display_name"]) == (email, "Fay")
+    assert (made["app_metadata"]["plan"], made["is_anonymous"]) == ("gold", False)
+    status, said = await ask("POST", "admin/users", new, token=SERVICE)
+    assert (status, said["error_code"]) == (422, "email_exists")
+    # The password of another service is good here, and is hashed anew at the first sign-in.
+    for _ in range(2):
+        session = await client.good("POST", "token?grant_type=password", unproved)
+        assert session["user"]["id"] == made["id"]
+    status, said = await ask("POST", "token?grant_type=password", {**unproved, "password": "x"})
+    assert (status, said["error_code"]) == (400, "invalid_credentials")
+    # A person cannot write what the service alone does.
+    sent = {"data": {"a": 1}, "app_metadata": {"plan": "free"}}
+    shown = await client.good("PUT", "user", sent, token=session["access_token"])
+    assert (shown["app_metadata"]["plan"], shown["user_metadata"]["a"]) == ("gold", 1)
+
+    path = f"admin/users/{made['id']}"
+    banned = await admin("PUT", path, {"ban_duration": "1h30m"})
+    assert banned["banned_until"] > banned["created_at"]
+    assert (await ask("POST", "token?grant_type=password", unproved))[1][
+        "error_code"
+    ] == "user_banned"
+    assert "banned_until" not in await admin("PUT", path, {"ban_duration": "none"})
+    assert (await ask("PUT", path, {"ban_duration": "soon"}, token=SERVICE))[0] == 422
+    changed = {"email": "fay2@example.org", "password": "another one"}
+    assert (await admin("PUT", path, changed))["email"] == "fay2@example.org"
+    assert (await ask("GET", "user", token=session["access_token"]))[0] == 401
+    await client.good("POST", "token?grant_type=password", changed)
+
+    first = await admin("GET", "admin/users?page=1&per_page=2")
+    assert len(first["users"]) == 2
+    everybody = (await admin("GET", "admin/users?per_page=200"))["users"]
+    assert made["id"] in [each["id"] for each in everybody]
+
+    await admin("DELETE", path)
+    for gone in (made["id"], secrets.token_hex(16)):
+        status, said = await ask("GET", f"admin/users/{gone}", token=SERVICE)
+        assert said["error_code"] in ("user_not_found", "validation_failed")
+    assert (await ask("DELETE", path, token=SERVICE))[0] == 404
+
+
+async def test_the_service_key_invites_and_makes_links(client: Client) -> None:
+    admin, email = client.admin, "gus@example.org"
+    invited = await admin("POST", "invite", {"email": email, "data": {"team": "red"}})
+    assert invited["email"] == email
+    code = await client.code(email, mails=1)
+    entered = await client.good("POST", "verify", {"type": "invite", "email": email, "token": code})
+    assert entered["user"]["id"] == invited["id"]
+    assert entered["user"]["user_metadata"]["team"] == "red"
+    status, said = await client.ask("POST", "invite", {"email": email}, token=SERVICE)
+    assert (status, said["error_code"]) == (422, "email_exists")
+
+    made = await admin("POST", "admin/generate_link", {"type": "magiclink", "email": email})
+    assert made["id"] == invited["id"]
+    assert made["action_link"].endswith(f"/account/confirm#{made['email_otp']}")
+    by_hash = {"type": "magiclink", "token_hash": made["hashed_token"]}
+    assert (await client.good("POST", "verify", by_hash))["user"]["id"] == invited["id"]
+    new = {"type": "signup", "email": "hal@example.org", "password": "correct horse"}
+    made = await admin("POST", "admin/generate_link", new)
+    typed = {"type": "signup", "email": new["email"], "token": made["email_otp"]}
+    assert (await client.good("POST", "verify", typed))["user"]["email"] == new["email"]
+    await client.good("POST", "token?grant_type=password", new)
+    unknown = {"type": "recovery", "email": "nobody@example.org"}
+    status, said = await client.ask("POST", "admin/generate_link", unknown, token=SERVICE)
+    assert (status, said["error_code"]) == (404, "user_not_found")
+    change = {"type": "email_change_new", "email": email, "new_email": "gus2@example.org"}
+    made = await admin("POST", "admin/generate_link", change)
+    typed = {"type": "email_change", "email": "gus2@example.org", "token": made["email_otp"]}
+    assert (await client.good("POST", "verify", typed))["user"]["id"] == invited["id"]
+    await until(lambda: len(client.office.to(email)) == 2)  # the second: the address has changed

@@ -1,7 +1,10 @@
 """`/storage/v1` on a real node: the client's uploads, downloads, lists and signed URLs."""
 
+import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -26,9 +29,10 @@ BUCKETS: Final = (
 def node(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     dsn = databases.create(template=TEMPLATE)
     folder = tmp_path_factory.mktemp("node")
-    settings = {"supabase_api_secret": SECRET, "files_buckets": BUCKETS}
+    settings: dict[str, Any] = {"supabase_api_secret": SECRET, "files_buckets": BUCKETS}
     with Node(folder, databases.serving_dsn(dsn), **settings) as node:
         yield node
+    assert "Traceback" not in (said := "\n".join(node.output)), said
     databases.drop(dsn)
 
 
@@ -161,3 +165,163 @@ async def test_buckets_are_described(web: aiohttp.ClientSession) -> None:
     )
     assert (await ask(web, "GET", "bucket/nothing"))[0] == 404
     assert (await ask(web, "GET", "bucket", "x.y.z"))[0] == 401
+
+
+async def test_a_file_is_moved_and_copied(web: aiohttp.ClientSession) -> None:
+    ann, token = await guest(web)
+    bea, other = await guest(web)
+    path, pdf = f"{ann}/plan.pdf", b"%PDF-1.7 plan"
+    headers = {"Content-Type": "application/pdf"}
+    await ask(web, "POST", f"object/notes/{path}", token, data=pdf, headers=headers)
+
+    async def change(what: str, to: str, who: str = token, **more: str) -> tuple[int, Any]:
+        body = {"bucketId": "notes", "sourceKey": path, "destinationKey": to, **more}
+        return await ask(web, "POST", f"object/{what}", who, json=body)
+
+    status, said = await change("copy", f"{ann}/copy.pdf")
+    assert (status, said["Key"]) == (200, f"notes/{ann}/copy.pdf"), said
+    assert (await change("copy", f"{ann}/copy.pdf"))[0] == 409
+    assert (await change("move", f"{ann}/copy.pdf"))[0] == 409
+    for what in ("move", "copy"):
+        # Of what is not shown to somebody, nothing comes of either; nor into another's folder.
+        assert (await change(what, f"{bea}/plan.pdf", other))[0] == 404
+        assert (await change(what, f"{bea}/plan.pdf"))[0] == 400
+        assert (await change(what, f"{ann}/plan.png"))[0] == 400
+        assert (await change(what, "../x"))[0] == 400
+        assert (await change(what, f"{ann}/x.pdf", KEY))[0] == 403
+        assert (await change(what, f"{ann}/x.pdf", destinationBucket="avatars"))[0] == 400
+    status, said = await change("move", f"{ann}/moved.pdf")
+    assert (status, said) == (200, {"message": "Successfully moved"})
+    assert (await ask(web, "GET", f"object/notes/{path}", token))[0] == 404
+    for name in ("moved", "copy"):
+        assert (await ask(web, "GET", f"object/notes/{ann}/{name}.pdf", token))[1] == pdf
+    # What everybody may read, anybody may copy, but only its owner may move.
+    shown = f"{ann}/{BLUEPRINT}/model.glb"
+    glb = {"Content-Type": "model/gltf-binary"}
+    await ask(web, "POST", f"object/user-assets/{shown}", token, data=GLB, headers=glb)
+    body = {"bucketId": "user-assets", "sourceKey": shown}
+    theirs = {**body, "destinationKey": shown.replace(ann, bea)}
+    assert (await ask(web, "POST", "object/move", other, json=theirs))[0] == 404
+    assert (await ask(web, "POST", "object/copy", other, json=theirs))[0] == 200
+
+
+class Resumable:
+    """An upload in several requests, of one person."""
+
+    def __init__(self, web: aiohttp.ClientSession, token: str) -> None:
+        self.web, self.token, self.url = web, token, ""
+
+    async def ask(self, method: str, **headers: str) -> tuple[int, Any]:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        status, _, found = await self.send(method, None, sent)
+        return status, found
+
+    async def send(
+        self, method: str, data: bytes | None, headers: dict[str, str], url: str = ""
+    ) -> tuple[int, str, Any]:
+        common = {"apikey": KEY, **bearer(self.token), "Tus-Resumable": "1.0.0"}
+        async with self.web.request(
+            method, url or self.url, data=data, headers={**common, **headers}
+        ) as answer:
+            assert answer.headers["Tus-Resumable"] == "1.0.0"
+            return answer.status, await answer.text(), answer.headers
+
+    async def create(self, path: str, size: int, **headers: str) -> int:
+        bucket, _, name = path.partition("/")
+        said = {"bucketName": bucket, "objectName": name, "contentType": "model/gltf-binary"}
+        metadata = ",".join(f"{key} {b64encode(said[key].encode()).decode()}" for key in said)
+        sent = {"Upload-Length": str(size), "Upload-Metadata": metadata, **headers}
+        status, _, found = await self.send("POST", None, sent, "/storage/v1/upload/resumable")
+        self.url = found.get("Location", "")
+        return status
+
+    async def append(self, data: bytes, at: int) -> tuple[int, str | None]:
+        sent = {"Upload-Offset": str(at), "Content-Type": "application/offset+octet-stream"}
+        status, _, found = await self.send("PATCH", data, sent)
+        return status, found.get("Upload-Offset")
+
+    async def offset(self) -> str | None:
+        status, _, found = await self.send("HEAD", None, {})
+        return found["Upload-Offset"] if status == 200 else None
+
+
+async def break_off(
+    web: aiohttp.ClientSession, upload: Resumable, at: int, data: bytes, *, of: int, after_s: float
+) -> None:
+    """Send some of what a request announces, and close the connection."""
+    parts = urlsplit(str(web._base_url))
+    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    head = [
+        f"PATCH {upload.url} HTTP/1.1",
+        "Host: x",
+        f"apikey: {KEY}",
+        f"Authorization: Bearer {upload.token}",
+        "Tus-Resumable: 1.0.0",
+        f"Upload-Offset: {at}",
+        "Content-Type: application/offset+octet-stream",
+        f"Content-Length: {of}",
+    ]
+    writer.write("\r\n".join([*head, "", ""]).encode() + data)
+    await writer.drain()
+    await asyncio.sleep(after_s)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_an_upload_is_resumed_where_it_broke_off(web: aiohttp.ClientSession) -> None:
+    ann, token = await guest(web)
+    _, other = await guest(web)
+    async with web.options("/storage/v1/upload/resumable") as answer:
+        assert "termination" in answer.headers["Tus-Extension"]
+    path, upload = f"user-assets/{ann}/{BLUEPRINT}/model.glb", Resumable(web, token)
+    model = GLB * 2000
+    assert await upload.create(path, len(model)) == 201
+    assert await upload.offset() == "0"
+    assert await upload.append(model[:100], 0) == (204, "100")
+    assert (await upload.append(model[:100], 0))[0] == 409
+    assert (await upload.append(model, 100))[0] == 413
+
+    # The connection breaks in the middle; what was read of it is there.
+    for wait_s in (0.3, 1, 3, 10):
+        await break_off(web, upload, 100, model[100:50_100], of=len(model) - 100, after_s=wait_s)
+        await asyncio.sleep(wait_s)
+        came = int(await upload.offset() or 0)
+        if came > 100:
+            break
+    assert 100 < came <= 50_100
+
+    # Nobody else can go on with it, end it, or see it.
+    thief = Resumable(web, other)
+    thief.url = upload.url
+    assert await thief.offset() is None
+    assert (await thief.append(model[came:], came))[0] == 404
+    assert (await thief.ask("DELETE"))[0] == 404
+    assert (await upload.append(model[came:], came)) == (204, str(len(model)))
+    assert await upload.offset() == str(len(model))
+    assert (await ask(web, "GET", f"object/{path}", token))[1] == model
+    assert await upload.create(path, 5) == 409  # settled: the path has its file
+
+
+async def test_what_cannot_be_resumed_is_refused(web: aiohttp.ClientSession) -> None:
+    ann, token = await guest(web)
+    upload = Resumable(web, token)
+    path = f"user-assets/{ann}/{BLUEPRINT}/model.glb"
+    assert await upload.create(f"user-assets/{BLUEPRINT}/{BLUEPRINT}/model.glb", 9) == 400
+    assert await upload.create(path, 10**12) == 400
+    assert await upload.create(path, 9, **{"Upload-Metadata": "bucketName !"}) == 400
+    assert await upload.create(path, 9, **{"Upload-Length": "nine"}) == 400
+    async with web.post("/storage/v1/upload/resumable") as answer:
+        assert (answer.status, answer.headers["Tus-Version"]) == (412, "1.0.0")
+    for wrong in ("x", "%00", b64encode(b"a/b/c").decode(), "A" * 3000):
+        upload.url = f"/storage/v1/upload/resumable/{wrong}"
+        assert await upload.offset() is None
+    # What is not what it claims to be is gone once all of it has come.
+    assert await upload.create(path, 9) == 201
+    assert (await upload.append(b"no model!", 0))[0] == 400
+    assert await upload.offset() is None
+    assert await upload.create(path, 9) == 201
+    assert (await upload.ask("POST", X_HTTP_Method_Override="DELETE"))[0] == 204
+    assert await upload.offset() is None
+    for number in range(17):
+        name = f"user-assets/{ann}/{BLUEPRINT}/model{number}.glb"
+        assert await upload.create(name, 9) == (201 if number < 16 else 409)

@@ -10,15 +10,21 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from server.gateway.supabase_keys import make_api_key
 from tests.fixtures.node import Node
+from tests.fixtures.openid import CLIENT_ID, CLIENT_SECRET, Liar, SigningKey, liar
+from tests.fixtures.ports import free_port
 from tests.fixtures.postgres import TEMPLATE, Databases
+from tests.fixtures.smtp import PostOffice, post_office, until
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("PLAYHALL_FAULTS") != "long", reason="installs packages; part of make faults"
@@ -59,13 +65,127 @@ def install(*command: str | Path, cwd: Path) -> None:
         pytest.skip("the package cannot be installed here")
 
 
-async def test_supabase_js_works_unmodified(node: Node, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the clients of npm, and the scripts that use them."""
     if shutil.which("npm") is None:
         pytest.skip("there is no npm here")
-    (tmp_path / "package.json").write_text('{"name": "client", "private": true}')
-    install("npm", "install", "--no-audit", "--no-fund", "@supabase/supabase-js", cwd=tmp_path)
-    shutil.copy(HERE / "client.mjs", tmp_path)
-    found = await run("node", "client.mjs", node.url, cwd=tmp_path)
+    folder = tmp_path_factory.mktemp("npm")
+    (folder / "package.json").write_text('{"name": "client", "private": true}')
+    command = ("npm", "install", "--no-audit", "--no-fund", "@supabase/supabase-js")
+    install(*command, "tus-js-client", cwd=folder)
+    for script in HERE.glob("*.mjs"):
+        shutil.copy(script, folder)
+    return folder
+
+
+@asynccontextmanager
+async def beside_the_browser(office: PostOffice, provider: Liar) -> AsyncIterator[str]:
+    """Serve what a script cannot do: read a mail, and agree at a provider."""
+
+    async def mail(request: web.Request) -> web.Response:
+        email, count = request.query["email"], int(request.query["count"])
+        await until(lambda: len(office.to(email)) == count)
+        text = office.to(email)[-1].get_content()
+        found = next(line.strip() for line in text.splitlines() if "?code=" in line)
+        return web.Response(text=found)
+
+    async def agree(request: web.Request) -> web.Response:
+        provider.sub = "ann@acme"
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(cookie_jar=jar) as browser:
+            there = request.query["url"]
+            while "redirect_uri=" not in there:
+                async with browser.get(there, allow_redirects=False) as answer:
+                    there = answer.headers["Location"]
+            async with browser.get(provider.consent(there), allow_redirects=False) as answer:
+                return web.Response(text=answer.headers["Location"])
+
+    app = web.Application()
+    app.router.add_get("/mail", mail)
+    app.router.add_get("/agree", agree)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_pkce_providers_and_the_admin_work_unmodified(
+    databases: Databases, packages: Path, tmp_path: Path
+) -> None:
+    dsn = databases.create(template=TEMPLATE)
+    target = "http://127.0.0.1:51234/signed-in"
+    service = make_api_key(SECRET, "service_role", issued_at=1_700_000_000)
+    async with liar(SigningKey("k1")) as provider, post_office() as (office, port):
+        acme = {"id": "acme", "name": "Acme", "issuer": provider.issuer, "client_id": CLIENT_ID}
+        node = Node(
+            tmp_path / "node",
+            databases.serving_dsn(dsn),
+            supabase_api_secret=SECRET,
+            smtp_url=f"smtp+plain://127.0.0.1:{port}",
+            oidc_providers=json.dumps([{**acme, "client_secret": CLIENT_SECRET}]),
+            sign_in_redirects=target,
+        )
+        await asyncio.to_thread(node.start)
+        try:
+            async with beside_the_browser(office, provider) as helper:
+                command = ("node", "pkce.mjs", node.url, helper, target, service)
+                found = await run(*command, cwd=packages)
+        finally:
+            node.kill()
+    assert "Traceback" not in (said := "\n".join(node.output)), said
+    assert found == {
+        "signUp": [None, None],
+        "entered": [None, "ann@example.org", "red"],
+        "updated": [None, "blue"],
+        "claims": [None, True],
+        "recovered": [None, "recovery"],
+        "reset": None,
+        "password": None,
+        "linked": [None, True],
+        "identities": ["acme", "email"],
+        "provider": [None, True],
+        "unlinked": None,
+        "elsewhere": 422,
+        "made": [None, "gold"],
+        "listed": [None, 2, 2],
+        "read": "bea@example.org",
+        "changed": 1,
+        "invited": [None, "cem@example.org"],
+        "generated": [None, True],
+        "erased": None,
+        "gone": "user_not_found",
+        "refused": "not_admin",
+    }
+    databases.drop(dsn)
+
+
+async def test_an_upload_of_tus_is_resumed_after_the_node_was_killed(
+    databases: Databases, packages: Path, tmp_path: Path
+) -> None:
+    dsn = databases.create(template=TEMPLATE)
+    settings: dict[str, Any] = {"supabase_api_secret": SECRET, "port": free_port()}
+    model = tmp_path / "model.glb"
+    model.write_bytes(b"glTF" + os.urandom(20 * 1024 * 1024))
+    state = tmp_path / "state.json"
+    with Node(tmp_path / "node", databases.serving_dsn(dsn), **settings) as node:
+        command = ("node", "resumable.mjs", node.url, model, state)
+        found = await run(*command, "1", cwd=packages)
+        assert found == {"accepted": 6 * 1024 * 1024}
+        node.kill()
+        await asyncio.to_thread(node.start)
+        found = await run(*command, "9999999", cwd=packages)
+        assert found == {"accepted": 12 * 1024 * 1024}
+        found = await run(*command, "99999999", cwd=packages)
+        assert found == {"done": True, "same": True}
+    databases.drop(dsn)
+
+
+async def test_supabase_js_works_unmodified(node: Node, packages: Path) -> None:
+    found = await run("node", "client.mjs", node.url, cwd=packages)
     assert found == {
         "guest": [None, True],
         "profile": [None, True],

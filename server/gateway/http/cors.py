@@ -17,11 +17,13 @@ METHODS: Final = "GET, HEAD, POST, PATCH, PUT, DELETE"
 ASKED_WITH: Final = (
     "Authorization, Content-Type, Content-Encoding, Range, If-Match, If-None-Match, If-Range, "
     "Accept, Accept-Profile, Content-Profile, Prefer, Range-Unit, ApiKey, X-Client-Info, X-Upsert, "
-    "X-Metadata, Cache-Control, X-Supabase-Api-Version, X-Retry-Count"
+    "X-Metadata, Cache-Control, X-Supabase-Api-Version, X-Retry-Count, Tus-Resumable, "
+    "Upload-Length, Upload-Offset, Upload-Metadata, X-HTTP-Method-Override"
 )
 TOLD_WITH: Final = (
     "ETag, Retry-After, RateLimit, RateLimit-Policy, Content-Range, Accept-Ranges, "
-    "Preference-Applied, X-Supabase-Api-Version"
+    "Preference-Applied, X-Supabase-Api-Version, Location, Tus-Resumable, Upload-Offset, "
+    "Upload-Length, Upload-Expires"
 )
 PREFLIGHT_KEPT_S: Final = 600
 

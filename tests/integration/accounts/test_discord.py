@@ -18,6 +18,7 @@ from server.domains.people.accounts.browser_sign_in import (
     start_path,
 )
 from server.domains.people.accounts.discord import DISCORD, Discord, DiscordApplication
+from server.domains.people.accounts.keys import ScopedTokens
 from server.domains.people.accounts.providers import compute_challenge
 from server.gateway.http.endpoints import build_http
 from tests.fixtures.http import served_app
@@ -87,6 +88,7 @@ async def trip(room: Room) -> AsyncIterator[OAuthState]:
             [Discord(DiscordApplication(CLIENT_ID, CLIENT_SECRET, there.url))],
             redirects=REDIRECTS,
             sign_in=ways.providers,
+            links=ScopedTokens("link", keys=room.keys, clock=room.clock, lifetime_s=600),
             seal=SEAL,
             clock=room.clock,
             server=lambda: here[0],

@@ -14,6 +14,7 @@ from aiohttp import web
 from persistence.errors import StartRefused
 from server.core.settings import read_settings
 from server.domains.people.accounts.browser_sign_in import BrowserSignIn, start_path
+from server.domains.people.accounts.keys import ScopedTokens
 from server.domains.people.accounts.oidc import DESCRIBE_AGAIN_S, OpenIdProvider
 from server.domains.people.accounts.providers import compute_challenge
 from server.domains.people.accounts.published_keys import FETCH_AGAIN_S
@@ -94,6 +95,7 @@ async def visiting(room: Room, there: Liar) -> AsyncIterator[Visit]:
             [OpenIdProvider(settings, clock=PassingClock(lambda: passed_s[0]))],
             redirects=TARGET,
             sign_in=ways.providers,
+            links=ScopedTokens("link", keys=room.keys, clock=room.clock, lifetime_s=600),
             seal=SEAL,
             clock=room.clock,
             server=lambda: here[0],

@@ -6,6 +6,7 @@ from pathlib import Path
 from aiohttp import web
 
 from persistence.database import Database
+from persistence.files.parts import PartStore
 from persistence.files.replays import ReplayStore
 from persistence.files.store import FileStore
 from persistence.objects import ObjectStorage
@@ -20,8 +21,10 @@ from server.domains.content.files.jobs import FileMaintenance
 from server.domains.content.files.model import Buckets, parse_buckets
 from server.domains.content.files.replays import Replays
 from server.domains.content.files.settings import FileSettings
+from server.domains.content.files.supabase_clients import StorageClients
 from server.domains.content.files.supabase_storage import SIGNED_S_MAX, SupabaseStorage
-from server.domains.content.files.uploads import UploadLimits, Uploads
+from server.domains.content.files.supabase_uploads import SupabaseUploads
+from server.domains.content.files.uploads import UploadLimits, Uploads, UploadShares
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import (
     Authenticator,
@@ -67,18 +70,31 @@ def build(services: Services) -> Domain:
 
     mounts: list[Callable[[web.Application], None]] = [lambda app: files.mount(app, authenticate)]
     if services.config.supabase_api_secret is not None:
-        storage = SupabaseStorage(
-            keys=ApiKeys(services.config.supabase_api_secret.get_secret_value()),
-            authenticate=authenticate,
-            store=files.store,
+        secret = services.config.supabase_api_secret.get_secret_value()
+        clients, receiving = StorageClients(ApiKeys(secret), authenticate), UploadShares()
+        resumable = SupabaseUploads(
+            clients=clients,
+            files=files.store,
+            parts=PartStore(services.database),
             uploads=files.uploads,
+            objects=objects,
+            receiving=receiving,
+            clock=services.clock,
+            folder=services.config.data_dir / "uploads",
+        )
+        storage = SupabaseStorage(
+            clients=clients,
+            store=files.store,
+            objects=objects,
+            uploads=files.uploads,
+            receiving=receiving,
             serving=files.serving(authenticate),
             tokens=services.interfaces.get(TokenScopes)("storage", SIGNED_S_MAX),
             clock=services.clock,
             folder=services.config.data_dir / "uploads",
             buckets=parse_buckets(settings.files_buckets),
         )
-        mounts.append(storage.mount)
+        mounts += [resumable.mount, storage.mount]
 
     async def start() -> None:
         objects.open()

@@ -11,7 +11,7 @@ from protocol.files import (
     NewUpload,
     QuotaExceeded,
 )
-from protocol.ids import MatchId, UserId
+from protocol.ids import UUID_PATTERN, MatchId, UserId
 from server.domains.content.files.model import (
     KINDS,
     REPLAY_NAME,
@@ -26,6 +26,7 @@ HEAD_BYTES: Final = 16  # enough to recognise any type
 
 # The form of all addresses, also of buckets that there are no more: their files stay.
 _BUCKET: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_UUID: Final = re.compile(UUID_PATTERN)
 _PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
@@ -59,6 +60,11 @@ def parse_replay_upload(match_id: MatchId, new: NewReplay, buckets: Buckets) -> 
     _check_size(new.size, REPLAYS, buckets[REPLAYS])
     path = f"{match_id}/{REPLAY_NAME}"
     return NewUpload(bucket=REPLAYS, path=path, size=new.size, content_type=REPLAY_TYPE)
+
+
+def is_upload_id(text: str) -> bool:
+    """Say whether an upload can have this id."""
+    return _UUID.fullmatch(text) is not None
 
 
 def is_file_address(bucket: str, path: str) -> bool:

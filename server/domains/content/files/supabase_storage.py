@@ -19,11 +19,11 @@ from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, ConfigDict, Field
 
 from persistence.files.store import FileStore, StoredFile
-from persistence.objects import reporting_full_disk
+from persistence.objects import ObjectStorage, reporting_full_disk
 from persistence.private_files import make_folder
 from persistence.rls import Requester
 from protocol.codec import read_json, validate
-from protocol.errors import BadFrame, BadToken, Forbidden, PlayhallError, TooLarge
+from protocol.errors import BadFrame, BadToken, PlayhallError, TooLarge
 from protocol.files import BadUpload, FileMissing, FileTaken, NewUpload, media_type
 from protocol.ids import SessionId, UserId
 from server.core.clock import Clock, wire_time
@@ -31,11 +31,10 @@ from server.core.rate_limits import client_network
 from server.domains.content.files import rules
 from server.domains.content.files.http import CHUNK_BYTES, FileServing
 from server.domains.content.files.model import BucketRules, Buckets
+from server.domains.content.files.supabase_clients import StorageClients, error_response
 from server.domains.content.files.uploads import Uploads, UploadShares
 from server.domains.interfaces import TokenScope
 from server.gateway.http.bodies import BODY_BYTES_MAX, read_body
-from server.gateway.http.endpoints import Authenticate
-from server.gateway.supabase_keys import ApiClient, ApiKeys
 
 PREFIX: Final = "/storage/v1"
 SIGNED_S_MAX: Final = 7 * 86_400
@@ -63,6 +62,15 @@ class _Delete(_Body):
     prefixes: Annotated[list[str], Field(max_length=DELETED_MAX)]
 
 
+class _Move(_Body):
+    bucket: Annotated[str, Field(alias="bucketId", max_length=100)]
+    source: Annotated[str, Field(alias="sourceKey", max_length=1000)]
+    destination: Annotated[str, Field(alias="destinationKey", max_length=1000)]
+    destination_bucket: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None, alias="destinationBucket"
+    )
+
+
 class _Sign(_Body):
     expires_in: Annotated[int, Field(alias="expiresIn", ge=1, le=SIGNED_S_MAX)] = 3600
     paths: Annotated[list[str], Field(max_length=SIGNED_AT_ONCE)] = []
@@ -74,26 +82,27 @@ class SupabaseStorage:
     def __init__(
         self,
         *,
-        keys: ApiKeys,
-        authenticate: Authenticate,
+        clients: StorageClients,
         store: FileStore,
+        objects: ObjectStorage,
         uploads: Uploads,
+        receiving: UploadShares,
         serving: FileServing,
         tokens: TokenScope,
         clock: Clock,
         folder: Path,
         buckets: Buckets,
     ) -> None:
-        self._keys = keys
-        self._authenticate = authenticate
+        self._clients = clients
         self._store = store
+        self._objects = objects
         self._uploads = uploads
         self._serving = serving
         self._tokens = tokens
         self._clock = clock
         self._folder = folder
         self._buckets = buckets
-        self._receiving = UploadShares()
+        self._receiving = receiving
         self._since = wire_time(clock.now())  # buckets are settings, as old as the node
 
     def mount(self, app: web.Application) -> None:
@@ -107,6 +116,8 @@ class SupabaseStorage:
             ("GET", f"/object/authenticated{_PATH}", self._send),
             ("GET", f"/object{_PATH}", self._send),
             ("POST", "/object/list/{bucket}", self._list),
+            ("POST", "/object/move", self._move),
+            ("POST", "/object/copy", self._copy),
             ("POST", "/object/sign/{bucket}", self._sign_many),
             ("POST", f"/object/upload/sign{_PATH}", self._sign_upload),
             ("PUT", f"/object/upload/sign{_PATH}", self._upload_signed),
@@ -129,33 +140,21 @@ class SupabaseStorage:
             try:
                 answered = await handler(request)
             except PlayhallError as error:
-                return _error_response(error)
+                return error_response(error)
             if isinstance(answered, web.StreamResponse):
                 return answered
             return web.Response(body=orjson.dumps(answered), content_type="application/json")
 
         return answer
 
-    async def _client(self, request: web.Request) -> ApiClient:
-        client = await self._keys.identify(request.headers, request.query, self._authenticate)
-        if client.role == "service_role":
-            raise Forbidden("The service key opens no files; use a person's token.")
-        return client
-
-    async def _person(self, request: web.Request) -> Requester:
-        requester = (await self._client(request)).requester
-        if requester is None:
-            raise Forbidden("Sign in to do this; the anonymous key only reads.")
-        return requester
-
     # ------------------------------------------------------------------ buckets
 
     async def _list_buckets(self, request: web.Request) -> Any:
-        await self._client(request)
+        await self._clients.client(request)
         return [_bucket(name, found, self._since) for name, found in self._buckets.items()]
 
     async def _read_bucket(self, request: web.Request) -> Any:
-        await self._client(request)
+        await self._clients.client(request)
         name = request.match_info["bucket"]
         return _bucket(name, self._rules(name), self._since)
 
@@ -175,7 +174,7 @@ class SupabaseStorage:
         raise FileMissing("Object not found")
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
-        client = await self._client(request)
+        client = await self._clients.client(request)
         file = await self._find(client.requester, *_place(request))
         return await self._serving.send(request, file, is_anonymous=client.identity is None)
 
@@ -184,7 +183,7 @@ class SupabaseStorage:
         return await self._serving.send(request, file, is_anonymous=True)
 
     async def _info(self, request: web.Request) -> Any:
-        client = await self._client(request)
+        client = await self._clients.client(request)
         file = await self._find(client.requester, *_place(request))
         return {
             "id": file.file_id,
@@ -199,7 +198,7 @@ class SupabaseStorage:
         }
 
     async def _list(self, request: web.Request) -> Any:
-        client = await self._client(request)
+        client = await self._clients.client(request)
         bucket = request.match_info["bucket"]
         self._rules(bucket)
         body = await _read(request, _List)
@@ -233,13 +232,13 @@ class SupabaseStorage:
     # ------------------------------------------------------------------ signed URLs
 
     async def _sign(self, request: web.Request) -> Any:
-        client = await self._client(request)
+        client = await self._clients.client(request)
         body = await _read(request, _Sign)
         file = await self._find(client.requester, *_place(request))
         return {"signedURL": self._signed(file, client.requester, body.expires_in)}
 
     async def _sign_many(self, request: web.Request) -> Any:
-        client = await self._client(request)
+        client = await self._clients.client(request)
         body = await _read(request, _Sign)
         signed = []
         for path in body.paths:
@@ -284,7 +283,7 @@ class SupabaseStorage:
         return await self._serving.send(request, file, is_anonymous=who is None)
 
     async def _sign_upload(self, request: web.Request) -> Any:
-        who = await self._person(request)
+        who = await self._clients.person(request)
         bucket, path = _place(request)
         if not rules.is_file_address(bucket, path):
             raise FileMissing("There can be no file at this path.")
@@ -300,10 +299,10 @@ class SupabaseStorage:
     # ------------------------------------------------------------------ writing
 
     async def _upload(self, request: web.Request) -> Any:
-        return await self._take(request, await self._person(request))
+        return await self._take(request, await self._clients.person(request))
 
     async def _replace(self, request: web.Request) -> Any:
-        return await self._take(request, await self._person(request), may_replace=True)
+        return await self._take(request, await self._clients.person(request), may_replace=True)
 
     async def _take(
         self, request: web.Request, who: Requester, *, may_replace: bool = False
@@ -329,6 +328,47 @@ class SupabaseStorage:
             )
         link = f"{stored.bucket}/{stored.path}"
         return {"Id": stored.file_id, "Key": link}
+
+    async def _move(self, request: web.Request) -> Any:
+        who = await self._clients.person(request)
+        body = await _read(request, _Move)
+        file = await self._find(who, body.bucket, body.source)
+        if file.owner_id != who.user_id:
+            raise FileMissing("Object not found")
+        if body.destination_bucket not in (None, body.bucket):
+            await self._copy_to(request, who, file, body)
+            await self._store.delete(who, file.bucket, file.path)
+        else:
+            new = _new_upload(file, body)
+            rules.check_upload(new, who.user_id, self._buckets)
+            await self._store.move(who, file, new.path)
+        return {"message": "Successfully moved"}
+
+    async def _copy(self, request: web.Request) -> Any:
+        who = await self._clients.person(request)
+        body = await _read(request, _Move)
+        file = await self._find(who, body.bucket, body.source)
+        stored = await self._copy_to(request, who, file, body)
+        return {"Id": stored.file_id, "Key": f"{stored.bucket}/{stored.path}"}
+
+    async def _copy_to(
+        self, request: web.Request, who: Requester, file: StoredFile, body: "_Move"
+    ) -> StoredFile:
+        """Take in the content of a file that somebody may read, as a file of theirs."""
+        new = _new_upload(file, body)
+        if request.headers.get("x-upsert", "").lower() != "true" and (
+            rules.is_file_address(new.bucket, new.path)
+            and await self._store.find(who, new.bucket, new.path)
+        ):
+            raise FileTaken("The resource already exists")
+        announced = await self._uploads.announce(who, new)
+        return await self._uploads.receive(
+            announced.upload_url.partition("token=")[2],
+            link=f"{new.bucket}/{new.path}",
+            content_type=new.content_type,
+            chunks=await self._objects.read(file.key, 0, file.size),
+            remote=request.remote or "",
+        )
 
     @asynccontextmanager
     async def _spool(
@@ -356,7 +396,7 @@ class SupabaseStorage:
         return TemporaryFile(dir=self._folder)
 
     async def _delete(self, request: web.Request) -> Any:
-        who = await self._person(request)
+        who = await self._clients.person(request)
         bucket, path = _place(request)
         if not (
             rules.is_file_address(bucket, path) and await self._store.delete(who, bucket, path)
@@ -365,7 +405,7 @@ class SupabaseStorage:
         return {"message": "Successfully deleted"}
 
     async def _delete_many(self, request: web.Request) -> Any:
-        who = await self._person(request)
+        who = await self._clients.person(request)
         bucket = request.match_info["bucket"]
         self._rules(bucket)
         body = await _read(request, _Delete)
@@ -378,6 +418,16 @@ class SupabaseStorage:
 
 def _place(request: web.Request) -> tuple[str, str]:
     return request.match_info["bucket"], request.match_info["path"]
+
+
+def _new_upload(file: StoredFile, body: _Move) -> NewUpload:
+    given = {
+        "bucket": body.destination_bucket or body.bucket,
+        "path": body.destination,
+        "size": file.size,
+        "content_type": file.content_type,
+    }
+    return validate(NewUpload, given)
 
 
 async def _read(request: web.Request, model: type[Any]) -> Any:
@@ -424,15 +474,3 @@ def _bucket(name: str, found: BucketRules, since: str) -> dict[str, Any]:
         "created_at": since,
         "updated_at": since,
     }
-
-
-def _error_response(error: PlayhallError) -> web.Response:
-    status = 400 if error.status == 422 else error.status
-    name = "Duplicate" if isinstance(error, FileTaken) else error.wire_code
-    body = {"statusCode": str(status), "error": name, "message": error.message}
-    headers = {}
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    return web.Response(
-        body=orjson.dumps(body), status=status, content_type="application/json", headers=headers
-    )

@@ -103,12 +103,19 @@ class Uploads:
 
     async def announce(self, who: Requester, new: NewUpload) -> Upload:
         """Allow somebody to upload a file of theirs; raise `RateLimited` among others."""
+        expires_at = self._expiry()
+        return self._signed(await self.begin(who, new, expires_at=expires_at), expires_at)
+
+    async def begin(
+        self, who: Requester, new: NewUpload, *, expires_at: datetime
+    ) -> AnnouncedUpload:
+        """Allow an upload that is not bound to a URL."""
         self._limits.announced.require_allowed(who.user_id, self._clock.monotonic())
         rules.check_upload(new, who.user_id, self._buckets)
         if self._images.takes(new.bucket, new.content_type):
             await self._images.require_room(who.user_id)
         upload = AnnouncedUpload(new_id(), who.user_id, None, **new.model_dump())
-        expires_at, bytes_max = self._expiry(), self._limits.account_bytes_max
+        bytes_max = self._limits.account_bytes_max
         await self._store.announce_upload(
             who,
             upload,
@@ -116,7 +123,18 @@ class Uploads:
             may_replace=not self._buckets[upload.bucket].is_settled,
             require_room=partial(rules.require_quota, size=upload.size, bytes_max=bytes_max),
         )
-        return self._signed(upload, expires_at)
+        return upload
+
+    async def assemble(self, upload: AnnouncedUpload, chunks: AsyncIterator[bytes]) -> StoredFile:
+        """Take in an upload whose bytes are all here, and that nobody else has in hand.
+
+        Raises `FileRefused`, and then the upload is gone; for any other reason it stays.
+        """
+        try:
+            return await self._take(upload, chunks)
+        except FileRefused:
+            await self._store.abandon_upload(upload.upload_id)
+            raise
 
     async def announce_replay(self, match_id: MatchId, new: NewReplay) -> Upload:
         """Allow the upload of a match's replay."""

@@ -28,9 +28,11 @@ from aiohttp import web
 from persistence.sealing import Seal, Unsealable
 from protocol.accounts import RedirectStart
 from protocol.codec import validate
-from protocol.errors import BadCode, InvalidField, PlayhallError
+from protocol.errors import BadCode, BadToken, InvalidField, PlayhallError
+from protocol.ids import UserId
 from server.core.clock import Clock
 from server.core.rate_limits import Rate, RateLimiter, client_network
+from server.domains.interfaces import TokenScope
 from server.domains.people.accounts.providers import (
     IdentityProvider,
     OAuthState,
@@ -59,6 +61,11 @@ def start_path(provider: str) -> str:
 def callback_path(provider: str) -> str:
     """Give the address at which a browser comes back from a provider."""
     return f"/v1/auth/{provider}/callback"
+
+
+def link_claims(user: str, provider: str, redirect: str, challenge: str) -> dict[str, str]:
+    """Say what a link to an account is bound to."""
+    return {"user": user, "provider": provider, "redirect": redirect, "challenge": challenge}
 
 
 _LOOPBACK: Final = ("127.0.0.1", "[::1]", "localhost")
@@ -112,10 +119,12 @@ class BrowserSignIn:
         *,
         redirects: str,
         sign_in: ProviderSignIn,
+        links: TokenScope,
         seal: Seal,
         clock: Clock,
         server: Callable[[], str],
     ) -> None:
+        self._links = links
         self._providers = tuple(providers)
         self._redirects = redirects
         self._sign_in = sign_in
@@ -128,8 +137,8 @@ class BrowserSignIn:
         """Add the addresses."""
         for provider in self._providers:
             start, back = partial(self._start, provider), partial(self._return, provider)
-            app.router.add_get(start_path(provider.id), _with_error_page(start))
-            app.router.add_get(callback_path(provider.id), _with_error_page(back))
+            app.router.add_get(start_path(provider.id), with_error_page(start))
+            app.router.add_get(callback_path(provider.id), with_error_page(back))
 
     async def _start(self, provider: IdentityProvider, request: web.Request) -> web.Response:
         self._trips.require_allowed(client_network(request.remote or ""), self._clock.monotonic())
@@ -146,6 +155,7 @@ class BrowserSignIn:
             redirect=asked.redirect,
             challenge=asked.challenge,
             until=self._clock.now().timestamp() + COOKIE_S,
+            links_to=await self._account_to_link(provider, asked),
         )
         try:
             there = await provider.authorize_url(trip, self._callback(provider))
@@ -156,6 +166,23 @@ class BrowserSignIn:
         self._forget_oldest(request, response)
         self._set_cookie(response, _cookie_of(trip.state), self._sealed(trip), max_age_s=COOKIE_S)
         return response
+
+    async def _account_to_link(
+        self, provider: IdentityProvider, asked: RedirectStart
+    ) -> UserId | None:
+        """Read whose account shall be linked; raise `BadToken` for a link that is not good.
+
+        A link is bound to challenge and target. So whoever gets hold of one can neither link
+        something of their own, nor have somebody else's linked: only who made it has the verifier.
+        """
+        if asked.link is None:
+            return None
+        claims = await self._links.read(asked.link)
+        if link_claims(claims["user"], provider.id, asked.redirect, asked.challenge) != {
+            name: claims[name] for name in ("user", "provider", "redirect", "challenge")
+        }:
+            raise BadToken("The link is for something else; ask for another one.")
+        return UserId(claims["user"])
 
     async def _return(self, provider: IdentityProvider, request: web.Request) -> web.Response:
         trip = self._trip(provider, request)
@@ -211,7 +238,10 @@ class BrowserSignIn:
             return _sent_to(with_query(trip.redirect, error=f"{provider.id}_refused"))
         try:
             made = await self._sign_in.make_redirect_code(
-                provider.id, who, challenge=trip.challenge
+                provider.id,
+                who,
+                challenge=trip.challenge,
+                links_to=None if trip.links_to is None else UserId(trip.links_to),
             )
         except PlayhallError as error:  # the database is away, or has no time
             return _sent_to(with_query(trip.redirect, error=error.wire_code))
@@ -243,7 +273,7 @@ def _cookie_of(state: str) -> str:
 _Visit = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def _with_error_page(visit: _Visit) -> _Visit:
+def with_error_page(visit: _Visit) -> _Visit:
     """Answer a browser with a page where something went wrong; programs get JSON, as everywhere."""
 
     async def visited(request: web.Request) -> web.Response:

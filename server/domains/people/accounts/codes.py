@@ -12,11 +12,15 @@ from protocol.errors import BadCode
 from protocol.ids import UserId
 from server.core.clock import Clock
 from server.domains.people.accounts.refresh_tokens import token_hash
-from server.domains.people.accounts.sealed import code_context
+from server.domains.people.accounts.sealed import code_context, folded_email
 
-Purpose = Literal["email", "redirect"]
+# `email`: whoever knows it has read the mail. `redirect` and `mailed` travel in an address, so they
+# are good for those alone who have the verifier, too; a `mailed` one stands for an `email` one.
+Purpose = Literal["email", "redirect", "mailed"]
+EMAIL: Final = "email"
 REDIRECT: Final = "redirect"
-LIFETIMES_S: Final[dict[Purpose, int]] = {"email": 3600, REDIRECT: 120}
+MAILED: Final = "mailed"
+LIFETIMES_S: Final[dict[Purpose, int]] = {EMAIL: 3600, REDIRECT: 120, MAILED: 3600}
 
 Contents = dict[str, str | None]
 
@@ -38,15 +42,40 @@ class OneTimeCodes:
         self._clock = clock
 
     async def make(
-        self, purpose: Purpose, contents: Contents, *, user_id: UserId | None = None
+        self,
+        purpose: Purpose,
+        contents: Contents,
+        *,
+        user_id: UserId | None = None,
+        asked_with: str | None = None,
     ) -> str:
-        """Make a code that proves its contents to whoever has it."""
+        """Make a code that proves its contents to whoever has it.
+
+        `asked_with` is the address that `find_pending` finds it by.
+        """
         code = secrets.token_urlsafe(32)
         code_hash = token_hash(code)
         sealed = self._seal.seal(orjson.dumps(contents), about=code_context(code_hash))
         expires_at = self._clock.now() + timedelta(seconds=LIFETIMES_S[purpose])
-        await self._store.add_code(NewCode(code_hash, purpose, user_id, sealed, expires_at))
+        lookup = None if asked_with is None else self._lookups(asked_with)[0]
+        await self._store.add_code(NewCode(code_hash, purpose, user_id, sealed, expires_at, lookup))
         return code
+
+    async def find_pending(self, address: str, *, is_link: bool) -> VerifiedCode | None:
+        """Find what was mailed last for an address: to link it to an account, or to sign in."""
+        found = await self._store.find_pending_code(
+            self._lookups(address), EMAIL, self._clock.now(), is_link=is_link
+        )
+        if found is None:
+            return None
+        try:
+            opened = self._seal.open(found.sealed, about=code_context(found.code_hash))
+        except Unsealable:
+            return None
+        return VerifiedCode(found.code_hash, found.user_id, orjson.loads(opened))
+
+    def _lookups(self, address: str) -> list[bytes]:
+        return self._seal.blind_indexes(folded_email(address), about="code")
 
     async def read(self, purpose: Purpose, code: str) -> VerifiedCode:
         """Read a code without using it up; raise `BadCode`."""

@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from persistence.accounts.merges import MergeStore
+from persistence.accounts.metadata import MetadataStore
 from persistence.accounts.moderation import ModerationStore
 from persistence.accounts.sessions import SessionStore
 from persistence.accounts.sign_in import SignInStore
@@ -24,18 +25,19 @@ from server.core.retention import RetentionSweep
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import (
     AccountAuthenticator,
+    AccountErasure,
     AccountMail,
     AccountReader,
     Authenticator,
     TokenScopes,
 )
 from server.domains.people.accounts.admin_http import AdminRoutes
-from server.domains.people.accounts.browser_sign_in import BrowserSignIn
-from server.domains.people.accounts.codes import OneTimeCodes
+from server.domains.people.accounts.browser_sign_in import COOKIE_S, BrowserSignIn
+from server.domains.people.accounts.codes import EMAIL, OneTimeCodes
 from server.domains.people.accounts.commands import SessionCommands, limits_in_force
 from server.domains.people.accounts.dev_login import DevLogin, require_private
 from server.domains.people.accounts.discord import DISCORD, Discord, DiscordApplication
-from server.domains.people.accounts.email import EMAIL, EmailSignIn
+from server.domains.people.accounts.email import EmailSignIn
 from server.domains.people.accounts.http import (
     AccountRoutes,
     ActivityRoutes,
@@ -61,11 +63,14 @@ from server.domains.people.accounts.settings import AccountSettings
 from server.domains.people.accounts.sign_in_http import SignInRoutes, read_sign_in_methods
 from server.domains.people.accounts.sign_in_methods import UNREADABLE, SignInMethodService
 from server.domains.people.accounts.supabase import SupabaseAccounts, make_disabled_endpoints
+from server.domains.people.accounts.supabase_admin import SupabaseAdmin
 from server.domains.people.accounts.supabase_auth import SupabaseAuth
+from server.domains.people.accounts.supabase_users import SupabaseUsers
 from server.domains.services import Services, build_seal
 from server.gateway.metrics import MetricsCollector, MetricSource
 from server.gateway.supabase_keys import ApiKeys
 
+LINK: Final = "link"
 # From one network there may be a school; an account has one owner.
 MAILS: Final = (Rate(per_minute=10, burst=30), Rate(per_minute=0.2, burst=3))
 
@@ -143,21 +148,44 @@ def build(services: Services) -> Domain:
         undo_s=settings.merge_undo_s,
         revoked=revocation.publish_revoked,
     )
+    links = ScopedTokens(LINK, keys=keys, clock=clock, lifetime_s=COOKIE_S)
     supabase_routes: list[Callable[[web.Application], None]] = []
     if config.supabase_api_secret is not None and not uses_supabase(settings):
-        supabase_routes = [
-            SupabaseAuth(
-                keys=ApiKeys(config.supabase_api_secret.get_secret_value()),
-                accounts=accounts,
-                guests=account_routes.require_guest_allowed,
-                read_me=account_routes.read_me,
-                email=email,
-                methods=methods,
-                sessions=sessions,
-                revocation=revocation,
-                clock=clock,
-            ).mount
-        ]
+        api_keys = ApiKeys(config.supabase_api_secret.get_secret_value())
+        metadata = MetadataStore(services.database)
+        users = SupabaseUsers(
+            read_me=account_routes.read_me, methods=methods, metadata=metadata, accounts=store
+        )
+        auth = SupabaseAuth(
+            keys=api_keys,
+            accounts=accounts,
+            users=users,
+            guests=account_routes.require_guest_allowed,
+            email=email,
+            methods=methods,
+            metadata=metadata,
+            providers=providers,
+            links=links,
+            redirects=settings.sign_in_redirects,
+            sessions=sessions,
+            revocation=revocation,
+            clock=clock,
+            server=services.address,
+        )
+        admin = SupabaseAdmin(
+            keys=api_keys,
+            users=users,
+            email=email,
+            methods=methods,
+            metadata=metadata,
+            moderation=ModerationStore(services.database),
+            revocation=revocation,
+            passwords=services.passwords,
+            erasure=lambda: services.interfaces.get(AccountErasure),
+            clock=clock,
+            server=services.address,
+        )
+        supabase_routes = [auth.mount, admin.mount]
     endpoints = [
         *account_routes.endpoints(),
         *SignInRoutes(
@@ -205,7 +233,7 @@ def build(services: Services) -> Domain:
         settings=AccountSettings,
         commands=commands.routes(),
         endpoints=make_disabled_endpoints(endpoints) if uses_supabase(settings) else endpoints,
-        mounts=[*_browser_pages(services, providers, seal), *supabase_routes],
+        mounts=[*_browser_pages(services, providers, links, seal), *supabase_routes],
         listens=RevokedConnections(services.sessions).listens(),
         metrics=[
             MetricsCollector(
@@ -284,7 +312,7 @@ def _provider_names(settings: AccountSettings) -> dict[str, str]:
 
 
 def _browser_pages(
-    services: Services, sign_in: ProviderSignIn, seal: Seal
+    services: Services, sign_in: ProviderSignIn, links: ScopedTokens, seal: Seal
 ) -> list[Callable[[web.Application], None]]:
     """Give what adds the addresses that only a browser visits, if a provider is set up."""
     settings = services.settings(AccountSettings)
@@ -303,6 +331,7 @@ def _browser_pages(
         providers,
         redirects=settings.sign_in_redirects,
         sign_in=sign_in,
+        links=links,
         seal=seal,
         clock=services.clock,
         server=services.address,

@@ -28,6 +28,7 @@ class OAuthState(BaseModel, frozen=True, strict=True):
     redirect: str
     challenge: str
     until: float
+    links_to: str | None = None  # the account that it is linked to, once its verifier is sent
 
 
 class ProviderIdentity(NamedTuple):
@@ -67,6 +68,14 @@ def compute_challenge(verifier: str) -> str:
     return urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
+def require_verifier(proof: VerifiedCode, verifier: str) -> None:
+    """Raise `BadCode` unless a verifier is the one behind a code's challenge."""
+    challenge = proof.contents["challenge"]
+    assert challenge is not None
+    if not hmac.compare_digest(compute_challenge(verifier).encode(), challenge.encode()):
+        raise BadCode("The verifier does not match the challenge that you sent.")
+
+
 def display_name_of(*names: object) -> str:
     """Give the first name that may be a display name here, or nothing."""
     for name in names:
@@ -88,23 +97,30 @@ class ProviderSignIn:
         self._methods = methods
 
     async def make_redirect_code(
-        self, provider: str, who: ProviderIdentity, *, challenge: str
+        self,
+        provider: str,
+        who: ProviderIdentity,
+        *,
+        challenge: str,
+        links_to: UserId | None = None,
     ) -> str:
-        """Make the code that goes on the redirect."""
+        """Make the code that goes on the redirect; `links_to` is the account to link to."""
         contents: dict[str, str | None] = {
             "kind": provider,
             "id": who.id,
             "name": who.name,
             "challenge": challenge,
         }
-        return await self._codes.make(REDIRECT, contents)
+        return await self._codes.make(REDIRECT, contents, user_id=links_to)
 
     async def exchange(self, code: str, verifier: str, *, reactivate: bool = False) -> Tokens:
-        """Sign in, with a new account if there is none.
+        """Sign in, with a new account if there is none, or link what was to be linked.
 
-        Raises `BadCode`, `Banned` or `AccountDeactivated`.
+        Raises `BadCode`, `Banned`, `AccountDeactivated` or `MethodTaken`.
         """
         proof, proved = await self._read(code, verifier)
+        if proof.user_id is not None:
+            return await self._methods.link_and_sign_in(proof.code_hash, proof.user_id, proved)
         found = await self._methods.find_account(proved.kind, proved.name)
         if found is not None:
             return await self._methods.sign_in_with_code(
@@ -116,6 +132,8 @@ class ProviderSignIn:
     async def link(self, user_id: UserId, kind: str, code: str, verifier: str) -> None:
         """Link to an account; raise `BadCode` or `MethodTaken`."""
         proof, proved = await self._read(code, verifier)
+        if proof.user_id not in (None, user_id):
+            raise BadCode("The code links to another account.")
         if proved.kind != kind:
             raise BadCode(
                 f"The code is from {proved.kind}; link it at /v1/me/methods/{proved.kind}."
@@ -125,10 +143,7 @@ class ProviderSignIn:
     async def _read(self, code: str, verifier: str) -> tuple[VerifiedCode, ProvedSignInMethod]:
         proof = await self._codes.read(REDIRECT, code)
         kind, its_id = proof.contents["kind"], proof.contents["id"]
-        challenge = proof.contents["challenge"]
         assert kind is not None
         assert its_id is not None
-        assert challenge is not None
-        if not hmac.compare_digest(compute_challenge(verifier).encode(), challenge.encode()):
-            raise BadCode("The verifier does not match the challenge that you sent.")
+        require_verifier(proof, verifier)
         return proof, ProvedSignInMethod(kind, its_id, proof.contents["name"] or "")

@@ -4,8 +4,10 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple, Protocol
 
+from persistence.accounts.metadata import NO_METADATA, Metadata
 from persistence.accounts.moderation import Ban, DeactivatedBy
 from persistence.accounts.store import (
     Account,
@@ -113,15 +115,31 @@ class TokenIssuer:
     ) -> Tokens:
         """Draw a name for somebody new until `add` finds that nobody has it."""
         session, refresh_token = self.new_session(method)
-        for _ in range(NAME_DRAWS_MAX):
-            guest = draft_account(generate_names(secrets.randbits(NUMBER_BITS)), display_name)
-            try:
-                await add(guest, session)
-            except UsernameTaken:
-                continue
-            who = (session.session_id, guest.user_id, guest.player_id, guest.display_name)
-            return self.make_tokens(SessionOwner(*who), refresh_token)
-        raise Overloaded
+
+        async def add_with_session(guest: NewAccount) -> None:
+            await add(guest, session)
+
+        guest = await add_named(add_with_session, display_name=display_name)
+        who = (session.session_id, guest.user_id, guest.player_id, guest.display_name)
+        return self.make_tokens(SessionOwner(*who), refresh_token)
+
+
+async def add_named(
+    add: Callable[[NewAccount], Awaitable[None]],
+    *,
+    display_name: str | None,
+    user_id: UserId | None = None,
+) -> NewAccount:
+    """Draw a name for somebody new until `add` finds that nobody has it; raise `Overloaded`."""
+    for _ in range(NAME_DRAWS_MAX):
+        names = generate_names(secrets.randbits(NUMBER_BITS))
+        account = draft_account(names, display_name, user_id=user_id)
+        try:
+            await add(account)
+        except UsernameTaken:
+            continue
+        return account
+    raise Overloaded
 
 
 class ActivityChanged(Protocol):
@@ -246,11 +264,12 @@ class Accounts:
             self._activity_changed(user_id, is_active=True)
         require_active(await self._store.find_deactivation(user_id))
 
-    async def create_guest(self, display_name: str | None) -> Tokens:
+    async def create_guest(
+        self, display_name: str | None, *, metadata: Metadata = NO_METADATA
+    ) -> Tokens:
         """Make an account without a password, with its first session."""
-        return await self.issuer.add_person(
-            self._store.add_guest, method="guest", display_name=display_name
-        )
+        add = partial(self._store.add_guest, metadata=metadata)
+        return await self.issuer.add_person(add, method="guest", display_name=display_name)
 
     async def open_session(
         self, user_id: UserId, *, method: str, reactivate: bool = False

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, NamedTuple
 
+from persistence.accounts.metadata import NO_METADATA, Metadata
 from persistence.accounts.sign_in import (
     CodeAlreadyUsed,
     MethodLinkedElsewhere,
@@ -13,13 +14,13 @@ from persistence.accounts.sign_in import (
     SignInMethod,
     SignInStore,
 )
-from persistence.accounts.store import NewAccount, NewSession
+from persistence.accounts.store import AccountExists, NewAccount, NewSession
 from persistence.sealing import Seal, Unsealable
 from protocol.accounts import Kind, Tokens
-from protocol.errors import BadCode, LastMethod, MethodTaken, NotFound
+from protocol.errors import BadCode, InvalidField, LastMethod, MethodTaken, NotFound
 from protocol.ids import UserId
 from server.domains.people.accounts.sealed import method_context, method_indexes, renewed_index
-from server.domains.people.accounts.service import Accounts
+from server.domains.people.accounts.service import Accounts, add_named
 
 log = logging.getLogger(__name__)
 
@@ -77,12 +78,13 @@ class SignInMethodService:
         *,
         password_hash: str | None = None,
         display_name: str | None,
+        metadata: Metadata = NO_METADATA,
     ) -> Tokens:
         """Make an account that signs in so; raise `BadCode` or `MethodTaken`."""
 
         async def add(guest: NewAccount, session: NewSession) -> None:
             method = self._new(guest.user_id, proved, password_hash)
-            await self._store.create_account(code_hash, guest, method, session)
+            await self._store.create_account(code_hash, guest, method, session, metadata=metadata)
 
         async with _code_errors():
             return await self._accounts.issuer.add_person(
@@ -103,6 +105,53 @@ class SignInMethodService:
             await self._store.link_method(
                 code_hash, user_id, self._new(user_id, proved, password_hash)
             )
+
+    async def link_and_sign_in(
+        self, code_hash: bytes, user_id: UserId, proved: ProvedSignInMethod
+    ) -> Tokens:
+        """Link a method to an account and sign in to it with that.
+
+        Raises `BadCode`, `MethodTaken`, `Banned` or `AccountDeactivated`.
+        """
+        await self._accounts.require_active(user_id, reactivate=False)
+        await self.link_method(code_hash, user_id, proved)
+        return await self._accounts.open_session(user_id, method=proved.kind)
+
+    async def add_account(
+        self,
+        proved: ProvedSignInMethod | None,
+        *,
+        password_hash: str | None = None,
+        display_name: str | None,
+        metadata: Metadata,
+        user_id: UserId | None = None,
+    ) -> UserId:
+        """Make an account for somebody who is not here; raise `MethodTaken`.
+
+        Raises `InvalidField` for an id that another account has.
+        """
+
+        async def add(account: NewAccount) -> None:
+            methods = [self._new(account.user_id, proved, password_hash)] if proved else []
+            await self._store.add_account(account, methods, metadata=metadata)
+
+        try:
+            account = await add_named(add, display_name=display_name, user_id=user_id)
+        except MethodLinkedElsewhere:
+            raise MethodTaken from None
+        except AccountExists:
+            raise InvalidField("id: another account has it.", field="id") from None
+        return account.user_id
+
+    async def set_method(
+        self, user_id: UserId, proved: ProvedSignInMethod, *, password_hash: str | None
+    ) -> None:
+        """Have an account sign in so, on an operator's word; raise `MethodTaken`."""
+        await self.require_free(proved.kind, proved.name, user_id)
+        try:
+            await self._store.set_method(user_id, self._new(user_id, proved, password_hash))
+        except MethodLinkedElsewhere:
+            raise MethodTaken from None
 
     async def require_free(self, kind: Kind, name: str, user_id: UserId) -> None:
         """Raise `MethodTaken` if another account signs in with this."""

@@ -3,8 +3,8 @@
 from persistence.profiles.last_seen import LastSeenStore
 from persistence.profiles.personal_data import PersonalDataStore
 from persistence.profiles.store import ProfileStore
-from server.domains.contract import Domain, Job
-from server.domains.interfaces import AccountReader, LobbyAccess
+from server.domains.contract import Domain, Job, provide
+from server.domains.interfaces import AccountErasure, AccountReader, LobbyAccess
 from server.domains.people.profiles.erasure import ErasureService
 from server.domains.people.profiles.export import ExportService
 from server.domains.people.profiles.http import MyDataRoutes, ProfileRoutes
@@ -40,6 +40,7 @@ def build(services: Services) -> Domain:
     return Domain(
         name="profiles",
         endpoints=[*profiles.endpoints(), *my_data.endpoints()],
+        provides=[provide(AccountErasure, erasure)],
         listens=last_seen.listens(),
         jobs=[Job("last seen", last_seen.run)],
     )

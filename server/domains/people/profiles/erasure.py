@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Final
 
 from persistence.profiles.personal_data import AccountWasMerged, PersonalDataStore
-from protocol.errors import BadToken, NotConfirmed, SignInAgain
-from protocol.ids import PlayerId
+from protocol.errors import BadToken, NotConfirmed, NotFound, SignInAgain
+from protocol.ids import PlayerId, UserId
 from server.core.clock import Clock
 from server.core.events import LocalEventBus, PlayerErased
 from server.core.subscriptions import AnnouncedSweep, Subscriptions
@@ -49,10 +49,23 @@ class ErasureService:
             await self._store.erase(who.user_id)
         except AccountWasMerged:
             raise BadToken("This account was merged into another one; sign in again.") from None
-        self._erased.announce_sweep()
-        await self._leave_lobbies(who.player_id)
-        self._events.publish(PlayerErased(who.player_id))
+        await self._after_erasing(who.player_id)
         return who.player_id
+
+    async def erase_user(self, user_id: UserId, *, actor: str) -> None:
+        """Erase an account for those who run the server, on record; raise `NotFound`."""
+        try:
+            player_id = await self._store.erase(user_id, actor=actor)
+        except AccountWasMerged:
+            raise NotFound("This account was merged into another one; erase that.") from None
+        if player_id is None:
+            raise NotFound("There is no account with this id.")
+        await self._after_erasing(player_id)
+
+    async def _after_erasing(self, player_id: PlayerId) -> None:
+        self._erased.announce_sweep()
+        await self._leave_lobbies(player_id)
+        self._events.publish(PlayerErased(player_id))
 
     async def poll(self) -> None:
         """Publish here who was erased on any node since the last look."""
