@@ -3,7 +3,7 @@
 from migrations.script import run_beside
 
 revision = "20261130_000155"
-down_revision = "20261130_000133"
+down_revision = "20261130_000150"
 
 
 def upgrade() -> None:
