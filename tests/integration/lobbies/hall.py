@@ -50,6 +50,7 @@ class MovableClock(Clock):
     """A clock that tests put forward."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ahead_s = 0.0
         self.stopped_s: float | None = None
 

@@ -148,21 +148,25 @@ class LobbyChanges:
 
     async def open_lobby(self, draft: Lobby, host: PlayerId) -> Lobby:
         """Open a lobby for its host."""
-        if draft.has_tables:
-            async with self._store.transaction() as transaction:
-                joiner = await transaction.lock_player(host)
-                first = rules.join_lobby(draft, joiner, "player")
-                lobby = await add_with_code(transaction, replace(first, host_player_id=host))
-            self.publish(lobby, "created", host)
-            return lobby
+        opened = await (self._open_tables if draft.has_tables else self._open)(draft, host)
+        self.publish(opened, "created", host)
+        return opened
+
+    async def _open(self, draft: Lobby, host: PlayerId) -> Lobby:
         seated = rules.join_lobby(draft, JoiningPlayer(host, "", 0), "player")
         for _ in range(DRAWS_MAX):
             coded = replace(seated, host_player_id=host, join_code=draw_join_code())
-            lobby = await self._store.open(coded, open_max=OPEN_LOBBIES_MAX)
-            if lobby is not None:
-                self.publish(lobby, "created", host)
-                return lobby
+            opened = await self._store.open(coded, open_max=OPEN_LOBBIES_MAX)
+            if opened is not None:
+                return opened
         raise Overloaded
+
+    async def _open_tables(self, draft: Lobby, host: PlayerId) -> Lobby:
+        """Open a lobby with several tables, which nothing stores in one statement."""
+        async with self._store.transaction() as transaction:
+            joiner = await transaction.lock_player(host)
+            seated = rules.join_lobby(draft, joiner, "player")
+            return await add_with_code(transaction, replace(seated, host_player_id=host))
 
     async def enter_lobby(
         self, lobby_id: LobbyId, player_id: PlayerId, role: Role, table: int | None = None
