@@ -221,7 +221,8 @@ class BenchRun:
         for _ in range(self._scale.times):
             run = loads.run_matches(node, self._on, seconds=self._scale.seconds)
             moves, games = run.numbers["moves/s"], run.numbers.get("games/s", 0.0)
-            self._record(run, moves=moves, games=games, move_us=_us_per(run, "moves/s"))
+            costs = _costs(run, "move", "moves/s")
+            self._record(run, moves=moves, games=games, **costs)
 
     def _statements(self, node: BenchNode) -> None:
         run = loads.count_statements(node, self._on, games=self._scale.counted_games)
@@ -242,7 +243,8 @@ class BenchRun:
                 think_s=think_s,
                 rounds=HALF_LOAD_ROUNDS,
             )
-            self._record(run, p50=run.numbers["reply p50 ms"], p99=run.numbers["reply p99 ms"])
+            names = {"p50": "p50", "p99": "p99", "worst": "max"}
+            self._record(run, **{key: run.numbers[f"reply {of} ms"] for key, of in names.items()})
 
     def _relay(self, node: BenchNode) -> None:
         with self._colyseus() as peer:
@@ -291,8 +293,7 @@ class BenchRun:
         self._record(run, **values)
 
     def _record_relay(self, key: str, run: RunResult) -> None:
-        cost_us = _us_per(run, "deliveries/s")
-        self._record(run, **{key: run.numbers["deliveries/s"], f"µs/{key}": cost_us})
+        self._record(run, **{key: run.numbers["deliveries/s"]}, **_costs(run, key, "deliveries/s"))
 
     @contextmanager
     def _colyseus(self) -> Iterator[Colyseus | None]:
@@ -455,7 +456,6 @@ _EPOCH: Final = {
 _KEYS: Final = {
     "moves": "moves/s",
     "games": "games/s",
-    "move_us": "µs/move",
     "first": "first game",
 }
 
@@ -464,6 +464,16 @@ def _us_per(run: RunResult, rate: str) -> float:
     """Give the server's processor time for one of what it did, in microseconds."""
     assert run.usage is not None
     return run.usage.server / run.numbers[rate] * 1e6
+
+
+def _costs(run: RunResult, key: str, rate: str) -> dict[str, float]:
+    """Give what one of it cost the server, its database if it has one, and the load."""
+    assert run.usage is not None
+    costs_us = {f"µs/{key}": _us_per(run, rate)}
+    if run.usage.database:
+        costs_us[f"µs/{key} database"] = run.usage.database / run.numbers[rate] * 1e6
+    costs_us[f"µs/{key} load"] = run.usage.load / run.numbers[rate] * 1e6
+    return costs_us
 
 
 # ---------------------------------------------------------------------- the command

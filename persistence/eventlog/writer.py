@@ -64,7 +64,7 @@ The row of `games` comes first: nothing here locks anything else of a game befor
 are locked in id order, and rows that others hold are skipped, not waited for. A completion then
 locks its players' rows of `player_lifetime_stats`, in id order as well. They stand for all else
 that it changes of a player (the row of the ruleset, the XP), which has no order of its own. The
-lobby comes last.
+lobby comes last. `complete_game` has all of it, in this order.
 
 Crash points
 ============
@@ -704,8 +704,8 @@ class _Writer:
             size += game.bytes
             batch = game.take_batch()
             if batch.completion is not None:
-                # Many statements in one transaction, on rows that other games lock as well: in the
-                # shared statement it would hold up every game of the batch.
+                # It writes rows that other games lock as well: in the shared statement it would
+                # hold up every game of the batch.
                 await self.log.settle_alone(batch)
                 continue
             events += len(batch.rows)

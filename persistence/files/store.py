@@ -105,6 +105,17 @@ class FileStore:
             if await _insert(connection, "announce_replay", *values.values(), expires_at) is None:
                 raise FileTaken("There is no such match, or it already has a replay.")
 
+    async def begin_replay(self, upload: AnnouncedUpload, *, for_s: float) -> bool:
+        """Announce the server's own replay of a match and use it up at once.
+
+        False, and nothing is done, if the path has a file or another upload, which may be over.
+        """
+        values = upload._asdict()
+        del values["owner_id"]
+        async with self._database.acquire() as connection:
+            begun = await connection.fetchval(SQL["begin_replay"], *values.values(), for_s)
+        return begun is not None
+
     async def claim_upload(self, upload_id: str, *, for_s: float) -> AnnouncedUpload:
         """Use an upload's URL up; raise `BadUpload` if it is not good (any more)."""
         async with self._database.acquire() as connection:

@@ -27,6 +27,14 @@ INSERT INTO file_uploads (id, match_id, bucket, path, size, content_type, expire
 SELECT $1, m.id, $3, $4, $5, $6, $7 FROM matches m WHERE m.id = $2 AND m.replay_url IS NULL
 RETURNING id;
 
+-- name: begin_replay
+-- Announce the replay of a match and use it up for so many seconds; nothing if the match has one, or if its path has a file or another upload.
+INSERT INTO file_uploads (id, match_id, bucket, path, size, content_type, claimed_at, expires_at)
+SELECT $1, m.id, $3, $4, $5, $6, clock_timestamp(), clock_timestamp() + make_interval(secs => $7)
+FROM matches m WHERE m.id = $2 AND m.replay_url IS NULL
+  AND NOT EXISTS (SELECT FROM files f WHERE f.bucket = $3 AND f.path = $4)
+ON CONFLICT DO NOTHING RETURNING id;
+
 -- name: claim_upload
 -- Use an upload's URL up, for so many seconds; nothing if it is not good (any more).
 UPDATE file_uploads

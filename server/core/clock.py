@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 
@@ -55,10 +56,18 @@ class Clock:
         self._difference_ns = round(self.difference_ms * 1e6)
 
 
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> tuple[datetime, bytes]:
+    """Give a second since 1970 as a time, and as the protocol writes it up to the seconds."""
+    at = datetime.fromtimestamp(seconds, UTC)
+    return at, at.strftime("%Y-%m-%dT%H:%M:%S").encode()
+
+
 def moment_from_ms(milliseconds: int) -> Moment:
     """Make a moment of milliseconds since 1970."""
-    at = datetime_from_ms(milliseconds)
-    return Moment(milliseconds, at, wire_time(at).encode())
+    seconds, ms = divmod(milliseconds, 1000)
+    at, written = _second(seconds)
+    return Moment(milliseconds, at.replace(microsecond=ms * 1000), b"%b.%03dZ" % (written, ms))
 
 
 def wire_time(moment: datetime) -> str:

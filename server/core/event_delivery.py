@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 POLL_EVERY_S: Final = 1.0
 BATCH_EVENTS: Final = 100
+AT_ONCE_MAX: Final = 25  # of a batch handler's call, which must not hold up the event loop
 BATCHES_MAX: Final = 10  # of a look, so a node delivers at most 1000 events a second
 LISTENER_TIMEOUT_S: Final = 10.0
 LEASE_S: Final = 60.0
@@ -146,8 +147,11 @@ class OutboxDeliverer:
         due = [_DueEvent(each) for each in claimed]
         for listener in self._listeners:
             for model, handle in listener.batch_handlers.items():
-                if self._now() <= ends_at:
-                    await self._deliver_at_once(listener, handle, _waiting(due, listener, model))
+                waiting = _waiting(due, listener, model)
+                for first in range(0, len(waiting), AT_ONCE_MAX):
+                    if self._now() <= ends_at:
+                        some = waiting[first : first + AT_ONCE_MAX]
+                        await self._deliver_at_once(listener, handle, some)
         done: list[ClaimedEvent] = []
         for place, event in enumerate(due):
             if self._now() > ends_at:
@@ -162,8 +166,6 @@ class OutboxDeliverer:
         self, listener: DurableListener, handle: BatchHandler, due: Sequence[_DueEvent]
     ) -> None:
         """Have a listener handle many events; what it is not done with is delivered one by one."""
-        if not due:
-            return
         what = f"listener {listener.name}, {len(due)} events at once"
         with contain_failures(what, passed=AWAY):
             async with asyncio.timeout(LISTENER_TIMEOUT_S):

@@ -93,6 +93,7 @@ class Proxy:
         self._clear = asyncio.Event()
         self._clear.set()
         self._refuses = False
+        self.seen: list[str] | None = None  # every statement, while it is a list
 
     async def serve(self) -> None:
         """Pass everything on, for ever."""
@@ -138,6 +139,8 @@ class Proxy:
 
     def saw(self, statement: str) -> Trap | None:
         """Take note of a statement; gives the trap if it was the one."""
+        if self.seen is not None:
+            self.seen.append(statement)
         trap = self._trap
         return trap if trap is not None and trap.takes(statement) else None
 

@@ -27,12 +27,17 @@ Move: TypeAlias = Bid | PlayCard
 
 def parse(raw: Payload) -> Move:
     """Parse a move strictly: no other key, no other type, no card that does not exist."""
-    match raw:
-        # A bool is an int to `isinstance`, but not a bid.
-        case {"type": "bid", "bid": int(bid)} if len(raw) == 2 and type(bid) is int:
-            return Bid(bid)
-        case {"type": "play_card", "card": str(card)} if len(raw) == 2 and card in CARDS:
-            return PlayCard(CARDS[card])
+    # Plain look-ups: matching patterns of mappings takes twice as long, and this is every move.
+    if len(raw) == 2:
+        kind = raw.get("type")
+        if kind == "play_card":
+            card = raw.get("card")
+            if type(card) is str and card in CARDS:
+                return PlayCard(CARDS[card])
+        elif kind == "bid":
+            bid = raw.get("bid")
+            if type(bid) is int:  # a bool is an int to `isinstance`, but not a bid
+                return Bid(bid)
     raise IllegalMove(
         "unknown_move",
         'Send {"type": "bid", "bid": 3} or {"type": "play_card", "card": "d0:spades:A"}.',

@@ -144,6 +144,10 @@ async def test_batch_handler_gets_all_due_events_and_the_others_come_one_by_one(
         await outbox.write()
     await deliverer.poll()
     assert (listener.batches, len(listener.heard), len(other.heard)) == ([5], 3, 5)
+    for _ in range(events.AT_ONCE_MAX + 1):
+        await outbox.write()
+    await deliverer.poll()
+    assert listener.batches == [5, events.AT_ONCE_MAX, 1]
     assert await outbox.run("SELECT FROM event_outbox WHERE done_at IS NULL") == []
 
 

@@ -91,10 +91,12 @@ class Replays:
             )
             return False
         upload = AnnouncedUpload(new_id(), None, due.match_id, **new.model_dump())
-        expires_at = self._clock.now() + timedelta(seconds=STORED_WITHIN_S)
-        await self._files.announce_replay(upload, expires_at=expires_at)
-        claimed = await self._files.claim_upload(upload.upload_id, for_s=STORED_WITHIN_S)
-        await self._uploads.store(claimed, content)
+        if not await self._files.begin_replay(upload, for_s=STORED_WITHIN_S):
+            # An upload that was given up may be in the way.
+            expires_at = self._clock.now() + timedelta(seconds=STORED_WITHIN_S)
+            await self._files.announce_replay(upload, expires_at=expires_at)
+            await self._files.claim_upload(upload.upload_id, for_s=STORED_WITHIN_S)
+        await self._uploads.store(upload, content)
         return True
 
     def _written(self, due: DueReplay, source: ReplaySource) -> bytes:

@@ -83,11 +83,11 @@ class TurnTimer:
         fold = self._game.fold
         if self._game.state is not PLAYING:
             return None
-        seats = () if fold.turn is None else fold.turn.seats
-        dues = [due for seat in seats if (due := self._seat_due_ms(seat)) is not None]
-        if fold.timer is not None:
-            dues.append(fold.timer.at_ms)
-        due_ms = min(dues, default=None)
+        due_ms = None if fold.timer is None else fold.timer.at_ms
+        for seat in () if fold.turn is None else fold.turn.seats:
+            seat_due_ms = self._seat_due_ms(seat)
+            if seat_due_ms is not None and (due_ms is None or seat_due_ms < due_ms):
+                due_ms = seat_due_ms
         if due_ms is not None and fold.next_index == self._rest_at_index:
             return max(due_ms, self._rest_until_ms)
         return due_ms

@@ -2,7 +2,7 @@
 
 The lobby's id is the caller's, so a start that is tried again, here or on another node, finds the
 lobby of the first one: there is one game. The database decides it: a lobby is added once, and is
-turned into a game once (`start_lobby`).
+turned into a game once (`create_game`).
 """
 
 from collections.abc import Sequence
