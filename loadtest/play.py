@@ -32,6 +32,7 @@ from playhall import (
     ServerUnreachable,
     connect,
 )
+from playhall.client import game_in
 from playhall.game import GAME_COMPLETED
 
 # How long nothing happens before a line can be typed although it is somebody else's turn.
@@ -321,7 +322,7 @@ async def _started_lobby(client: Client, lobby: Json) -> Json:
     """
     me, here = await client.player_id(), _people_in(lobby)
     updates = client.updates()
-    while lobby["game_id"] is None:
+    while game_in(lobby, me) is None:
         update = await anext(updates)
         if update.get("lobby_id") != lobby["lobby_id"] or update["type"] != "lobby.update":
             _describe_update(update)
@@ -333,13 +334,23 @@ async def _started_lobby(client: Client, lobby: Json) -> Json:
         here = _people_in(lobby)
         if lobby["status"] == "CLOSED":
             raise RequestRefused("lobby_closed", "The table was closed before the game started.")
-        is_full = (
-            len([each for each in lobby["members"] if each["seat"] is not None]) == (lobby["seats"])
-        )
-        is_ready = all(each["ready"] or each["player_id"] == me for each in lobby["members"])
-        if lobby["host_player_id"] == me and is_full and is_ready and lobby["game_id"] is None:
+        if _may_start(lobby, me):
             lobby = (await client.call("lobby.start", lobby_id=lobby["lobby_id"]))["lobby"]
     return lobby
+
+
+def _may_start(lobby: Json, me: str) -> bool:
+    """Say whether it is for this player to start: their table is full, and the others are ready."""
+    if lobby["host_player_id"] != me or game_in(lobby, me) is not None:
+        return False
+    tables = [each.get("table") for each in lobby["members"] if each["player_id"] == me]
+    seated = [
+        each
+        for each in lobby["members"]
+        if each["seat"] is not None and each.get("table") in tables
+    ]
+    is_ready = all(each["ready"] or each["player_id"] == me for each in seated)
+    return len(seated) == lobby["seats"] and is_ready
 
 
 def _people_in(lobby: Json) -> dict[str, str]:
