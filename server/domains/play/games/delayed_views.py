@@ -23,6 +23,7 @@ from protocol.errors import Overloaded
 from protocol.ids import GameId
 from server.core.clock import Clock
 from server.core.containment import RAISED_BY_RULES
+from server.core.periodic import AWAY
 from server.core.rules_watch import CALLING_RULES
 from server.core.tasks import Tasks
 from server.domains.play.games.live_game import SILENCE_S, LiveGame
@@ -209,12 +210,15 @@ class DelayedView:
             while self._sessions and not self._is_over:
                 try:
                     await self._advance()
+                    if self._has_nothing and await self._ends_here():
+                        return
+                except AWAY as error:  # spectators keep what they have
+                    log.info("game %s: its delayed view waits: %s", self._game_id, error)
+                    await asyncio.sleep(LOOK_EVERY_S)
                 except _FoldedTooFar:
                     log.warning("game %s: its delayed view is folded again", self._game_id)
                     self._begin()
                     continue
-                if self._has_nothing and await self._ends_here():
-                    return
                 await asyncio.sleep(1 / self._rules.patch_hz)
         except RAISED_BY_RULES as error:
             if isinstance(error, asyncio.CancelledError):
