@@ -3,9 +3,11 @@
 import asyncio
 import os
 import sys
+from collections.abc import Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import cycle, islice
 from random import Random
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Any, Final, NamedTuple, NoReturn
 
 import typer
 from rich.console import Console
@@ -17,6 +19,7 @@ from loadtest.terminal import make_screen
 from loadtest.terminal.any_game import RULES_CHARS_MAX, strip_control_characters
 from loadtest.terminal.keyboard import Keyboard
 from loadtest.terminal.line_editor import Interrupted, LineEditor
+from loadtest.terminal.realtime import REALTIME_SCREENS, play_by_itself, play_by_keys
 from loadtest.terminal.saved_games import SavedGame, SavedGameFolder
 from loadtest.terminal.screens import Screen, UnclearInput
 from playhall import (
@@ -29,6 +32,8 @@ from playhall import (
     ServerUnreachable,
     connect,
 )
+from playhall.client import game_in
+from playhall.game import GAME_COMPLETED
 
 # How long nothing happens before a line can be typed although it is somebody else's turn.
 IDLE_S: Final = 1.0
@@ -68,6 +73,13 @@ def play(
         int | None, typer.Option(min=2, max=64, help="Open a table with so many seats for friends.")
     ] = None,
     join: Annotated[str | None, typer.Option(help="Code of a friend's table to join.")] = None,
+    bots: Annotated[
+        int | None,
+        typer.Option(min=0, max=63, help="How many bots sit at the table that you open."),
+    ] = None,
+    bot: Annotated[
+        list[str] | None, typer.Option(help="Which bot; give it again for more than one.")
+    ] = None,
 ) -> None:
     """Play against bots in this terminal, or with people."""
     asked = {"rounds": rounds, "turn_timeout_s": turn_timeout}
@@ -77,8 +89,15 @@ def play(
         _fail(f"--resume: there is no saved game {resume}; omit the option to start a new one.")
     if sum([with_people, invite is not None, join is not None, resume is not None]) > 1:
         _fail("Choose one of --with-people, --invite, --join and --resume.")
+    if (bots is not None or bot) and (with_people or join is not None or resume is not None):
+        _fail(
+            "--bots and --bot are for a table that you open: alone, or for friends with --invite."
+        )
     session = _Session(auto=auto)
-    opened = _Opening(url, ruleset, config, with_people=with_people, invite=invite, code=join)
+    wish = _Bots(bots, tuple(bot or ()))
+    opened = _Opening(
+        url, ruleset, config, with_people=with_people, invite=invite, code=join, bots=wish
+    )
     try:
         if saved is not None:
             asyncio.run(session.go_on(saved))
@@ -137,12 +156,8 @@ class _Session:
 
     async def _play(self, client: Client, game: Game, saved: SavedGame, *, head: int = -1) -> None:
         if game.stream.live is not None:
-            await game.leave()
-            raise RequestRefused(
-                "real_time",
-                f"{saved.ruleset} is played in real time, which a terminal cannot show; a client "
-                "in Python follows it with game.views().",
-            )
+            await self._play_in_real_time(client, game, saved)
+            return
         me = await client.player_id()
         chance = Random()  # noqa: S311 - a game, no secret
         kind = KINDS.get(saved.ruleset)
@@ -155,9 +170,41 @@ class _Session:
             rules=await _rules_of(client, saved.ruleset),
             head=head,
         )
+        await self._play_saved(client, game, saved, loop.play())
+
+    async def _play_in_real_time(self, client: Client, game: Game, saved: SavedGame) -> None:
+        make = REALTIME_SCREENS.get(saved.ruleset)
+        if make is None or not (self._auto or _is_terminal()):
+            await game.leave()
+            raise RequestRefused(
+                "real_time",
+                f"{saved.ruleset} is played in real time, which needs a terminal; or use --auto."
+                if make is not None
+                else f"{saved.ruleset} is played in real time, and this program cannot draw it; "
+                "a client in Python follows it with game.views().",
+            )
+        snapshot = await game.snapshot()
+        names = [saved.names.get(player["player_id"], "?") for player in snapshot["players"]]
+        assert game.seat is not None
+        screen = make(game.seat, [strip_control_characters(name) for name in names])
+        playing = play_by_itself(game, screen) if self._auto else play_by_keys(game, screen, out)
+        described = make_screen(saved.ruleset, await client.player_id(), saved.names)
+
+        async def play() -> None:
+            await playing
+            async for event in game:
+                if event.type == GAME_COMPLETED:
+                    out.print(described.describe(event.type, event.payload or {}), soft_wrap=True)
+
+        await self._play_saved(client, game, saved, play())
+
+    async def _play_saved(
+        self, client: Client, game: Game, saved: SavedGame, playing: Coroutine[Any, Any, None]
+    ) -> None:
+        """Play to the end, with a way back until then."""
         try:
             self._save(client, saved)
-            await loop.play()
+            await playing
         except EOFError:
             await game.leave()
             self._delete(saved)
@@ -185,6 +232,13 @@ class _Session:
         self._games.delete(saved.game_id)
 
 
+class _Bots(NamedTuple):
+    """Which bots somebody wants: how many, if it was said, and which in turn."""
+
+    how_many: int | None
+    names: tuple[str, ...]
+
+
 class _Opening:
     """How a table comes about: with bots, with whoever waits, or with friends."""
 
@@ -197,7 +251,9 @@ class _Opening:
         with_people: bool,
         invite: int | None,
         code: str | None,
+        bots: "_Bots",
     ) -> None:
+        self._bots = bots
         self._url = url
         self._ruleset = ruleset
         self._config = config
@@ -216,6 +272,7 @@ class _Opening:
             )
             out.print("Waiting for other players; bots take the seats that stay free.")
         elif self._invite is not None:
+            bots = await self._choose_bots(client, invited=self._invite)
             reply = await client.call(
                 "lobby.create",
                 ruleset=self._ruleset,
@@ -223,13 +280,39 @@ class _Opening:
                 config=self._config,
                 is_public=False,
             )
+            await _add_bots(client, reply["lobby"]["lobby_id"], bots)
             code = reply["lobby"]["join_code"]
             at = "" if self._url == HERE else f" --url {self._url}"
             out.print(f"Invite your friends: playhall play{at} --join {code}", soft_wrap=True)
         else:
-            return await _lobby_with_bots(client, self._ruleset, self._config)
+            bots = await self._choose_bots(client, invited=None)
+            return await _lobby_with_bots(client, self._ruleset, self._config, bots)
         lobby: Json = reply["lobby"]
         return lobby
+
+    async def _choose_bots(self, client: Client, *, invited: int | None) -> list[str]:
+        """Say which bots sit at the table; raise `RequestRefused` for what cannot be."""
+        count, names = self._bots
+        if invited is not None and not names and not count:
+            return []
+        known, seats = await _bots_of(client, self._ruleset)
+        if unknown := [name for name in names if name not in known]:
+            raise RequestRefused(
+                "unknown_bot",
+                f"--bot: {self._ruleset} has no bot {unknown[0]}; it has {', '.join(known)}.",
+            )
+        if count is None:
+            usual = KINDS[self._ruleset].seats if self._ruleset in KINDS else max(2, seats[0])
+            count = max(len(names), usual - 1 if invited is None else 0)
+        least, most = (seats[0] - 1, seats[-1] - 1) if invited is None else (0, invited - 1)
+        if not least <= count <= most:
+            bounds = str(most) if least == most else f"{least} to {most}"
+            raise RequestRefused(
+                "invalid_field", f"--bots: {bounds} can sit at this table of {self._ruleset}."
+            )
+        # The best ones: only where there is no other, the one that plays anything.
+        best = names or [name for name in known if name != "random"] or known
+        return list(islice(cycle(best), count))
 
 
 async def _started_lobby(client: Client, lobby: Json) -> Json:
@@ -239,7 +322,7 @@ async def _started_lobby(client: Client, lobby: Json) -> Json:
     """
     me, here = await client.player_id(), _people_in(lobby)
     updates = client.updates()
-    while lobby["game_id"] is None:
+    while game_in(lobby, me) is None:
         update = await anext(updates)
         if update.get("lobby_id") != lobby["lobby_id"] or update["type"] != "lobby.update":
             _describe_update(update)
@@ -251,13 +334,23 @@ async def _started_lobby(client: Client, lobby: Json) -> Json:
         here = _people_in(lobby)
         if lobby["status"] == "CLOSED":
             raise RequestRefused("lobby_closed", "The table was closed before the game started.")
-        is_full = (
-            len([each for each in lobby["members"] if each["seat"] is not None]) == (lobby["seats"])
-        )
-        is_ready = all(each["ready"] or each["player_id"] == me for each in lobby["members"])
-        if lobby["host_player_id"] == me and is_full and is_ready and lobby["game_id"] is None:
+        if _may_start(lobby, me):
             lobby = (await client.call("lobby.start", lobby_id=lobby["lobby_id"]))["lobby"]
     return lobby
+
+
+def _may_start(lobby: Json, me: str) -> bool:
+    """Say whether it is for this player to start: their table is full, and the others are ready."""
+    if lobby["host_player_id"] != me or game_in(lobby, me) is not None:
+        return False
+    tables = [each.get("table") for each in lobby["members"] if each["player_id"] == me]
+    seated = [
+        each
+        for each in lobby["members"]
+        if each["seat"] is not None and each.get("table") in tables
+    ]
+    is_ready = all(each["ready"] or each["player_id"] == me for each in seated)
+    return len(seated) == lobby["seats"] and is_ready
 
 
 def _people_in(lobby: Json) -> dict[str, str]:
@@ -277,34 +370,36 @@ def _describe_update(update: Json) -> None:
 
 def _keyboard() -> Keyboard | LineEditor:
     """Edit lines at a terminal; take them as they come from anything else."""
-    if os.isatty(sys.stdin.fileno()) and os.isatty(sys.stdout.fileno()):
-        return LineEditor()
-    return Keyboard()
+    return LineEditor() if _is_terminal() else Keyboard()
 
 
-async def _lobby_with_bots(client: Client, ruleset: str, config: Json) -> Json:
-    """Open a lobby, fill its seats with the ruleset's bots, and start."""
-    bots, seats_min = await _bots_of(client, ruleset)
-    seats = KINDS[ruleset].seats if ruleset in KINDS else max(2, seats_min)
+def _is_terminal() -> bool:
+    return os.isatty(sys.stdin.fileno()) and os.isatty(sys.stdout.fileno())
+
+
+async def _lobby_with_bots(client: Client, ruleset: str, config: Json, bots: Sequence[str]) -> Json:
+    """Open a lobby with a seat for each of these bots and one more, and start."""
     opened = await client.call(
-        "lobby.create", ruleset=ruleset, seats=seats, config=config, is_public=False
+        "lobby.create", ruleset=ruleset, seats=1 + len(bots), config=config, is_public=False
     )
     lobby_id = opened["lobby"]["lobby_id"]
-    for number in range(seats - 1):
-        await client.call("lobby.add_bot", lobby_id=lobby_id, bot=bots[number % len(bots)])
+    await _add_bots(client, lobby_id, bots)
     started = await client.call("lobby.start", lobby_id=lobby_id)
     lobby: Json = started["lobby"]
     return lobby
 
 
-async def _bots_of(client: Client, ruleset: str) -> tuple[list[str], int]:
-    """Ask for a ruleset's bots, the good ones if it has any, and how many seats it needs."""
+async def _add_bots(client: Client, lobby_id: str, bots: Sequence[str]) -> None:
+    for bot in bots:
+        await client.call("lobby.add_bot", lobby_id=lobby_id, bot=bot)
+
+
+async def _bots_of(client: Client, ruleset: str) -> tuple[list[str], range]:
+    """Ask for a ruleset's bots, and how many players it takes."""
     listed = (await client.http.get("/v1/rulesets"))["rulesets"]
     for each in listed:
         if each["name"] == ruleset and each["bots"]:
-            # The best of them: only where there is no other, the one that plays anything.
-            bots = [bot for bot in each["bots"] if bot != "random"] or list(each["bots"])
-            return bots, each["seats_min"]
+            return list(each["bots"]), range(each["seats_min"], each["seats_max"] + 1)
     others = ", ".join(each["name"] for each in listed if each["bots"])
     raise RequestRefused(
         "unknown_ruleset", f"This server has no {ruleset} with bots; it has {others}."

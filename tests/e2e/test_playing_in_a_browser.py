@@ -237,6 +237,41 @@ async def test_two_people_meet_in_a_lobby_and_play(pages_node: Node, chromium: B
             await page.until(f"location.pathname !== {address!r} && {DRAWN}")
 
 
+async def test_people_sit_at_the_tables_of_a_lobby_and_come_back_to_it(
+    pages_node: Node, chromium: Browser
+) -> None:
+    def table(number: int) -> str:
+        return f"document.querySelector('[data-table=\"{number}\"]')"
+
+    async with (
+        person(chromium, f"{pages_node.url}/lobbies?create=four_in_a_row") as ann,
+        person(chromium, f"{pages_node.url}/lobbies") as bob,
+    ):
+        await ann.until("!!document.querySelector('#tables')")
+        await ann.run("document.querySelector('#tables').value = 2")
+        await ann.click("form .actions button")
+        await ann.until("document.querySelectorAll('[data-table]').length === 2")
+        await bob.click("#lobbies button[data-key^=join]")
+        await bob.click("[data-key=sit-1]")
+        await ann.until(f"{table(1)}.querySelectorAll('li:not(.empty)').length === 1")
+        await ann.click("[data-key=bot-random-0]")
+        await ann.until("!document.querySelector('[data-key=start-0]').disabled")
+        await ann.click("[data-key=start-0]")
+        await ann.until("location.pathname.startsWith('/play/')")
+        await bob.until(f"{table(0)}.dataset.playing === 'true'")
+        assert await my_turn(ann)
+        # Who leaves the game is back in the lobby, at the same table, and it is free again.
+        await ann.run(
+            "[...document.querySelectorAll('button')]"
+            ".find((each) => each.textContent === 'Leave the game').click()"
+        )
+        await ann.click("dialog button[value=yes]")
+        await ann.until("location.pathname === '/lobbies'")
+        for page in (ann, bob):
+            await page.until(f"{table(0)}?.dataset.playing === 'false'")
+        await ann.until(f"{table(0)}.querySelectorAll('li:not(.empty)').length === 2")
+
+
 async def test_click_is_not_lost_when_the_table_is_drawn_between_press_and_release(
     pages_node: Node, chromium: Browser
 ) -> None:

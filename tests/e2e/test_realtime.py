@@ -1,6 +1,7 @@
 """A real-time game through the Python client, on a whole server."""
 
 import asyncio
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
@@ -77,6 +78,65 @@ async def test_short_game_ends_and_is_read_again_as_a_whole_log(server_url):
         assert {event.type for event in events} >= {"tick"}
         snapshot = await cem.call("game.snapshot", game_id=game.game_id)
         assert snapshot["view"]["over"] is True
+
+
+async def test_delayed_spectator_sees_what_the_player_saw_and_no_sooner(server_url):
+    async with (
+        playhall.connect(server_url, name="Fay") as fay,
+        playhall.connect(server_url, name="Gus") as gus,
+    ):
+        game = await arena(fay, bots=("gatherer",), duration_s=8, spectator_delay_s=2.5)
+        with pytest.raises(RequestRefused, match=r"Spectators see this game 2\.5 s late"):
+            await gus.call("game.snapshot", game_id=game.game_id)
+        seen = {}  # by tick, what the player saw, and when
+        late = {}
+        watched = await gus.game(game.game_id, watch=True)
+
+        async def play():
+            await game.act(RIGHT)
+            async for live in game.views():
+                seen[live.tick] = (live.view, asyncio.get_running_loop().time())
+
+        async def watch():
+            async for live in watched.views():
+                late[live.tick] = (live.view, asyncio.get_running_loop().time())
+
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            group.create_task(play())
+            group.create_task(watch())
+        both = seen.keys() & late.keys()
+        assert len(both) > 30
+        assert [tick for tick in both if seen[tick][0] != late[tick][0]] == []
+        assert min(late[tick][1] - seen[tick][1] for tick in both) > 2
+        # The end is as late as the rest, and comes as an event.
+        assert watched.stream.completed
+        assert watched.live.view["over"] is True
+        refused = [each async for each in watched if each.type == "tick"]
+        assert refused == []
+
+
+async def test_spectators_choose_a_few_delays_of_a_real_time_game(server_url):
+    async with AsyncExitStack() as stack:
+        hal, *others = [
+            await stack.enter_async_context(playhall.connect(server_url, name=f"Hal {n}"))
+            for n in range(6)
+        ]
+        game = await arena(hal)
+        watch = {"game_id": game.game_id, "after": -1}
+        for delay_s, other in enumerate(others[:4], start=1):
+            await other.call("game.watch", delay_s=float(delay_s), **watch)
+        with pytest.raises(RequestRefused, match="use one of: 1, 2, 3, 4"):
+            await others[4].call("game.watch", delay_s=5.0, **watch)
+        await others[4].call("game.watch", delay_s=4.0, **watch)
+        for other in others:
+            await other.call("game.unwatch", game_id=game.game_id)
+        async with asyncio.timeout(20):  # nobody looks: nothing is folded any more
+            while True:
+                with suppress(RequestRefused):
+                    await others[4].call("game.watch", delay_s=5.0, **watch)
+                    break
+                await asyncio.sleep(0.05)
+        await game.leave()
 
 
 async def test_emote_reaches_others_and_is_in_no_log(server_url):

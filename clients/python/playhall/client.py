@@ -107,11 +107,11 @@ class Client:
         In a lobby with several tables, it is the game of the table at which you sit.
         """
         me = await self.player_id()
-        if (game_id := _game_in(lobby, me)) is not None:
+        if (game_id := game_in(lobby, me)) is not None:
             return await self.game(game_id)
         async for update in self.updates():
             if update["type"] == "lobby.update" and update["lobby_id"] == lobby["lobby_id"]:
-                if (game_id := _game_in(update["lobby"], me)) is not None:
+                if (game_id := game_in(update["lobby"], me)) is not None:
                     return await self.game(game_id)
                 if update["lobby"]["status"] == "CLOSED":
                     raise RequestRefused(
@@ -276,7 +276,7 @@ class Game:
             self.stream.paused = True
 
 
-def _game_in(lobby: Json, player_id: str) -> str | None:
+def game_in(lobby: Json, player_id: str) -> str | None:
     """Find the game that a member plays, or may watch: of the lobby, or of the member's table."""
     game_id: str | None = lobby["game_id"]
     if "tables" in lobby:

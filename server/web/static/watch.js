@@ -7,6 +7,7 @@ import { build, labelled, replace } from "/static/dom.js";
 import { t } from "/static/strings.js";
 
 const EVENTS_SHOWN = 60;
+const LIVE_EVERY_MS = 100;
 const DRAW_EVERY_MS = 600; // of a delayed game, whose views come over HTTP and are counted there
 
 const main = document.querySelector("main");
@@ -49,6 +50,26 @@ async function draw() {
   }
 }
 
+/** A real-time game comes as a state and its changes, also where it is seen late. */
+let state = null;
+let liveDrawn = 0;
+
+async function takeState(message) {
+  if (message.tick === undefined || message.tick === null) return;
+  drawing.names = await readNames(message.players).catch(() => new Map());
+  state = message;
+  drawLive(game.live);
+}
+
+function drawLive(live) {
+  if (!state || Date.now() - liveDrawn < LIVE_EVERY_MS) return;
+  liveDrawn = Date.now();
+  const snapshot = { ...state, head: game.head, view: live.view };
+  drawing.show({ snapshot });
+  Object.assign(root.dataset, { index: snapshot.head, tick: live.tick });
+  showTurn(snapshot);
+}
+
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The game after an event; nothing for now if a server whose clock is behind does not show it yet. */
@@ -79,7 +100,8 @@ function take(event) {
   while (log.children.length > EVENTS_SHOWN) log.firstChild.remove();
   if (isAtEnd) log.scrollTop = log.scrollHeight;
   showDelay(event);
-  draw();
+  if (!game.live) draw();
+  else if (event.type === "game_completed") showTurn({ ...state, status: "completed" });
 }
 
 /** Say how late this is: what the lobby wants, and how old the last event was when it came. */
@@ -109,6 +131,8 @@ async function follow(info) {
     if (event.type === "game_created") named = readNames(event.payload.players).then((names) => { drawing.names = names; }, showError);
     named = named.then(() => take(event));
   });
+  game.on("snapshot", (message) => { takeState(message).catch(showError); });
+  game.on("view", drawLive);
   game.on("failed", (error) => {
     if (error instanceof RequestRefused) showError(error); // what the connection does, the header says
   });

@@ -67,6 +67,19 @@ async def test_game_without_a_delay_is_seen_live(site: Site) -> None:
             assert await page.run("document.documentElement.scrollWidth <= innerWidth")
 
 
+async def test_real_time_game_is_drawn_as_late_as_its_lobby_wants(site: Site) -> None:
+    ann, bob, cem = await site.guests("Ann", "Bob", "Cem")
+    config = {"duration_s": 600, "spectator_delay_s": DELAY_S}
+    async with lines(site.node, [ann, bob]) as table:
+        game = await sit_down(table, "arena", is_public=True, config=config)
+        async with site.page(f"/watch/{game}", cem) as page:
+            await page.until("document.getElementById('delay')?.dataset.delay === '2'")
+            await page.until("Number(document.getElementById('table').dataset.tick) > 20")
+            assert "field" in await page.run(
+                "document.getElementById('table').innerText.toLowerCase()"
+            )
+
+
 async def test_private_game_is_watched_with_its_code(site: Site) -> None:
     ann, bob, cem = await site.guests("Ann", "Bob", "Cem")
     async with lines(site.node, [ann, bob]) as table:

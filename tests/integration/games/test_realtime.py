@@ -1,8 +1,9 @@
 """Real-time games on a real log: ticks, inputs with numbers, patches, and another owner."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -10,9 +11,12 @@ import pytest
 from persistence.eventlog.writer import EventRow
 from playhall.game import apply_merge_patch
 from protocol.errors import CmdNoGap, InvalidField, MoveRefused, Overloaded, PlayhallError
-from server.domains.play.games import live_game
+from server.core.clock import Clock
+from server.domains.play.games import delayed_views, live_game
 from server.domains.play.games.inputs import INPUTS_PER_TICK_MAX, INPUTS_QUEUED_MAX
 from server.domains.play.games.live_game import LiveGame
+from server.domains.play.games.ruleset_failures import RulesetFailures
+from server.gateway.session.sessions import Session
 from server.rulesets.arena import RULESET
 from tests.integration.games.conftest import Asked, Recorder, Room, act
 
@@ -143,6 +147,53 @@ async def test_patches_bring_every_viewer_to_the_state(room: Room) -> None:
     acks = [each["ack"] for each in early.events if each["type"] == "game.patch"]
     assert acks[-1] == 1
     assert "tick" not in {each.get("event") for each in early.events}
+
+
+class Spectator:
+    """As much of a session as a delayed view needs."""
+
+    def __init__(self) -> None:
+        self.recorder = Recorder()
+        self.socket = self
+        self.closing = False
+        self.send = self.recorder.deliver
+
+    def follow(self, _: object, stop: Callable[[], None]) -> None:
+        self.unfollow = stop
+
+
+async def test_delayed_view_that_went_too_far_is_folded_again(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing is waited for, so ticks pass whose events are not committed yet.
+    monkeypatch.setattr(delayed_views, "SETTLED_S", 0.0)
+    game = await room.game("arena", [None, None], duration_s=600)
+    clock, spectator = Clock(), Spectator()
+    view = delayed_views.DelayedView(
+        game,
+        store=room.store,
+        clock=clock,
+        faults=RulesetFailures(clock.monotonic),
+        delay_s=0.0,
+        is_stopped=room.registry.is_quarantined,
+    )
+    live, start = look_on(game, 0)
+    view.admit(cast("Session", spectator))
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        group.create_task(view.run())
+        for number, move in enumerate([RIGHT, UP, {**RIGHT, "x": -1}], start=1):
+            await act(game, 0, number, move)
+            await asyncio.sleep(0.7)
+        await asyncio.sleep(1)
+        spectator.unfollow()
+    states = [each for each in spectator.recorder.events if each["type"] == "game.state"]
+    assert len(states) > 1
+    frames = spectator.recorder.events
+    last = max(n for n, each in enumerate(frames) if each["type"] == "game.state")
+    _, shown = follow(frames[last], frames[last + 1 :])
+    # Since the last input, the runner has only moved sideways: it went up for as long.
+    _, expected = follow(start, live.events)
+    assert shown["runners"]["0"]["y"] == expected["runners"]["0"]["y"]
 
 
 async def test_viewer_who_joins_while_nothing_changes_costs_the_others_no_patch(

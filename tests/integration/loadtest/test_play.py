@@ -186,6 +186,79 @@ def test_what_the_server_plays_is_shown_while_a_move_is_waited_for(server_url):
     assert terminal.end() == 0, terminal.printed
 
 
+def logged_inputs(serving_dsn):
+    """Read which inputs of people were logged in arenas."""
+    statement = """
+        SELECT input -> 2 FROM game_events, jsonb_array_elements(payload -> 'inputs') AS input
+        WHERE type = 'tick' AND input -> 1 <> 'null' ORDER BY created_at, event_index
+    """
+    with psycopg.connect(serving_dsn) as connection:
+        return [row[0] for row in connection.execute(statement)]
+
+
+def test_arena_is_drawn_and_played_with_keys(server_url, serving_dsn):
+    terminal = Terminal(
+        "--url", server_url, "--ruleset", "arena", "--bots", 2, "--bot", "wanderer", "--name", "Ann"
+    )
+    place = terminal.until("Arrows or WASD steer")
+    assert place is not None, terminal.printed
+    first = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.printed[:place])
+    assert "@ You 0" in first
+    assert "2 Wanderer 1" in first
+    assert "3 Wanderer 2" in first
+    for count, key in enumerate(("\x1b[C", "s", " "), start=1):
+        terminal.type(key)
+        while len(logged_inputs(serving_dsn)) < count:
+            place = terminal.until("Arrows or WASD steer", after=place)  # it is drawn again
+    assert logged_inputs(serving_dsn) == [
+        {"type": "steer", "x": 1, "y": 0},
+        {"type": "steer", "x": 0, "y": 1},
+        {"type": "dash"},
+    ]
+    terminal.type("\x03")
+    assert terminal.end() == 0, terminal.printed
+    assert "Traceback" not in terminal.printed
+    (game_id,) = re.findall(r"return with: .* --resume (\S+)", terminal.printed)
+    again = Terminal("--resume", game_id)
+    assert again.until("Arrows or WASD steer") is not None, again.printed
+    again.type("\x04")
+    assert again.end() == 0, again.printed
+    assert "You left the game." in again.printed
+
+
+async def test_bots_at_the_table_are_as_many_and_those_that_one_wants(server_url, serving_dsn):
+    status, printed = await play(
+        "--url", server_url, "--auto", "--rounds", 1, "--bots", 2, "--bot", "random"
+    )
+    assert status == 0, printed
+    [game_id] = re.findall(r"Saved as game (\S+)\.", printed)
+    with psycopg.connect(serving_dsn) as connection:
+        statement = (
+            "SELECT payload -> 'players' FROM game_events WHERE game_id = %s AND event_index = 0"
+        )
+        (players,) = connection.execute(statement, [game_id]).fetchone()
+    assert [each["bot"] for each in players] == [None, "random", "random"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--bots", 10), "--bots: 1 to 9 can sit at this table of el_dorado."),
+        (("--ruleset", "four_in_a_row", "--bots", 2), "--bots: 1 can sit at this table"),
+        (("--invite", 3, "--bots", 3), "--bots: 0 to 2 can sit at this table"),
+        (("--bot", "nobody"), "--bot: el_dorado has no bot nobody; it has bid_and_duck, random."),
+        (("--with-people", "--bots", 2), "--bots and --bot are for a table that you open"),
+        (("--ruleset", "arena"), "arena is played in real time, which needs a terminal"),
+    ],
+)
+async def test_bots_that_cannot_sit_there_are_refused(server_url, arguments, sentence):
+    status, printed = await play("--url", server_url, *arguments)
+
+    assert status == 1
+    assert sentence in " ".join(printed.split())
+    assert "Traceback" not in printed
+
+
 async def test_ruleset_that_the_server_has_no_bots_for_is_answered_with_those_it_has(server_url):
     status, printed = await play("--url", server_url, "--ruleset", "chess")
 

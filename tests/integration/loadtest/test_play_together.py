@@ -1,10 +1,12 @@
 """People at terminals, against a real server: they meet, talk, and see what happens meanwhile."""
 
+import asyncio
 import re
+from contextlib import suppress
 
 import pytest
 
-from playhall import connect
+from playhall import RequestRefused, connect
 from tests.integration.loadtest.test_play import Terminal, state
 
 __all__ = ["state"]  # a fixture, used by every test here
@@ -99,3 +101,23 @@ async def test_lost_connection_is_said_and_restored(server_url):
         updates = client.updates()
         kinds = [(await anext(updates))["type"] for _ in range(2)]
     assert kinds == ["connection.lost", "connection.restored"]
+
+
+async def test_code_of_a_lobby_with_several_tables_leads_to_a_free_seat(server_url):
+    async with connect(server_url, name="Ann") as ann:
+        asked = {"ruleset": "rock_paper_scissors", "config": {"wins": 1}, "tables": 2}
+        lobby = (await ann.call("lobby.create", **asked))["lobby"]
+        terminal = await asyncio.to_thread(
+            Terminal, "--url", server_url, "--auto", "--join", lobby["join_code"], "--name", "Bob"
+        )
+        async for update in ann.updates():
+            if update["type"] == "lobby.update" and update["change"]["kind"] == "ready":
+                break
+        started = (await ann.call("lobby.start", lobby_id=lobby["lobby_id"]))["lobby"]
+        game = await ann.wait_for_game(started)
+        async for event in game:
+            if event.type in ("game_created", "round_revealed"):
+                with suppress(RequestRefused):  # it was the last round
+                    await game.act({"type": "throw", "throw": "rock"})
+        assert await asyncio.to_thread(terminal.end) == 0, terminal.printed
+        assert "Final score" in plain(terminal)

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from persistence.database import Database
 from persistence.games.model import NewGame
-from tests.integration.lobbies.hall import Hall, Json, Person
+from persistence.rls import RlsDatabase
+from tests.integration.lobbies.hall import Hall, Json, Person, open_hall
 
 FREE = {"game_id": None, "lobby_id": None}
 
@@ -264,3 +266,21 @@ async def test_lobby_with_tables_is_kept_for_the_games_that_came_of_it(hall: Hal
         lobby["lobby_id"],
     )
     assert await hall.store.delete_closed(60, limit=10) == 0
+
+
+async def test_people_on_another_node_see_what_is_played_at_the_tables(
+    database: Database, rls: RlsDatabase
+) -> None:
+    async with open_hall(database, rls) as here, open_hall(database, rls) as there:
+        ann, eve = await here.person("Ann"), await there.person("Eve")
+        at = {"lobby_id": (await club(ann))["lobby_id"]}
+        await eve.lobby("join", **at, role="spectator")
+        await ann.lobby("add_bot", **at, bot="random")
+        table = (await ann.lobby("start", **at))["tables"][0]
+        await there.catch_up()
+        assert (await eve.hear("caught_up"))["tables"] == [table, FREE]
+        # It ends on the node that has taken it over, and is free for those who are here.
+        await end_game(there, table)
+        assert (await eve.hear("ended"))["tables"] == [FREE, FREE]
+        await here.catch_up()
+        assert (await ann.hear("caught_up"))["tables"] == [FREE, FREE]

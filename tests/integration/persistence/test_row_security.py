@@ -16,6 +16,7 @@ from migrations import runner
 from persistence.rls import Requester, RlsDatabase
 from protocol.errors import Forbidden
 from protocol.ids import SessionId, UserId
+from tests.fixtures import rows
 from tests.fixtures.postgres import Databases
 from tests.integration.persistence.access import EVERYBODY, OWN
 
@@ -37,8 +38,8 @@ DENIED: Final = asyncpg.InsufficientPrivilegeError
 async def owner(fresh_dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """The database with a row in every table, Ada's where it is anybody's; as its superuser."""
     connection = await asyncpg.connect(fresh_dsn)
-    rows = [DATA.joinpath(f"{revision}.sql").read_text() for revision in runner.revisions()]
-    await connection.execute("\n".join(rows))
+    data = [DATA.joinpath(f"{revision}.sql").read_text() for revision in runner.revisions()]
+    await connection.execute("\n".join(data))
     await connection.execute("INSERT INTO auth.users (id) VALUES ($1)", EVE.user_id)
     await connection.execute("INSERT INTO profiles (id, username) VALUES ($1, 'eve')", EVE.user_id)
     await connection.execute(
@@ -252,6 +253,23 @@ async def test_private_lobby_is_seen_by_its_members_only(
     with pytest.raises(Forbidden):
         async with rls.as_user(None) as connection:
             await connection.fetchrow(secrets, LOBBY)
+
+
+async def test_private_game_at_a_table_is_seen_by_those_in_the_lobby_with_the_tables(
+    owner: asyncpg.Connection, rls: RlsDatabase
+) -> None:
+    table = await owner.fetchval(
+        "INSERT INTO lobbies (is_public, table_of, table_no) VALUES (false, $1, 0) RETURNING id",
+        LOBBY,
+    )
+    game = await rows.add_game(owner)
+    await owner.execute(
+        "UPDATE games SET is_public = false, lobby_id = $2 WHERE id = $1", game, table
+    )
+    seen = "SELECT count(*) FROM games WHERE id = $1"
+    for who, count in ((ADA, 1), (EVE, 0)):
+        async with rls.as_user(who) as connection:
+            assert await connection.fetchval(seen, game) == count
 
 
 @pytest.mark.parametrize("column", ["host_peer_id", "join_code", "password_hash"])

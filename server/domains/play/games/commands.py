@@ -25,6 +25,7 @@ from server.core.clock import Clock
 from server.core.node_calls import NodeCalls
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.domains.play.games.access import GameAccess, query_when_committed
+from server.domains.play.games.delayed_views import DelayedViews
 from server.domains.play.games.elsewhere import OwnerGone, RemoteGame
 from server.domains.play.games.inputs import Reply
 from server.domains.play.games.live_game import LiveGame
@@ -90,6 +91,9 @@ class GameCommands:
         # What is said at games, to those who follow them.
         self.chat: TopicKind[Session] = subscriptions.kind("game-chat")
         self._clock = clock
+        self._delayed = DelayedViews(
+            store, clock=clock, faults=registry.faults, is_stopped=registry.is_quarantined
+        )
         if calls is not None:
             calls.listen("game.shown", self._show_ephemeral)
 
@@ -299,6 +303,10 @@ class GameCommands:
         self, game: LiveGame | RemoteGame, session: Session, after: int, delay_s: float
     ) -> dict[str, object]:
         """Follow at a distance in time, from the same log; its end is sent like any event."""
+        if isinstance(game, LiveGame) and game.patches is not None:
+            self._delayed.follow(game, session, delay_s)
+            follow_chat(self.chat, session, game.game_id)
+            return build_head(after, seat=None, cmd_no=0, status="in_progress", commitment=None)
         stream = DelayedStream(
             game.game_id,
             game.subscribers.encoder,

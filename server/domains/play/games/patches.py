@@ -6,8 +6,8 @@ tick `since` to the view as of `tick`. A client that has a view of any tick from
 it: in between, the view did not change.
 """
 
-from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -16,7 +16,6 @@ from protocol.ids import GameId
 from server.core.containment import RAISED_BY_RULES
 from server.core.rules_watch import CALLING_RULES
 from server.domains.play.games.ruleset_failures import GameFailures
-from server.domains.play.games.subscribers import Subscribers
 from server.gamekit.contract import Payload, Viewer
 from server.gamekit.fold import GameFold
 from server.gamekit.realtime import RealtimeRuleset
@@ -24,6 +23,17 @@ from server.gateway.transport.framing import text_frame
 
 # Calls back once everything decided so far is committed, or with the error that it met.
 WhenCommitted = Callable[[Callable[[int | PlayhallError], None]], None]
+
+
+class Viewers(Protocol):
+    """Who looks at a game, and how they are sent what they see."""
+
+    @property
+    def viewers(self) -> Mapping[Viewer, int]:
+        """Who looks, and how many of each."""
+
+    def send_views(self, frames: Mapping[Viewer, bytes]) -> None:
+        """Send each viewer their frame; a viewer without one gets nothing."""
 
 
 class DrawnView(NamedTuple):
@@ -70,7 +80,7 @@ class PatchPublisher:
         fold: GameFold,
         rules: RealtimeRuleset[Any, Any],
         *,
-        subscribers: Subscribers,
+        subscribers: Viewers,
         when_committed: WhenCommitted,
         faults: GameFailures,
     ) -> None:

@@ -13,7 +13,7 @@ import orjson
 
 from persistence.eventlog.writer import EventRow
 from persistence.games.store import GameStore
-from protocol.errors import BadIndex, CloseReason, Overloaded
+from protocol.errors import BadIndex, CloseReason, Overloaded, PlayhallError
 from protocol.ids import GameId
 from protocol.limits import CHUNK_BYTES_MAX, EVENT_INDEX_MAX
 from server.core.clock import Clock
@@ -24,7 +24,7 @@ from server.domains.play.games.recorder import RecordedEvent
 from server.domains.play.games.recovery import decode_row
 from server.domains.play.games.subscribers import Subscribers, ViewEncoder, encode_stopped_frame
 from server.gamekit.contract import Viewer
-from server.gamekit.table import GAME_COMPLETED
+from server.gamekit.table import GAME_COMPLETED, TICK
 from server.gateway.session.sessions import Session
 from server.gateway.transport.framing import text_frame
 
@@ -121,8 +121,8 @@ async def follow_game(
 async def follow_in_real_time(game: LiveGame, session: Session, viewer: Viewer) -> int:
     """Send a snapshot of a real-time game, and what changes from then on; returns the head.
 
-    The snapshot takes its place among the patches, so none that builds on it is missed. Those
-    from before it may come first, and the client drops them.
+    The snapshot takes its place among the patches, so none that builds on it is missed. Nothing is
+    sent before it: what is committed until then is in it, or comes right after it.
     """
     assert game.patches is not None
     game.require_sound()
@@ -131,13 +131,29 @@ async def follow_in_real_time(game: LiveGame, session: Session, viewer: Viewer) 
     snapshot = game.snapshot(viewer)
     update = {"type": "game.state", "game_id": game.game_id, **snapshot}
     frame = text_frame(orjson.dumps(update))
+    head, is_shown = game.fold.next_index - 1, False
+
+    def deliver(later: bytes) -> None:
+        if is_shown:
+            session.socket.send(later)
+
+    def show(_: int | PlayhallError) -> None:
+        nonlocal is_shown
+        is_shown = True
+        session.socket.send(frame)
+        # What followed may have been committed together with it, and was published already.
+        missed = [e for e in game.tail if e.event_index > head and e.event.type != TICK]
+        if missed:
+            session.socket.send(game.subscribers.encoder.frames(missed, viewer))
+
     if not game.closed:
         view = snapshot["view"]
         assert isinstance(view, dict)
         game.patches.bring_up_to_date(viewer, view)
         follower = SessionFollower(session, game.game_id)
+        follower.deliver = deliver
         session.follow(("game", game.game_id), game.subscribers.admit(follower, viewer))
-    game.call_when_committed(lambda _: session.socket.send(frame))
+    game.call_when_committed(show)
     return await query_when_committed(game.call_when_committed)
 
 
