@@ -77,6 +77,7 @@ class Measurement(StrEnum):
     SOCIAL = "social"
     REST = "rest"
     ELSEWHERE = "elsewhere"
+    NODES = "nodes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,9 @@ class BenchRun:
         if part is Measurement.ELSEWHERE:
             self._elsewhere()
             return
+        if part is Measurement.NODES:
+            self._nodes()
+            return
         measures: dict[Measurement, Callable[[BenchNode], None]] = {
             Measurement.MATCHES: self._matches,
             Measurement.STATEMENTS: self._statements,
@@ -188,11 +192,21 @@ class BenchRun:
 
     def _elsewhere(self) -> None:
         """Follow games at their owner's node and at another one, in turns."""
-        with elsewhere.two_nodes(self._folder / "elsewhere", on=self._on) as (owner, other, valkey):
-            pids = (owner.pid, other.pid, valkey)
+        folder = self._folder / "elsewhere"
+        with elsewhere.several_nodes(folder, on=self._on, count=2, spread_games=False) as nodes:
+            owner, other = nodes.urls
             for _ in range(self._scale.times):
-                for url in (owner.url, other.url):
-                    work = elsewhere.follow(owner.url, url, pids, seconds=self._scale.seconds)
+                for url in (owner, other):
+                    work = elsewhere.follow(owner, url, nodes.pids, seconds=self._scale.seconds)
+                    print_run(recovery.run_in_new_loop(work), out)
+
+    def _nodes(self) -> None:
+        """Spread connections and games over three nodes."""
+        folder = self._folder / "nodes"
+        with elsewhere.several_nodes(folder, on=self._on, count=3, spread_games=True) as nodes:
+            for _ in range(self._scale.times):
+                for urls in (nodes.urls, nodes.urls[:1]):
+                    work = elsewhere.spread(nodes, starting_at=urls, seconds=self._scale.seconds)
                     print_run(recovery.run_in_new_loop(work), out)
 
     @contextmanager
