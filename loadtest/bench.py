@@ -78,6 +78,7 @@ class Measurement(StrEnum):
     REST = "rest"
     ELSEWHERE = "elsewhere"
     FANOUT = "fanout"
+    NODES = "nodes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,9 @@ class BenchRun:
         if part is Measurement.ELSEWHERE:
             self._elsewhere()
             return
+        if part is Measurement.NODES:
+            self._nodes()
+            return
         measures: dict[Measurement, Callable[[BenchNode], None]] = {
             Measurement.MATCHES: self._matches,
             Measurement.STATEMENTS: self._statements,
@@ -190,12 +194,22 @@ class BenchRun:
 
     def _elsewhere(self) -> None:
         """Follow games at their owner's node and at another one, in turns, and play there."""
-        with elsewhere.two_nodes(self._folder / "elsewhere", on=self._on) as (owner, other, valkey):
-            pids = (owner.pid, other.pid, valkey)
+        folder = self._folder / "elsewhere"
+        with elsewhere.several_nodes(folder, on=self._on, count=2, spread_games=False) as nodes:
+            owner, other = nodes.urls
             for _ in range(self._scale.times):
                 for players, watchers in ((owner, owner), (owner, other), (other, other)):
-                    places = elsewhere.Places(owner.url, players.url, watchers.url)
-                    work = elsewhere.follow(places, pids, seconds=self._scale.seconds)
+                    places = elsewhere.Places(owner, players, watchers)
+                    work = elsewhere.follow(places, nodes.pids, seconds=self._scale.seconds)
+                    self._record(recovery.run_in_new_loop(work))
+
+    def _nodes(self) -> None:
+        """Spread connections and games over three nodes."""
+        folder = self._folder / "nodes"
+        with elsewhere.several_nodes(folder, on=self._on, count=3, spread_games=True) as nodes:
+            for _ in range(self._scale.times):
+                for urls in (nodes.urls, nodes.urls[:1]):
+                    work = elsewhere.spread(nodes, starting_at=urls, seconds=self._scale.seconds)
                     self._record(recovery.run_in_new_loop(work))
 
     @contextmanager

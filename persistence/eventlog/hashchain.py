@@ -16,6 +16,7 @@ from uuid import UUID
 import orjson
 
 from protocol.ids import GameId
+from protocol.kept_bytes import compact
 from protocol.limits import PAYLOAD_BYTES_MAX
 
 HASH_BYTES = 16
@@ -50,7 +51,7 @@ def canonical_json(payload: dict[str, Any]) -> bytes:
         raise NotJson("a number that is not finite")
     if b"\\u0000" in written and _holds(payload, _has_nul):
         raise InvalidPayload("text with a NUL character cannot be stored")
-    return written
+    return compact(written)  # a game keeps its last events
 
 
 def _as_jsonb(value: Any) -> Any:

@@ -27,6 +27,7 @@ import orjson
 from persistence.broker import PAYLOAD_BYTES_MAX
 from protocol.codec import error_body, parse_error
 from protocol.errors import Overloaded, PlayhallError
+from protocol.kept_bytes import compact
 from server.core.subscriptions import Subscriptions, TopicKind
 from server.core.tasks import Tasks
 
@@ -168,7 +169,7 @@ class NodeCalls:
         finally:
             self._running.discard(call_id)
         self.metrics.answered += 1
-        self._answers[call_id] = answer
+        self._answers[call_id] = compact(answer)
         if len(self._answers) > ANSWERS_MAX:
             self._answers.popitem(last=False)
         self._kind.notify(node, payload=answer)

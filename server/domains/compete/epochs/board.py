@@ -14,6 +14,7 @@ import orjson
 
 from persistence.epochs.store import EpochDay, StoredEpochEvent, StoredSlot
 from protocol.epoch_profile import Phase
+from protocol.kept_bytes import compact
 from server.core.clock import wire_time
 from server.domains.compete.epochs.results import format_exact_time
 from server.domains.compete.epochs.settlement import CLAIMED, OVERWRITTEN
@@ -133,7 +134,7 @@ def event_view(epoch_id: str, event: StoredEpochEvent) -> dict[str, object]:
 
 def event_json(epoch_id: str, event: StoredEpochEvent) -> bytes:
     """Write an event as JSON."""
-    return orjson.dumps(event_view(epoch_id, event))
+    return compact(orjson.dumps(event_view(epoch_id, event)))  # boards keep recent ones
 
 
 def take_first_that_fit(

@@ -101,8 +101,7 @@ class PlayerConnections:
                 del self._waiting[player_id]
             self._in_flight = set(some)
             try:
-                if self._is_needed:
-                    await self._write(some)
+                await self._write(some)
             except BaseException:
                 self._waiting = dict.fromkeys(some) | self._waiting
                 raise
@@ -127,7 +126,8 @@ class PlayerConnections:
                 self._compare(player_id, heard)
 
     def _note(self, player_id: PlayerId) -> None:
-        if len(self._waiting) < WAITING_MAX:
+        # Where there is no other node, who came is found when there is one.
+        if self._is_needed and len(self._waiting) < WAITING_MAX:
             self._waiting[player_id] = None
             self._woken.set()
 
