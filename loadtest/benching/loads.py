@@ -81,7 +81,13 @@ def run_matches(
 
 
 def run_relay(
-    node: BenchNode, on: CoreAssignment, *, rooms: int, seconds: float, players: int = PLAYERS
+    node: BenchNode,
+    on: CoreAssignment,
+    *,
+    rooms: int,
+    seconds: float,
+    players: int = PLAYERS,
+    payload_bytes: int = PAYLOAD_BYTES,
 ) -> RunResult:
     """Relay messages in rooms of so many players."""
     share = RelayScenario(
@@ -89,7 +95,7 @@ def run_relay(
         rooms=rooms,
         players=players,
         window=WINDOW,
-        payload_bytes=PAYLOAD_BYTES,
+        payload_bytes=payload_bytes,
         duration_s=seconds,
         ramp_up_s=1,
         sample=10,
