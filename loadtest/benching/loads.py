@@ -89,7 +89,7 @@ def run_relay(
     players: int = PLAYERS,
     payload_bytes: int = PAYLOAD_BYTES,
 ) -> RunResult:
-    """Relay messages in rooms of so many players."""
+    """Relay messages."""
     share = RelayScenario(
         shard=Shard(node.url),
         rooms=rooms,

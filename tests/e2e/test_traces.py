@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from server.ops.observability import tracing
 from tests.faults.recording import Player, table
 from tests.faults.test_redis import connected, metric
 from tests.fixtures.collector import Collector, SpanSeen, collecting
 from tests.fixtures.node import Node
+from tests.fixtures.ports import free_port
 from tests.fixtures.postgres import TEMPLATE, Databases
 from tests.fixtures.redis import RedisServer
 from tests.fixtures.shell import playhall
@@ -196,3 +199,20 @@ def test_a_collector_that_is_no_address_is_refused(tmp_path: Path) -> None:
     refused = playhall("serve", environment=environment)
     assert refused.status != 0
     assert "PLAYHALL_OTLP_URL: write it as http://127.0.0.1:4318" in refused.said
+
+
+async def test_a_collector_that_is_away_is_mentioned_once_and_holds_nothing_up(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "EXPORT_TIMEOUT_S", 0.3)
+    provider = tracing.build_provider(f"http://127.0.0.1:{free_port()}", node="here")
+    tracer = provider.get_tracer("test")
+    for _ in range(3):
+        tracer.start_span("a span").end()
+        await asyncio.to_thread(provider.force_flush)
+    began_at = time.monotonic()
+    await tracing.shut_down(provider)
+    assert time.monotonic() - began_at < tracing.STOP_TIMEOUT_S
+    said = [record.getMessage() for record in caplog.records if record.levelname != "DEBUG"]
+    assert len(said) == 1, said
+    assert "takes no traces" in said[0]

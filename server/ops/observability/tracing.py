@@ -37,8 +37,8 @@ from aiohttp import web
 from opentelemetry import context as otel
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 from opentelemetry.trace import (
     Link,
@@ -86,6 +86,27 @@ _ROOT: Final = otel.create_key("the span of a command")
 _CALL: Final = otel.create_key("the name of a call of another node")
 
 
+class _Exporter(OTLPSpanExporter):
+    """Says once that a collector is away, and once that it is back, however long that lasts."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"{url}/v1/traces", timeout=EXPORT_TIMEOUT_S)
+        # The library logs each attempt, and as an error: a collector that is away is no bug.
+        logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
+        self._url = url
+        self._is_away = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Export a batch; what cannot be exported is dropped."""
+        result = super().export(spans)
+        is_away = result is not SpanExportResult.SUCCESS
+        if is_away is not self._is_away:
+            self._is_away = is_away
+            what = "takes no traces; they are dropped" if is_away else "takes traces again"
+            log.warning("the collector at %s %s", self._url, what)
+        return result
+
+
 def build_provider(url: str, *, node: str) -> TracerProvider:
     """Make what exports spans to `<url>/v1/traces` (OTLP over HTTP)."""
     provider = TracerProvider(
@@ -95,8 +116,8 @@ def build_provider(url: str, *, node: str) -> TracerProvider:
         ),
         shutdown_on_exit=False,
     )
-    exporter = OTLPSpanExporter(f"{url.rstrip('/')}/v1/traces", timeout=EXPORT_TIMEOUT_S)
-    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=QUEUE_SPANS_MAX))
+    processor = BatchSpanProcessor(_Exporter(url), max_queue_size=QUEUE_SPANS_MAX)
+    provider.add_span_processor(processor)
     return provider
 
 

@@ -1,9 +1,9 @@
 """The steps of the Dockerfile, one by one, without a container runtime: what they make serves."""
 
 import fnmatch
+import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import time
@@ -18,7 +18,6 @@ from tests.fixtures.postgres import TEMPLATE, Databases
 
 ROOT: Final = Path(__file__).parents[3]
 DOCKERFILE: Final = ROOT / "deploy" / "Dockerfile"
-NOBODY: Final = 65_534
 START_TIMEOUT_S: Final = 60
 STOP_TIMEOUT_S: Final = 40
 is_long = os.environ.get("PLAYHALL_FAULTS") == "long"
@@ -62,14 +61,10 @@ def test_every_step_is_one_that_is_known_here() -> None:
 
 
 @pytest.mark.skipif(not is_long, reason="installs everything from the registry: `make faults`")
-def test_what_the_steps_install_serves_as_nobody_and_writes_to_its_data_alone(
+def test_what_the_steps_install_serves_and_writes_to_its_data_folder_alone(
     databases: Databases, tmp_path: Path
 ) -> None:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if parent.stat().st_uid == os.getuid() and parent != Path("/tmp"):
-            parent.chmod(parent.stat().st_mode | 0o055)
-    context, installed, data = (tmp_path / name for name in ("build", "opt", "data"))
+    context, installed = tmp_path / "build", tmp_path / "opt"
     context.mkdir()
     copy_context(context)
     made = steps()
@@ -77,42 +72,32 @@ def test_what_the_steps_install_serves_as_nobody_and_writes_to_its_data_alone(
     for step in build:
         if step.name == "RUN":
             command = step.argument.replace("/opt/playhall", str(installed))
-            subprocess.run(command, shell=True, check=True, cwd=context)
-    assert not any(installed.rglob("*.pyc.tmp"))
+            subprocess.run(command, shell=True, check=True, cwd=context, stderr=subprocess.DEVNULL)
+    shutil.rmtree(context)  # the second stage has no more than what was installed
+    before = modified(installed)
 
-    serve = next(step.argument for step in made if step.name == "ENTRYPOINT")
-    assert serve == '["playhall"]'
-    check = next(step.argument for step in made if step.name == "HEALTHCHECK")
-    asked = re.search(r"CMD \[(.+)\]$", check)
-    assert asked is not None
+    arguments = {step.name: step.argument for step in made}
+    assert arguments["ENTRYPOINT"] == '["playhall"]'
     port = free_port()
-    probe = [part.strip('"') for part in re.findall(r'"[^"]*"', asked[1])]
-    probe = [part.replace("8080", str(port)) for part in probe]
-
-    data.mkdir(mode=0o700)
-    os.chown(data, NOBODY, NOBODY)
+    _, _, command = arguments["HEALTHCHECK"].partition("CMD ")
+    probe = [part.replace("8080", str(port)) for part in json.loads(command)]
     dsn = databases.create(template=TEMPLATE)
     environment = {
         "PATH": f"{installed}/bin:{os.environ['PATH']}",
-        "HOME": str(data),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PLAYHALL_DATA_DIR": str(data),
+        "PYTHONDONTWRITEBYTECODE": "1",  # as in the image
+        "PLAYHALL_DATA_DIR": str(tmp_path / "data"),
         "PLAYHALL_PORT": str(port),
         "PLAYHALL_DATABASE_URL": databases.serving_dsn(dsn),
         "PLAYHALL_SECRET_KEYS": "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
     }
-    node = subprocess.Popen(
-        [installed / "bin" / "playhall", "serve"],
-        env=environment,
-        cwd="/",
-        user=NOBODY if os.getuid() == 0 else None,
-        group=NOBODY if os.getuid() == 0 else None,
-    )
+    node = subprocess.Popen([installed / "bin" / "playhall", "serve"], env=environment, cwd="/")
     try:
         deadline = time.monotonic() + START_TIMEOUT_S
-        while subprocess.run(probe, env=environment, check=False, stderr=-3).returncode:
+        while subprocess.run(
+            probe, env=environment, check=False, stderr=subprocess.DEVNULL
+        ).returncode:
             assert node.poll() is None
-            assert time.monotonic() < deadline, shlex.join(probe)
+            assert time.monotonic() < deadline
             time.sleep(0.2)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
             assert answer.status == 200
@@ -122,3 +107,9 @@ def test_what_the_steps_install_serves_as_nobody_and_writes_to_its_data_alone(
         node.kill()
         node.wait()
         databases.drop(dsn)
+    assert modified(installed) == before
+
+
+def modified(folder: Path) -> dict[str, int]:
+    """Say when each file and folder was last changed."""
+    return {str(path): path.lstat().st_mtime_ns for path in [folder, *folder.rglob("*")]}
