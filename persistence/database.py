@@ -344,6 +344,11 @@ async def _prepare(connection: Connection, *, role: str | None) -> None:
     )
 
 
+async def prepare_owner_connection(connection: Connection) -> None:
+    """Agree on the shapes of values on a connection of the owner's, outside a pool."""
+    await _prepare(connection, role=None)
+
+
 async def _require_settings(connection: Connection, role: str) -> None:
     if await connection.fetch(_queries["not_in_force"], *_columns(_session(role))):
         raise _SettingsDropped

@@ -665,6 +665,12 @@ def _add_player() -> None:
     app.command()(play)
 
 
+def _add_supabase() -> None:
+    from server.ops.supabase_cli import add_commands
+
+    add_commands(app, _SHELL)
+
+
 # What adds a command that is not in this module. All of them import more than one of them needs.
 _ADDED: Final = {
     "verify": _add_audit,
@@ -683,6 +689,7 @@ _ADDED: Final = {
     "saves": _add_saves,
     "achievements": _add_achievements,
     "social": _add_social,
+    "supabase": _add_supabase,
     "content": _add_content,
     "telemetry": _add_telemetry,
     "nodes": _add_nodes,

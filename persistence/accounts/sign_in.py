@@ -154,7 +154,7 @@ class SignInStore:
         """
         async with self._spending(code_hash) as connection:
             await insert_account(connection, guest, session)
-            await _link(connection, guest.user_id, method)
+            await link_method(connection, guest.user_id, method)
             await merge_metadata(connection, guest.user_id, metadata)
 
     async def add_account(
@@ -167,7 +167,7 @@ class SignInStore:
         async with self._database.transaction() as connection:
             await insert_account_of_absent(connection, account, method=ADDED)
             for method in methods:
-                await _link(connection, account.user_id, method)
+                await link_method(connection, account.user_id, method)
             await merge_metadata(connection, account.user_id, metadata)
             await record_entry(
                 connection, actor=SERVICE_KEY, action="create_account", target=account.user_id
@@ -180,7 +180,7 @@ class SignInStore:
         """
         async with self._spending(code_hash) as connection:
             await connection.fetchrow(SQL["lock_person"], user_id)
-            await _link(connection, user_id, method)
+            await link_method(connection, user_id, method)
             await connection.execute(SQL["forget_links"], user_id)
 
     async def use_code(self, code_hash: bytes) -> None:
@@ -191,7 +191,7 @@ class SignInStore:
     async def set_method(self, user_id: UserId, method: NewSignInMethod) -> None:
         """Link a method without a code, on record; raise `MethodLinkedElsewhere`."""
         async with self._database.transaction() as connection:
-            await _link(connection, user_id, method)
+            await link_method(connection, user_id, method)
             await connection.execute(SQL["forget_links"], user_id)
             await record_entry(
                 connection,
@@ -274,7 +274,8 @@ class SignInStore:
             yield connection
 
 
-async def _link(connection: Connection, user_id: UserId, method: NewSignInMethod) -> None:
+async def link_method(connection: Connection, user_id: UserId, method: NewSignInMethod) -> None:
+    """Link a method in the caller's transaction; raise `MethodLinkedElsewhere`."""
     try:
         await connection.execute(SQL["link_method"], user_id, *method)
     except asyncpg.UniqueViolationError as error:

@@ -370,7 +370,7 @@ async def insert_account_of_absent(
     try:
         await connection.execute(SQL["add_account"], *account, *event)
     except asyncpg.UniqueViolationError as error:
-        if error.constraint_name == "profiles_username_key":
+        if error.constraint_name == "idx_profiles_username":
             raise UsernameTaken(account.username) from None
         raise AccountExists(account.user_id) from None
 

@@ -177,14 +177,13 @@ class FileStore:
             )
         return [FolderEntry(*row) for row in rows]
 
-    async def delete(self, who: Requester, bucket: str, path: str) -> bool:
-        """Delete somebody's own file; False if there is none. Raises `FileInUse`."""
+    async def delete(self, who: Requester, bucket: str, path: str) -> FileId | None:
+        """Delete somebody's own file; gives its id, if there was one. Raises `FileInUse`."""
         async with self._rls.as_user(who) as connection:
-            if await connection.fetchval(SQL["delete_file"], bucket, path) is not None:
-                return True
-            if await connection.fetchval(SQL["is_in_use"], bucket, path):
+            deleted: FileId | None = await connection.fetchval(SQL["delete_file"], bucket, path)
+            if deleted is None and await connection.fetchval(SQL["is_in_use"], bucket, path):
                 raise FileInUse
-            return False
+            return deleted
 
     async def move(self, who: Requester, file: StoredFile, path: str) -> None:
         """Give a file of somebody's another path in its bucket.

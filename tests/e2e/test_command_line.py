@@ -64,6 +64,8 @@ READERS: list[tuple[str, ...]] = [
     ("social", "jobs"),
     ("seed", "social"),
     ("social", "verify"),
+    ("supabase", "import", "postgresql://nobody@127.0.0.1:1/nothing"),
+    ("supabase", "export", "elsewhere"),
     ("stats", "rebuild", "--verify"),
     ("telemetry", "report", "funnel"),
     ("verify", GAME),

@@ -113,6 +113,19 @@ async def test_private_files_are_read_by_signed_urls_alone(web: aiohttp.ClientSe
     _, signed = await ask(web, "POST", f"object/sign/{path}", token, json={"expiresIn": 60})
     async with web.get(f"/storage/v1{signed['signedURL']}") as answer:
         assert await answer.read() == pdf
+    # A URL that was signed to replace does so, any other does not.
+    for upsert, status in (("false", 409), ("true", 200)):
+        _, url = await ask(
+            web, "POST", f"object/upload/sign/{path}", token, headers={"x-upsert": upsert}
+        )
+        again = await ask(web, "PUT", url["url"][1:], other, data=pdf, headers=headers)
+        assert again[0] == status, again
+    # Without a type, the ending says what it must be.
+    untyped = {"Content-Type": "text/plain;charset=UTF-8", "x-upsert": "true"}
+    status, _ = await ask(web, "POST", f"object/{path}", token, data=pdf, headers=untyped)
+    assert status == 200
+    status, _ = await ask(web, "POST", f"object/{path}", token, data=b"text", headers=untyped)
+    assert status == 400
     altered = signed["signedURL"].replace("plan", "play")
     async with web.get(f"/storage/v1{altered}") as answer:
         assert (answer.status, (await answer.json())["error"]) == (403, "bad_upload")

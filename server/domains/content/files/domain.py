@@ -79,6 +79,7 @@ def build(services: Services) -> Domain:
             uploads=files.uploads,
             objects=objects,
             receiving=receiving,
+            buckets=parse_buckets(settings.files_buckets),
             clock=services.clock,
             folder=services.config.data_dir / "uploads",
         )

@@ -98,18 +98,24 @@ class FileServing:
         self, request: web.Request, file: StoredFile, *, is_anonymous: bool
     ) -> web.StreamResponse:
         """Send a file that was found; `is_anonymous`: for somebody without a token."""
-        bucket = self._buckets.get(file.bucket)
-        is_settled = bucket is not None and bucket.is_settled
         version = request.query.get("v")
         headers = _headers(
             file,
-            is_settled=is_settled or version == file.sha256.hex()[:VERSION_CHARS],
+            is_settled=self._is_settled(file) or version == file.sha256.hex()[:VERSION_CHARS],
             is_anonymous=is_anonymous,
         )
         whole = Representation(file.sha256.hex(), file.size, headers)
         return await send_bytes(
             request, whole, partial(self._open, file), before_head=partial(self._require, file)
         )
+
+    def caching(self, file: StoredFile, *, is_anonymous: bool) -> str:
+        """Say who may keep a file, and for how long."""
+        return _caching(file, is_settled=self._is_settled(file), is_anonymous=is_anonymous)
+
+    def _is_settled(self, file: StoredFile) -> bool:
+        bucket = self._buckets.get(file.bucket)
+        return bucket is not None and bucket.is_settled
 
     async def put(self, request: web.Request) -> web.Response:
         """Take in a file that was announced."""

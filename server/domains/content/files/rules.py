@@ -22,6 +22,10 @@ from server.domains.content.files.model import (
     FileType,
 )
 
+# What clients send for bytes whose type nobody has given.
+_SAYS_NOTHING: Final = frozenset(
+    ["", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"]
+)
 HEAD_BYTES: Final = 16  # enough to recognise any type
 
 # The form of all addresses, also of buckets that there are no more: their files stay.
@@ -71,6 +75,18 @@ def is_file_address(bucket: str, path: str) -> bool:
     """Say whether a file can have this bucket and path."""
     fits = _BUCKET.fullmatch(bucket) and _PATH.fullmatch(path)
     return fits is not None and len(path) <= PATH_CHARS_MAX
+
+
+def assumed_type(bucket: BucketRules, path: str, content_type: str) -> str:
+    """Give the type of a file: what it is sent as, or, where that says nothing, by its ending.
+
+    Whichever it is, the file's first bytes have to be of it.
+    """
+    if content_type in _SAYS_NOTHING:
+        for kind in bucket.kinds:
+            if path.endswith(f".{kind.ending}"):
+                return kind.content_type
+    return content_type
 
 
 def check_first_bytes(head: bytes, content_type: str) -> None:

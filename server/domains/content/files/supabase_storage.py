@@ -192,6 +192,8 @@ class SupabaseStorage:
             "size": file.size,
             "content_type": file.content_type,
             "etag": f'"{file.sha256.hex()}"',
+            "version": file.key.rpartition("/")[2],
+            "cache_control": self._serving.caching(file, is_anonymous=client.identity is None),
             "created_at": wire_time(file.created_at),
             "last_modified": wire_time(file.created_at),
             "metadata": {},
@@ -263,22 +265,23 @@ class SupabaseStorage:
             claims |= {"user": who.user_id, "session": who.session_id}
         return self._tokens.write(claims).token
 
-    async def _read_token(self, request: web.Request, use: str) -> Requester | None:
-        """Say who signed the URL; raise `BadUpload` for one that is not good."""
+    async def _read_token(self, request: web.Request, *uses: str) -> tuple[Requester | None, str]:
+        """Say who signed the URL, and for which use; raise `BadUpload` for one that is not good."""
         try:
             claims = await self._tokens.read(request.query.get("token", ""))
         except BadToken:
             raise BadUpload("The signed URL is not valid; sign another one.") from None
         bucket, path = _place(request)
         is_over = int(claims["until"]) <= self._clock.now().timestamp()
-        if claims["use"] != use or claims["file"] != f"{bucket}/{path}" or is_over:
+        if claims["use"] not in uses or claims["file"] != f"{bucket}/{path}" or is_over:
             raise BadUpload("The signed URL is not valid for this, or has expired.")
         if "user" not in claims:
-            return None
-        return Requester(UserId(claims["user"]), SessionId(claims["session"]))
+            return None, claims["use"]
+        who = Requester(UserId(claims["user"]), SessionId(claims["session"]))
+        return who, claims["use"]
 
     async def _send_signed(self, request: web.Request) -> web.StreamResponse:
-        who = await self._read_token(request, "read")
+        who, _ = await self._read_token(request, "read")
         file = await self._find(who, *_place(request))
         return await self._serving.send(request, file, is_anonymous=who is None)
 
@@ -287,14 +290,15 @@ class SupabaseStorage:
         bucket, path = _place(request)
         if not rules.is_file_address(bucket, path):
             raise FileMissing("There can be no file at this path.")
-        token = self._write_token("write", f"{bucket}/{path}", who, UPLOAD_URL_S)
+        use = "replace" if _is_upsert(request) else "write"
+        token = self._write_token(use, f"{bucket}/{path}", who, UPLOAD_URL_S)
         return {"url": f"/object/upload/sign/{quote(f'{bucket}/{path}')}?token={token}"}
 
     async def _upload_signed(self, request: web.Request) -> Any:
-        who = await self._read_token(request, "write")
+        who, use = await self._read_token(request, "write", "replace")
         if who is None:
             raise BadUpload
-        return await self._take(request, who)
+        return await self._take(request, who, may_replace=use == "replace")
 
     # ------------------------------------------------------------------ writing
 
@@ -311,11 +315,12 @@ class SupabaseStorage:
         found = self._rules(bucket)
         if (request.content_length or 0) > found.bytes_max + BODY_BYTES_MAX:
             raise TooLarge(f"A file in {bucket} can have at most {found.bytes_max} bytes.")
-        may_replace = may_replace or request.headers.get("x-upsert", "").lower() == "true"
+        may_replace = may_replace or _is_upsert(request)
         is_known = rules.is_file_address(bucket, path) and await self._store.find(who, bucket, path)
         if is_known and not may_replace:
             raise FileTaken("The resource already exists")
-        async with self._spool(request, who, found.bytes_max) as (file, size, content_type):
+        async with self._spool(request, who, found.bytes_max) as (file, size, sent_type):
+            content_type = rules.assumed_type(found, path, sent_type)
             given = {"bucket": bucket, "path": path, "size": size, "content_type": content_type}
             new = validate(NewUpload, given)
             announced = await self._uploads.announce(who, new)
@@ -356,7 +361,7 @@ class SupabaseStorage:
     ) -> StoredFile:
         """Take in the content of a file that somebody may read, as a file of theirs."""
         new = _new_upload(file, body)
-        if request.headers.get("x-upsert", "").lower() != "true" and (
+        if not _is_upsert(request) and (
             rules.is_file_address(new.bucket, new.path)
             and await self._store.find(who, new.bucket, new.path)
         ):
@@ -409,11 +414,17 @@ class SupabaseStorage:
         bucket = request.match_info["bucket"]
         self._rules(bucket)
         body = await _read(request, _Delete)
-        return [
-            {"name": path, "bucket_id": bucket}
-            for path in body.prefixes
-            if rules.is_file_address(bucket, path) and await self._store.delete(who, bucket, path)
-        ]
+        deleted = []
+        for path in body.prefixes:
+            if rules.is_file_address(bucket, path):
+                file_id = await self._store.delete(who, bucket, path)
+                if file_id is not None:
+                    deleted.append({"id": file_id, "name": path, "bucket_id": bucket})
+        return deleted
+
+
+def _is_upsert(request: web.Request) -> bool:
+    return request.headers.get("x-upsert", "").lower() == "true"
 
 
 def _place(request: web.Request) -> tuple[str, str]:

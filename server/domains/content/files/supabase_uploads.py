@@ -30,6 +30,7 @@ from server.core.clock import Clock
 from server.core.rate_limits import client_network
 from server.domains.content.files import rules
 from server.domains.content.files.http import CHUNK_BYTES
+from server.domains.content.files.model import Buckets
 from server.domains.content.files.supabase_clients import StorageClients, error_response
 from server.domains.content.files.uploads import RECEIVE_S, SETTLE_S, Uploads, UploadShares
 
@@ -88,10 +89,12 @@ class SupabaseUploads:
         uploads: Uploads,
         objects: ObjectStorage,
         receiving: UploadShares,
+        buckets: Buckets,
         clock: Clock,
         folder: Path,
     ) -> None:
         self._clients = clients
+        self._buckets = buckets
         self._files = files
         self._parts = parts
         self._uploads = uploads
@@ -152,7 +155,10 @@ class SupabaseUploads:
         size = _number(request, "Upload-Length")
         said = parse_metadata(request.headers.get("Upload-Metadata", ""))
         bucket, path = said.get("bucketName", ""), said.get("objectName", "")
+        found = self._buckets.get(bucket)
         kind = media_type(said.get("contentType", ""))
+        if found is not None:
+            kind = rules.assumed_type(found, path, kind)
         given = {"bucket": bucket, "path": path, "size": size, "content_type": kind}
         new = validate(NewUpload, given)
         is_known = rules.is_file_address(bucket, path) and await self._files.find(who, bucket, path)

@@ -190,9 +190,16 @@ class SignInMethodService:
     def _new(
         self, user_id: UserId, proved: ProvedSignInMethod, password_hash: str | None
     ) -> NewSignInMethod:
-        sealed = self._seal.seal(proved.text.encode(), about=method_context(proved.kind, user_id))
-        lookup = method_indexes(self._seal, proved.kind, proved.name)[0]
-        return NewSignInMethod(proved.kind, lookup, sealed, password_hash)
+        return seal_method(self._seal, user_id, proved, password_hash=password_hash)
+
+
+def seal_method(
+    seal: Seal, user_id: UserId, proved: ProvedSignInMethod, *, password_hash: str | None
+) -> NewSignInMethod:
+    """Write a method as it is stored."""
+    sealed = seal.seal(proved.text.encode(), about=method_context(proved.kind, user_id))
+    lookup = method_indexes(seal, proved.kind, proved.name)[0]
+    return NewSignInMethod(proved.kind, lookup, sealed, password_hash)
 
 
 def _require_another(kind: str, kinds: Sequence[str]) -> None:
