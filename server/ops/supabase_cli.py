@@ -27,12 +27,12 @@ from server.core.extras import IMAGES
 from server.core.settings import read_settings
 from server.domains.content.files.model import parse_buckets
 from server.domains.content.files.settings import FileSettings
-from server.domains.content.files.uploads import UploadLimits, Uploads
+from server.domains.content.files.uploads import UploadLimits, Uploads, upload_limiter
 from server.domains.content.images.service import Images
 from server.domains.content.images.settings import ImageSettings
-from server.domains.people.accounts.domain import build_seal
 from server.domains.people.accounts.keys import ScopedTokens, SigningKeys
 from server.domains.people.accounts.sealed import require_keys
+from server.domains.services import build_seal
 from server.ops.shell import DataDir, Shell
 from server.ops.supabase_export import write_export
 from server.ops.supabase_import import AccountImport, FileImport
@@ -191,7 +191,11 @@ async def _file_import(
             tokens=ScopedTokens("upload", keys=keys, clock=clock, lifetime_s=1),
             clock=clock,
             folder=folder,
-            limits=UploadLimits(settings.upload_url_s, settings.files_bytes_per_user),
+            limits=UploadLimits(
+                settings.upload_url_s,
+                settings.files_bytes_per_user,
+                upload_limiter(settings.uploads_per_minute),
+            ),
             buckets=buckets,
             images=Images(
                 store=ImageStore(database, rls),

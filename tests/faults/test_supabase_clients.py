@@ -237,7 +237,6 @@ async def test_supabase_of_pypi_works_unmodified(node: Node, tmp_path: Path) -> 
     }
 
 
-<<<<<<< HEAD
 async def test_channels_of_supabase_js_work_unmodified(node: Node, tmp_path: Path) -> None:
     if shutil.which("npm") is None:
         pytest.skip("there is no npm here")
@@ -276,7 +275,8 @@ async def test_channels_of_the_client_of_pypi_work_unmodified(node: Node, tmp_pa
         "said": {"n": 1},
         "mood": "glad",
     }
-=======
+
+
 # ------------------------------------------------------------------ moving from a project, and back
 
 GUIDE: Final = Path(__file__).parents[2] / "docs" / "guides" / "supabase.md"
@@ -468,4 +468,3 @@ async def test_a_project_is_moved_here_and_back_as_the_guide_says(
             }
     for dsn in (project, old, new, here):
         databases.drop(dsn)
->>>>>>> supa

@@ -13,7 +13,6 @@ from persistence.objects import ObjectStorage
 from persistence.rls import Requester, RlsDatabase
 from protocol.files import NewUpload, Upload
 from server.core.clock import Clock
-from server.core.rate_limits import Rate, RateLimiter
 from server.core.retention import RetentionSweep
 from server.domains.content.files import rules
 from server.domains.content.files.http import FileRoutes, FileServing, MayReport
@@ -24,7 +23,7 @@ from server.domains.content.files.settings import FileSettings
 from server.domains.content.files.supabase_clients import StorageClients
 from server.domains.content.files.supabase_storage import SIGNED_S_MAX, SupabaseStorage
 from server.domains.content.files.supabase_uploads import SupabaseUploads
-from server.domains.content.files.uploads import UploadLimits, Uploads, UploadShares
+from server.domains.content.files.uploads import UploadLimits, Uploads, UploadShares, upload_limiter
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import (
     Authenticator,
@@ -54,13 +53,7 @@ def build(services: Services) -> Domain:
         limits=UploadLimits(
             settings.upload_url_s,
             settings.files_bytes_per_user,
-            services.shared_limits.add(
-                RateLimiter(
-                    "uploads",
-                    Rate(settings.uploads_per_minute, settings.uploads_per_minute),
-                    "You are uploading too many files",
-                )
-            ),
+            services.shared_limits.add(upload_limiter(settings.uploads_per_minute)),
         ),
         rulesets=services.rulesets,
         buckets=parse_buckets(settings.files_buckets),

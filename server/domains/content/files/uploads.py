@@ -19,7 +19,7 @@ from protocol.errors import BadToken, Overloaded, RateLimited, RequestTimeout
 from protocol.files import BadUpload, FileRefused, NewReplay, NewUpload, Upload
 from protocol.ids import MatchId, UserId, new_id
 from server.core.clock import Clock, wire_time
-from server.core.rate_limits import RateLimiter, client_network
+from server.core.rate_limits import Rate, RateLimiter, client_network
 from server.domains.content.files import replay_check, rules
 from server.domains.content.files.model import Buckets
 from server.domains.content.files.rules import HEAD_BYTES
@@ -39,6 +39,11 @@ class UploadLimits(NamedTuple):
     url_s: float
     account_bytes_max: int
     announced: RateLimiter
+
+
+def upload_limiter(per_minute: float) -> RateLimiter:
+    """Bound how often an account may announce an upload."""
+    return RateLimiter("uploads", Rate(per_minute, per_minute), "You are uploading too many files")
 
 
 class UploadShares:
