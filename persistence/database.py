@@ -119,7 +119,7 @@ class Loan:
             translated = _translate(error, self._connection, _ANSWER_LOST)
         elif not self._changes_session:
             cast("_PooledConnection", self._connection).note_unchanged()
-        await self._database.take_back(self._connection)
+        await self._database.release(self._connection)
         if translated is not None:
             raise translated from error
 
@@ -252,7 +252,7 @@ class Database:
         self._wait_s += perf_counter() - asked_at
         return connection
 
-    async def take_back(self, connection: PoolConnectionProxy) -> None:
+    async def release(self, connection: PoolConnectionProxy) -> None:
         """Put a connection back into the pool."""
         with _Translated():
             await self._pool.release(connection)

@@ -36,7 +36,7 @@ DECLARE
     too_big boolean := pg_catalog.octet_length(shown::text) > 65536;
 BEGIN
     IF too_big THEN  -- as Supabase has it: what is short stays
-        SELECT pg_catalog.jsonb_object_agg(key, value) INTO shown FROM pg_catalog.jsonb_each(shown)
+        SELECT coalesce(pg_catalog.jsonb_object_agg(key, value), '{}') INTO shown FROM pg_catalog.jsonb_each(shown)
         WHERE pg_catalog.octet_length(value::text) <= 64;
     END IF;
     IF TG_OP = 'DELETE' THEN

@@ -248,10 +248,11 @@ class ChangeFeed:
         for change in changes:
             self.changes_total += 1
             if change.relation in self._tables:
-                row = orjson.loads(change.image)
-                subscriptions = self._index.find(change.relation, change.operation, row)
-                if subscriptions:
-                    found.append((change, subscriptions))
+                with contain_failures("reading a change"):
+                    row = orjson.loads(change.image)
+                    subscriptions = self._index.find(change.relation, change.operation, row)
+                    if subscriptions:
+                        found.append((change, subscriptions))
         if not found:
             return
         allowed: set[tuple[int, Reader]] = set()
@@ -260,7 +261,8 @@ class ChangeFeed:
                 relation, [each for each in found if each[0].relation == relation]
             )
         for change, subscriptions in found:
-            self._deliver_one(change, subscriptions, allowed)
+            with contain_failures("delivering a change"):
+                self._deliver_one(change, subscriptions, allowed)
 
     async def _find_allowed(
         self, relation: int, found: Sequence[tuple[Change, list[Subscription]]]
@@ -305,8 +307,7 @@ class ChangeFeed:
             if key not in written:
                 written[key] = write_change(table, change, *key)
             self.delivered_total += 1
-            with contain_failures("sending a change"):
-                who.push_change(written[key], binding_ids)
+            who.push_change(written[key], binding_ids)
 
 
 def readable_columns(table: PublishedTable, role: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ Numbers compare as numbers, and everything else as text, by code points.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 FILTER_CHARS_MAX: Final = 2000
@@ -14,6 +15,7 @@ VALUES_MAX: Final = 100
 EVENTS: Final = frozenset({"INSERT", "UPDATE", "DELETE", "*"})
 
 _COMPARING: Final = frozenset({"eq", "neq", "lt", "lte", "gt", "gte", "isdistinct"})
+_PATTERNS: Final = frozenset({"like", "ilike"})
 _IS: Final = {"null": None, "unknown": None, "true": True, "false": False}
 
 
@@ -47,6 +49,8 @@ class Condition(NamedTuple):
         if self.operator in ("eq", "in"):
             return value in self.values
         wanted = self.values[0]
+        if self.operator in _PATTERNS:
+            return isinstance(value, str) and _is_like(self.operator, value, wanted)
         if self.operator == "neq":
             return bool(value != wanted)
         if isinstance(value, str) is not isinstance(wanted, str):  # a number, and `NaN`
@@ -126,13 +130,58 @@ def _values(operator: str, value: str) -> Sequence[Any]:
         if value not in _IS:
             raise InvalidFilter("is takes null, true, false or unknown")
         return [_IS[value]]
+    if operator in _PATTERNS:
+        pattern = _unquoted(value)
+        if _segments(pattern) is None:
+            raise InvalidFilter("a pattern can have % for any characters; write \\_ for _")
+        return [pattern]
     if operator not in _COMPARING:
         raise InvalidFilter(
-            f"{operator[:20]!r} is not one of eq, neq, lt, lte, gt, gte, in, is and isdistinct"
+            f"{operator[:20]!r} is not one of eq, neq, lt, lte, gt, gte, in, is, isdistinct, like "
+            "and ilike"
         )
     if operator == "isdistinct" and value == "null":
         return [None]
     return [_unquoted(value)]
+
+
+@lru_cache(1000)
+def _segments(pattern: str) -> tuple[str, ...] | None:
+    """Take a pattern apart at its `%`; None for one that has more than those.
+
+    That leaves patterns which are compared in one pass, whatever they are compared with.
+    """
+    segments, is_escaped = [""], False
+    for char in pattern:
+        if is_escaped or char not in "\\%_":
+            segments[-1] += char
+            is_escaped = False
+        elif char == "\\":
+            is_escaped = True
+        elif char == "%":
+            segments.append("")
+        else:
+            return None
+    return None if is_escaped else tuple(segments)
+
+
+def _is_like(operator: str, value: str, pattern: str) -> bool:
+    if operator == "ilike":
+        value, pattern = value.lower(), pattern.lower()
+    segments = _segments(pattern)
+    assert segments is not None
+    first, *middle = segments
+    if not middle:
+        return value == first
+    if not value.startswith(first):
+        return False
+    at = len(first)
+    for segment in middle[:-1]:
+        found = value.find(segment, at)
+        if found < 0:
+            return False
+        at = found + len(segment)
+    return len(value) - at >= len(middle[-1]) and value.endswith(middle[-1])
 
 
 def _split(text: str) -> list[str]:

@@ -1,0 +1,130 @@
+"""Channels end with their tokens, and silent connections end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from persistence.broker.memory import MemoryBroker
+from persistence.database import Database
+from persistence.realtime.store import RealtimeStore
+from persistence.rls import RlsDatabase
+from protocol.errors import TokenExpired
+from protocol.ids import PlayerId, SessionId, UserId
+from server.core.clock import Clock
+from server.core.subscriptions import Subscriptions
+from server.core.tasks import Tasks
+from server.domains.integrations.realtime.changes import ChangeFeed
+from server.domains.integrations.realtime.channels import (
+    SILENT_AFTER_S,
+    ChannelLimits,
+    RealtimeConnection,
+    RealtimeHub,
+)
+from server.domains.integrations.realtime.presence import PresenceTopics
+from server.gateway.session.identity import Identity
+from server.gateway.supabase_keys import ApiClient, ApiKeys
+
+LIFETIME_S: Final = 0.3
+
+
+class Wire:
+    """What a connection writes to: keeps the messages, and the reason of the close."""
+
+    def __init__(self) -> None:
+        self.closing = False
+        self.last_seen = 0.0
+        self.time = 0.0
+        self.said: list[Any] = []
+        self.closed: Any = None
+
+    def now(self) -> float:
+        return self.time
+
+    def send(self, frame: bytes) -> None:
+        self.said.append(orjson.loads(frame[frame.index(b"{") :]))
+
+    def close(self, reason: Any) -> None:
+        self.closing, self.closed = True, reason
+
+    async def until(self, event: str) -> Any:
+        async with asyncio.timeout(5):
+            while not any(each["event"] == event for each in self.said):
+                await asyncio.sleep(0.01)
+        return next(each["payload"] for each in self.said if each["event"] == event)
+
+
+async def authenticate(token: str) -> Identity:
+    if token == "old":
+        raise TokenExpired
+    at = Clock().now().timestamp() + (60 if token == "new" else LIFETIME_S)
+    return Identity(UserId("u"), PlayerId("p"), SessionId("s"), "Ann", at)
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[RealtimeHub]:
+    nowhere = Database.unopened()
+    store, subscriptions = (
+        RealtimeStore(nowhere, RlsDatabase(nowhere)),
+        Subscriptions(MemoryBroker()),
+    )
+    now = asyncio.get_running_loop().time
+    async with Tasks() as tasks:
+        yield RealtimeHub(
+            keys=ApiKeys("a secret of the tests, long enough to sign"),
+            authenticate=authenticate,
+            store=store,
+            feed=ChangeFeed(store, subscriptions_max=1, kept_s=60, now=now),
+            subscriptions=subscriptions,
+            presence=PresenceTopics(subscriptions, now=now),
+            limits=ChannelLimits(10, 10, 100, is_private_only=False),
+            tasks=tasks,
+            clock=Clock(),
+        )
+
+
+def connect(hub: RealtimeHub) -> tuple[RealtimeConnection, Wire]:
+    connection, wire = RealtimeConnection(hub, "1.0.0", ApiClient("anon")), Wire()
+    connection.on_open(wire)  # type: ignore[arg-type]  # as much of a socket as it uses
+    return connection, wire
+
+
+def send(connection: RealtimeConnection, event: str, token: str) -> None:
+    message = {"topic": "realtime:a", "event": event, "ref": "1"}
+    connection.on_message(orjson.dumps({**message, "payload": {"access_token": token}}))
+
+
+async def test_a_channel_ends_when_its_token_expires(hub: RealtimeHub) -> None:
+    connection, wire = connect(hub)
+    send(connection, "phx_join", "short")
+    assert (await wire.until("phx_reply"))["status"] == "ok"
+    assert (await wire.until("system"))["message"] == "Token has expired"
+    await wire.until("phx_close")
+    assert (hub.channels, connection.channels) == (0, {})
+
+
+async def test_a_new_token_keeps_a_channel_and_an_old_one_ends_it(hub: RealtimeHub) -> None:
+    connection, wire = connect(hub)
+    send(connection, "phx_join", "short")
+    await wire.until("phx_reply")
+    send(connection, "access_token", "new")
+    await asyncio.sleep(2 * LIFETIME_S)
+    assert hub.channels == 1
+    send(connection, "access_token", "old")
+    assert (await wire.until("system"))["message"] == "InvalidJWTToken: Token has expired"
+    await wire.until("phx_close")
+    wire.said.clear()
+    send(connection, "phx_join", "old")
+    refused = await wire.until("phx_reply")
+    assert refused["response"] == {"reason": "InvalidJWTToken: Token has expired"}
+
+
+async def test_a_silent_connection_is_closed(hub: RealtimeHub) -> None:
+    _, wire = connect(hub)
+    await hub.close_silent()
+    assert wire.closed is None
+    wire.time = SILENT_AFTER_S + 1
+    await hub.close_silent()
+    assert wire.closing
