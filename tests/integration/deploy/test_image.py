@@ -1,6 +1,5 @@
 """The steps of the Dockerfile, one by one, without a container runtime: what they make serves."""
 
-import fnmatch
 import json
 import os
 import re
@@ -40,11 +39,12 @@ def copy_context(to: Path) -> None:
     """Copy what .dockerignore lets through: nothing but what is listed with a `!`."""
     patterns = (ROOT / ".dockerignore").read_text().split()
     assert patterns[0] == "*"
-    again = [each.rpartition("/")[2] for each in patterns if each[0] not in "*!"]
+    hidden = [each.removeprefix("**/") for each in patterns[1:] if not each.startswith("!")]
+    assert hidden == ["__pycache__", "docs/images"], "the one anywhere, the other there"
 
-    def ignored(_: str, names: list[str]) -> set[str]:
-        hidden = {"__pycache__", *again}
-        return {name for name in names if any(fnmatch.fnmatch(name, each) for each in hidden)}
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        inside = Path(folder).relative_to(ROOT)
+        return {name for name in names if name == hidden[0] or str(inside / name) == hidden[1]}
 
     for allowed in (each[1:] for each in patterns if each.startswith("!")):
         source, target = ROOT / allowed, to / allowed
