@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from persistence.broker import Broker
@@ -9,6 +10,7 @@ from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.errors import StartRefused
 from persistence.objects import ObjectStorage
+from persistence.replica import ReplicaReads
 from persistence.rls import RlsDatabase
 from server.config import Config
 from server.core.clock import Clock
@@ -93,6 +95,7 @@ class Services:
     events: LocalEventBus = field(init=False, default_factory=LocalEventBus)
     interfaces: Interfaces = field(init=False, default_factory=Interfaces)
     address: NodeAddress = field(init=False, default_factory=NodeAddress)
+    replica: ReplicaReads = field(init=False)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -111,7 +114,26 @@ class Services:
         shared_limits = SharedLimits(subscriptions, self.clock.monotonic)
         object.__setattr__(self, "shared_limits", shared_limits)
         object.__setattr__(self, "objects", objects)
+        object.__setattr__(self, "replica", _build_replica(config, self.database, self.clock))
         object.__setattr__(self, "sessions", sessions)
+
+
+def _build_replica(config: Config, database: Database, clock: Clock) -> ReplicaReads:
+    url = config.database_replica_url
+    return ReplicaReads(
+        database,
+        open_replica=None
+        if url is None or not url.get_secret_value()
+        else partial(
+            Database.open,
+            url.get_secret_value(),
+            pool_max=config.database_pool,
+            allow_unsafe=True,  # nothing is written there
+            only_reads=True,
+        ),
+        lag_max_s=config.database_replica_lag_s,
+        now=clock.monotonic,
+    )
 
 
 def build_broker(config: Config) -> Broker:
