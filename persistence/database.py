@@ -145,21 +145,27 @@ class Database:
         role: str = SERVER_ROLE,
         pool_max: int = POOL_MAX,
         allow_unsafe: bool = False,
+        only_reads: bool = False,
     ) -> Self:
         """Connect, and refuse a database that is unsafe to play on.
 
         `embedded`: accept a login that owns the tables or is a superuser, as in tests.
         `allow_unsafe`: accept that confirmed moves may be lost when the machine fails.
+        `only_reads`: accept a standby.
         Raises `Unavailable`, or a `StartRefused` that says what to do.
         """
         dsn = normalise_dsn(dsn)
         with translate_open_errors(dsn, role):
             try:
-                database = await cls._connected(dsn, role, pool_max, is_pooled=False)
+                database = await cls._connected(
+                    dsn, role, pool_max, is_pooled=False, only_reads=only_reads
+                )
             except (asyncpg.ProtocolViolationError, _SettingsDropped):
                 # A pooler does not pass on what a session is opened with.
                 await require_sessions(dsn)
-                database = await cls._connected(dsn, role, pool_max, is_pooled=True)
+                database = await cls._connected(
+                    dsn, role, pool_max, is_pooled=True, only_reads=only_reads
+                )
         try:
             await database._require_safety(embedded=embedded, allow_unsafe=allow_unsafe)
         except BaseException:
@@ -168,7 +174,9 @@ class Database:
         return database
 
     @classmethod
-    async def _connected(cls, dsn: str, role: str, pool_max: int, *, is_pooled: bool) -> Self:
+    async def _connected(
+        cls, dsn: str, role: str, pool_max: int, *, is_pooled: bool, only_reads: bool
+    ) -> Self:
         """Connect; raise `_SettingsDropped` where a session is not as it was asked for.
 
         `is_pooled`: settings are made after connecting and after each reset, since what is in
@@ -178,7 +186,7 @@ class Database:
         try:
             await pool
             async with pool.acquire() as connection:
-                await require_usable_database(connection, dsn)
+                await require_usable_database(connection, dsn, only_reads=only_reads)
                 await _require_settings(connection, role)
         except BaseException:
             pool.terminate()

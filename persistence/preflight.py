@@ -53,7 +53,7 @@ async def plain_connection(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def require_usable_database(
-    connection: asyncpg.Connection | PoolConnectionProxy, dsn: str
+    connection: asyncpg.Connection | PoolConnectionProxy, dsn: str, *, only_reads: bool = False
 ) -> None:
     """Raise a `StartRefused` that says what to do, unless the database can be worked in."""
     async with connection.transaction():  # so that all of it reaches one server process
@@ -69,12 +69,12 @@ async def require_usable_database(
             f"The database {found['name']} stores text as {found['encoding']}, which cannot hold "
             "every name; make another with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0."
         )
-    if found["is_standby"]:
+    if found["is_standby"] and not only_reads:
         raise StartRefused(
             "This PostgreSQL is a standby, which only reads; name the primary in "
             "PLAYHALL_DATABASE_URL, or name both and add target_session_attrs=read-write."
         )
-    if found["is_read_only"]:
+    if found["is_read_only"] and not only_reads:
         raise StartRefused(
             "Transactions only read here: default_transaction_read_only is on for the login "
             f"{found['login']}, the database or the server; set it to off (hosting services set it "

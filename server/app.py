@@ -212,6 +212,8 @@ class App:
         tasks.start_loop(self._database_clock.run(), name="clock")
         tasks.start_loop(services.broker.run(), name="broker")
         tasks.start_loop(services.subscriptions.run(), name="subscriptions")
+        if services.config.database_replica_url is not None:
+            tasks.start_loop(services.replica.run(), name="replica")
         tasks.start_loop(services.passwords.run(), name="password hashing")
         tasks.start_loop(services.sessions.close_silent(), name="silent connections")
         tasks.start_loop(self._events.run(), name="events")
@@ -360,11 +362,30 @@ class App:
             of_the_node,
             ErrorCollector(lambda: services.error_counts.counts),
             broker_metrics(services.subscriptions, is_configured=bool(services.config.redis_url)),
+            *([] if services.config.database_replica_url is None else [self._of_the_replica()]),
             node_call_metrics(services.calls),
             self._events.collector,
             self.retention,
             *(each for domain in self.domains for each in domain.metrics),
         ]
+
+    def _of_the_replica(self) -> Collector:
+        replica = self.services.replica
+        return MetricsCollector(
+            gauges=(
+                MetricSource(
+                    "replica_lag_seconds", "How far the standby is behind.", lambda: replica.lag_s
+                ),
+            ),
+            counters=(
+                MetricSource("replica_reads", "Reads of the standby.", lambda: replica.reads),
+                MetricSource(
+                    "replica_fallbacks",
+                    "Reads of the primary that could have been the standby's.",
+                    lambda: replica.fallbacks,
+                ),
+            ),
+        )
 
     def _connections(self) -> int:
         return self._listener.connections if self._listener is not None else 0

@@ -92,6 +92,12 @@ class Config(Settings):
         default=None, description="PostgreSQL 15 or newer; the bundled one if unset."
     )
     database_pool: Annotated[int, Field(ge=2, le=100)] = 8
+    database_replica_url: SecretStr | None = Field(
+        default=None, description="A standby, from which what may be a little old is read."
+    )
+    database_replica_lag_s: Annotated[float, Field(ge=0.1, le=60)] = Field(
+        default=5.0, description="Above this lag of the standby, the primary is read instead."
+    )
     unsafe_database: bool = Field(
         default=False, description="Serve even if the database can lose what it confirmed."
     )

@@ -13,6 +13,7 @@ from persistence.eventlog.writer import EventRow
 from persistence.games.model import StoredGame
 from persistence.objects import ObjectStorage
 from persistence.queries import load_queries
+from persistence.replica import ReplicaReads
 from protocol.ids import GameId
 
 SQL = load_queries("games/store")
@@ -85,9 +86,15 @@ class GameStore:
     """Games as they are stored."""
 
     def __init__(
-        self, database: Database, *, node: str, objects: ObjectStorage | None = None
+        self,
+        database: Database,
+        *,
+        node: str,
+        objects: ObjectStorage | None = None,
+        replica: ReplicaReads | None = None,
     ) -> None:
         self._database = database
+        self._replica = replica
         self._archived = ArchivedLogs(objects)
         self.node = node
 
@@ -111,6 +118,25 @@ class GameStore:
         if archive is not None:
             return await self._archived.read(archive, after=after, limit=page)
         return [EventRow(*record) for record in records]
+
+    async def read_finished_events(
+        self, game_id: GameId, *, after: int, limit: int = PAGE_ROWS_MAX
+    ) -> list[EventRow]:
+        """Read events of a game that is over, also from a standby.
+
+        A standby that knows that the game is over has all of its events, since they were committed
+        together. One that does not know it yet has none here, and the primary is asked.
+        """
+        page = min(limit, PAGE_ROWS_MAX)
+        if self._replica is not None and self._replica.is_fresh:
+            records = await self._replica.read(
+                lambda connection: connection.fetch(
+                    SQL["read_finished_events"], game_id, after, page
+                )
+            )
+            if records:
+                return [EventRow(*record) for record in records]
+        return await self.read_events(game_id, after=after, limit=limit)
 
     async def read_head_at(self, game_id: GameId, moment: datetime) -> int:
         """Give the index of the newest event that was there at a moment; -1 for none."""

@@ -11,6 +11,13 @@ SELECT event_index, type, payload, created_at, hash
 FROM game_events WHERE game_id = $1 AND event_index > $2
 ORDER BY event_index LIMIT $3;
 
+-- name: read_finished_events
+-- Read a part of a finished game's log, in order, bounded by rows; nothing where the game is not known to be over.
+SELECT e.event_index, e.type, e.payload, e.created_at, e.hash
+FROM game_events e JOIN games g ON g.id = e.game_id AND g.status = 'completed'
+WHERE e.game_id = $1 AND e.event_index > $2
+ORDER BY e.event_index LIMIT $3;
+
 -- name: head_at
 -- Find a game's newest event that is not younger than a time.
 SELECT event_index FROM game_events WHERE game_id = $1 AND created_at <= $2

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import asyncpg
 import orjson
 
-from persistence.database import Database
+from persistence.database import Connection, Database
 from persistence.eventlog.completion import UncountedReason
 from persistence.queries import load_queries
+from persistence.replica import ReplicaReads
 from protocol.history import Board, PlayerStats, Summary
 from protocol.ids import GameId, LobbyId, MatchId, PlayerId
 
@@ -67,8 +68,9 @@ class LeaderboardEntry(NamedTuple):
 class HistoryStore:
     """Records in PostgreSQL. `viewer` is who asks; private games are for those who played."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, replica: ReplicaReads | None = None) -> None:
         self._database = database
+        self._replica = replica
 
     async def read_summary(self, game_id: GameId, *, viewer: PlayerId | None) -> Summary | None:
         """Read a finished game's summary."""
@@ -116,18 +118,31 @@ class HistoryStore:
         return None if record is None else StoredMatch(**_parsed(record))
 
     async def list_leaderboard(
-        self, board: Board, *, min_games: int, bots: bool, limit: int, ruleset: str | None = None
+        self,
+        board: Board,
+        *,
+        min_games: int,
+        bots: bool,
+        limit: int,
+        ruleset: str | None = None,
+        may_be_old: bool = False,
     ) -> list[LeaderboardEntry]:
         """List players from the best; of equal ones, in the order of their ids.
 
-        Over all games, or in one ruleset.
+        Over all games, or in one ruleset. `may_be_old`: also from a standby that lags a little.
         """
         query, asked = BOARDS[board], (min_games, bots, limit)
-        async with self._database.acquire() as connection:
+
+        async def work(connection: Connection) -> list[asyncpg.Record]:
             if ruleset is None:
-                records = await connection.fetch(query, *asked)
-            else:
-                records = await connection.fetch(BOARDS_IN_RULESET[board], *asked, ruleset)
+                return await connection.fetch(query, *asked)
+            return await connection.fetch(BOARDS_IN_RULESET[board], *asked, ruleset)
+
+        if may_be_old and self._replica is not None:
+            records = await self._replica.read(work)
+        else:
+            async with self._database.acquire() as connection:
+                records = await work(connection)
         return [LeaderboardEntry(*record) for record in records]
 
 

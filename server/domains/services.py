@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from persistence.broker import Broker
@@ -9,6 +10,7 @@ from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.errors import StartRefused
 from persistence.objects import ObjectStorage
+from persistence.replica import ReplicaReads
 from persistence.rls import RlsDatabase
 from persistence.sealing import Seal, make_seal
 from server.config import Config
@@ -96,6 +98,7 @@ class Services:
     events: LocalEventBus = field(init=False, default_factory=LocalEventBus)
     interfaces: Interfaces = field(init=False, default_factory=Interfaces)
     address: NodeAddress = field(init=False, default_factory=NodeAddress)
+    replica: ReplicaReads = field(init=False)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -114,6 +117,7 @@ class Services:
         shared_limits = SharedLimits(subscriptions, self.clock.monotonic)
         object.__setattr__(self, "shared_limits", shared_limits)
         object.__setattr__(self, "objects", objects)
+        object.__setattr__(self, "replica", _build_replica(config, self.database, self.clock))
         object.__setattr__(self, "sessions", sessions)
 
 
@@ -123,6 +127,24 @@ def build_seal(config: Config) -> Seal:
         config.secret_keys.get_secret_value() if config.secret_keys else "",
         key_file=config.data_dir / KEY_FILE,
         may_make=config.database_url is None,
+    )
+
+
+def _build_replica(config: Config, database: Database, clock: Clock) -> ReplicaReads:
+    url = config.database_replica_url
+    return ReplicaReads(
+        database,
+        open_replica=None
+        if url is None or not url.get_secret_value()
+        else partial(
+            Database.open,
+            url.get_secret_value(),
+            pool_max=config.database_pool,
+            allow_unsafe=True,  # nothing is written there
+            only_reads=True,
+        ),
+        lag_max_s=config.database_replica_lag_s,
+        now=clock.monotonic,
     )
 
 

@@ -234,6 +234,10 @@ async def test_every_metric_and_code_that_the_operations_page_names_is_there(nod
 
 # Roles and a schema of the database, and a folder; and what has no sample before it happens.
 NO_METRICS = {
+    # Only where there is a standby for reads.
+    "playhall_replica_lag_seconds",
+    "playhall_replica_reads_total",
+    "playhall_replica_fallbacks_total",
     "playhall_ruleset_failures_total",  # by ruleset and method, from the first failure on
     # By job, from its first run on.
     "playhall_maintenance_duration_seconds",

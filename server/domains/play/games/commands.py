@@ -379,7 +379,9 @@ class GameCommands:
         require_index(after, stored.next_event_index - 1)
         encoder = ViewEncoder(game_id, None, self._registry.faults)
         cursor = after
-        while rows := await self._store.read_events(game_id, after=cursor, limit=READ_ROWS):
+        while cursor < stored.next_event_index - 1 and (
+            rows := await self._store.read_finished_events(game_id, after=cursor, limit=READ_ROWS)
+        ):
             recorded = [decode_row(row) for row in rows]
             await send_chunks(session, encoder, recorded, None)
             cursor = rows[-1].event_index

@@ -52,7 +52,12 @@ def build(services: Services) -> Domain:
     """Put the domain together."""
     settings = services.settings(GameSettings)
     clock, tasks = services.clock, services.tasks
-    store = GameStore(services.database, node=services.node, objects=services.objects)
+    store = GameStore(
+        services.database,
+        node=services.node,
+        objects=services.objects,
+        replica=services.replica,
+    )
     totals = CachedTotals(store.count_totals, tasks=tasks, now=clock.monotonic)
     event_log = EventLogWriter(
         services.database,

@@ -116,9 +116,10 @@ class GameRoutes:
         who = request.identity.player_id if request.identity is not None else None
         stored = await self._access.require_readable(game_id_of(request), who)
         query: EventsQuery = request.query
-        rows = await self._store.read_events(stored.id, after=query.after, limit=query.limit)
-        seat = await self._access.find_seat(stored.id, who) if who is not None else None
         is_over = stored.status == "completed"
+        read = self._store.read_finished_events if is_over else self._store.read_events
+        rows = await read(stored.id, after=query.after, limit=query.limit)
+        seat = await self._access.find_seat(stored.id, who) if who is not None else None
         encoder = ViewEncoder(stored.id, None if is_over else self._ruleset(stored), self._faults)
         head = await self._horizon(stored, who)
         return Events(

@@ -8,5 +8,6 @@ from server.domains.services import Services
 
 def build(services: Services) -> Domain:
     """Put the domain together."""
-    routes = HistoryRoutes(store=HistoryStore(services.database), rulesets=services.rulesets)
+    store = HistoryStore(services.database, services.replica)
+    routes = HistoryRoutes(store=store, rulesets=services.rulesets)
     return Domain(name="history", endpoints=routes.endpoints())
