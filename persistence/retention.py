@@ -157,6 +157,9 @@ PERSONAL: Final[dict[str, Kept]] = {
         _DELETED,
         Period("until it expires", "PLAYHALL_UPLOAD_URL_S"),
     ),
+    "public.file_upload_parts": Kept(
+        "upload_id key", "what has come of an upload; it goes with the upload", _T, _DELETED
+    ),
     "public.wallets": Kept("address user_id", "linked addresses", _T, _DELETED),
     "public.wallet_nonces": Kept(
         "user_id",
@@ -352,7 +355,6 @@ NOTHING_PERSONAL: Final = frozenset(
         "public.epoch_slot_states",
         "public.epochs",
         "public.file_trash",
-        "public.file_upload_parts",
         "public.game_totals",
         "public.games",
         "public.item_definitions",

@@ -26,16 +26,17 @@ SQL = load_queries("supabase/target")
 
 IMPORTED: Final = "supabase"
 # In this order, what a row refers to is there before it.
-SOCIAL_TABLES: Final = (
-    "creations",
-    "comments",
-    "likes",
-    "follows",
-    "notifications",
-    "luminor_conversations",
-    "luminor_messages",
-    "luminor_relationships",
-)
+SOCIAL_TABLES: Final = {
+    "creations": "add_creations",
+    "comments": "add_comments",
+    "likes": "add_likes",
+    "follows": "add_follows",
+    "notifications": "add_notifications",
+    "luminor_conversations": "add_luminor_conversations",
+    "luminor_messages": "add_luminor_messages",
+    "luminor_relationships": "add_luminor_relationships",
+}
+_ADDING: Final = {"luminors": "add_luminors", **SOCIAL_TABLES}
 
 Refused = Callable[[str, str], None]
 
@@ -124,14 +125,14 @@ class ImportTarget:
         """Add rows of a table; gives how many are there now."""
         try:
             async with self._connection.transaction():
-                await self._connection.execute(SQL[f"add_{table}"], orjson.dumps(rows))
+                await self._connection.execute(SQL[_ADDING[table]], orjson.dumps(rows))
         except asyncpg.PostgresError:  # then each by itself
             return sum([await self._add_one(table, row) for row in rows])
         return len(rows)
 
     async def _add_one(self, table: str, row: Row) -> bool:
         return await self._try(
-            f"{table} {row.get('id')}", self._execute, f"add_{table}", orjson.dumps([row])
+            f"{table} {row.get('id')}", self._execute, _ADDING[table], orjson.dumps([row])
         )
 
     async def _execute(self, query: str, *values: object) -> None:

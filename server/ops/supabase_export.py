@@ -94,7 +94,8 @@ async def _write_users(
         counts["accounts"] += 1
     out.write(_END)
     out.write(_copy("auth.identities", IDENTITY_COLUMNS))
-    out.writelines(map(_line, identities))
+    for identity in identities:
+        out.write(_line(identity))
     out.write(_END)
 
 
