@@ -10,7 +10,7 @@ UV     := 0.13.8
 # compiles every module anew, which takes two seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run dev test check format faults fuzz bench lock audit clean
+.PHONY: help run dev test check format faults soak fuzz bench lock audit clean
 
 help:            ## List the targets
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
@@ -23,6 +23,10 @@ test: $(DEV)     ## Run the whole suite on a real database
 
 faults: $(DEV)   ## Run the long fault tests (kill, freeze, cut, fill): see docs/explanation/durability.md
 	@PLAYHALL_FAULTS=long $(BIN)/python -m pytest tests/faults tests/integration/persistence/test_migrations.py tests/e2e/test_pages_in_a_browser.py tests/e2e/pages tests/contract/test_javascript_client.py tests/integration/deploy/test_image.py tests/integration/deploy/test_database_steps.py tests/e2e/test_proxies.py -n 2 --dist loadscope
+
+SOAK_MINUTES ?= 60
+soak: $(DEV)     ## Let everything fail at random under load for an hour (SOAK_MINUTES=60): nothing grows
+	@SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest tests/faults/test_soak.py -s
 
 fuzz: $(DEV)     ## Run the long fuzzers: many malformed requests and commands
 	@PLAYHALL_FUZZ=long $(BIN)/python -m pytest tests/fuzz -n 2 --dist loadscope

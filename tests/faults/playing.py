@@ -15,13 +15,15 @@ THINK_S = 0.02
 LOOK_S = 0.005
 
 
-async def relay_until(player: Player, enough: asyncio.Event, chance: Random) -> None:
+async def relay_until(
+    player: Player, enough: asyncio.Event, chance: Random, think_s: float = THINK_S
+) -> None:
     """Relay one thing after another until it is enough; at least one."""
     while True:
         await player.act({"n": len(player.witness.sent), "from": player.witness.seat})
         if enough.is_set():
             return
-        await asyncio.sleep(chance.uniform(0, THINK_S))
+        await asyncio.sleep(chance.uniform(0, think_s))
 
 
 async def end_relay(players: Seats) -> None:
@@ -44,19 +46,21 @@ async def win(players: Seats) -> None:
     await see_the_end(players)
 
 
-async def play_relay(players: Seats, enough: asyncio.Event, chance: Random) -> None:
+async def play_relay(
+    players: Seats, enough: asyncio.Event, chance: Random, think_s: float = THINK_S
+) -> None:
     """Relay until it is enough, then end the game."""
     async with asyncio.TaskGroup() as group:
         for player in players:
-            group.create_task(relay_until(player, enough, chance))
+            group.create_task(relay_until(player, enough, chance, think_s))
     await end_relay(players)
 
 
-async def play_by_sight(players: Seats, chance: Random) -> None:
+async def play_by_sight(players: Seats, chance: Random, think_s: float = THINK_S) -> None:
     """Play any game with turns to its end, each player by what they are shown."""
     async with asyncio.TaskGroup() as group:
         for player in players:
-            group.create_task(_play_seat(player, chance))
+            group.create_task(_play_seat(player, chance, think_s))
 
 
 async def see_the_end(players: Seats) -> None:
@@ -66,13 +70,13 @@ async def see_the_end(players: Seats) -> None:
             group.create_task(player.see_the_end())
 
 
-async def _play_seat(player: Player, chance: Random) -> None:
+async def _play_seat(player: Player, chance: Random, think_s: float) -> None:
     while not player.witness.is_over:
         snapshot = await player.call("game.snapshot", game_id=player.witness.game_id)
         if snapshot["status"] == "completed":
             await player.see_the_end()
         elif moves := snapshot["view"]["legal_moves"]:
-            await asyncio.sleep(chance.uniform(0, THINK_S))
+            await asyncio.sleep(chance.uniform(0, think_s))
             await player.act(chance.choice(moves))
         else:
             await player.see(snapshot["head"] + 1)
@@ -81,11 +85,18 @@ async def _play_seat(player: Player, chance: Random) -> None:
 class Hall:
     """Many tables on one server (or several), played at once."""
 
-    def __init__(self, relays: Sequence[Seats], turns: Sequence[Seats], chance: Random) -> None:
+    def __init__(
+        self,
+        relays: Sequence[Seats],
+        turns: Sequence[Seats],
+        chance: Random,
+        think_s: float = THINK_S,
+    ) -> None:
         self.relays = relays
         self.turns = turns
         self.enough = asyncio.Event()
         self._chance = chance
+        self._think_s = think_s
 
     @property
     def tables(self) -> list[Seats]:
@@ -101,9 +112,9 @@ class Hall:
         """Play every game to its end; those of relays end when it is `enough`."""
         async with asyncio.TaskGroup() as group:
             for seats in self.relays:
-                group.create_task(play_relay(seats, self.enough, self._chance))
+                group.create_task(play_relay(seats, self.enough, self._chance, self._think_s))
             for seats in self.turns:
-                group.create_task(play_by_sight(seats, self._chance))
+                group.create_task(play_by_sight(seats, self._chance, self._think_s))
 
     async def move_on(self) -> list[float]:
         """Wait until every game has moved or is over; gives when, in monotonic seconds."""
@@ -122,7 +133,13 @@ async def _moved(seats: Seats) -> float:
 
 @asynccontextmanager
 async def hall(
-    where: Where, chance: Random, *, relays: int = 0, fours: int = 0, turns: int = 0
+    where: Where,
+    chance: Random,
+    *,
+    relays: int = 0,
+    fours: int = 0,
+    turns: int = 0,
+    think_s: float = THINK_S,
 ) -> AsyncIterator[Hall]:
     """Open tables: relays of two, four in a row, and as many of that and of El Dorado in turns."""
     async with AsyncExitStack() as stack:
@@ -139,4 +156,4 @@ async def hall(
             else:
                 seats = table(where, "four_in_a_row", humans=2)
             others.append(await stack.enter_async_context(seats))
-        yield Hall(relay, others, chance)
+        yield Hall(relay, others, chance, think_s)

@@ -194,10 +194,26 @@ class Player:
         except GONE:
             return False
         except Refused as refused:
+            if refused.reply["code"] == "token_expired":
+                return await self._refreshed()
             if not refused.reply["retry"]:
                 raise
             return False
         return True
+
+    async def _refreshed(self) -> bool:
+        """Get a new access token, as any client does in a run of more than ten minutes."""
+        body = {"refresh_token": self.tokens["refresh_token"]}
+        try:
+            async with (
+                aiohttp.ClientSession(self.where()) as web,
+                web.post("/v1/auth/refresh", json=body) as answer,
+            ):
+                assert answer.status == 200, await answer.text()
+                self.tokens |= await answer.json()
+        except aiohttp.ClientError:
+            pass  # that node is gone; it is tried again at another
+        return False
 
     async def greet(self) -> None:
         """Connect anew and say who it is, no more."""

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import cycle
 from random import Random
-from typing import NamedTuple
+from time import monotonic
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,6 +23,10 @@ from tests.fixtures.redis import RedisServer
 from tests.fixtures.shell import playhall
 
 LEASE_S = 2
+
+
+# When a fault has begun, and what is heard from then on came after it.
+BEGUN_S = 0.2
 
 
 class Cluster(NamedTuple):
@@ -40,6 +45,9 @@ class Cluster(NamedTuple):
 
     async def total(self, name: str) -> float:
         return sum([await metric(node, name) for node in self.nodes])
+
+
+Way = Callable[[Cluster, Random], Coroutine[Any, Any, None]]
 
 
 @asynccontextmanager
@@ -138,20 +146,34 @@ async def test_whatever_fails_at_random_loses_nothing(
     figures: Figures,
 ) -> None:
     chance = Random(33)
+    is_long = rounds(0, 1) == 1
+    ways = [*SHORT_WAYS, *LONG_WAYS] if is_long else SHORT_WAYS
+    # Each once, in any order, and then any.
+    plan = chance.sample(ways, len(ways)) if is_long else []
+    plan += [chance.choice(ways) for _ in range(rounds(1, 60) - len(plan))]
     async with (
         cluster(nodes, serving_dsn, redis_server, count=3) as three,
         hall(three.where, chance, relays=4, turns=2 * rounds(0, 1)) as games,
     ):
         async with asyncio.TaskGroup() as group:
             group.create_task(games.play())
-            for _ in range(rounds(1, 60)):
-                way = chance.choice(WAYS[:4] if rounds(0, 1) == 0 else WAYS)
-                await way(three, chance)
-                figures.count(f"survived amid play: {(way.__doc__ or '').strip()}")
+            for way in plan:
+                began = monotonic()
+                failing = group.create_task(way(three, chance))
+                await asyncio.sleep(BEGUN_S)
+                moved = await games.move_on()
+                figures.measure(f"longest wait of a game: {describe(way)}", moved[-1] - began)
+                await failing
+                figures.count(f"survived amid play: {describe(way)}")
                 await games.move_on()
             games.enough.set()
         await assert_kept(fresh_dsn, games.players, figures)
         assert all(player.witness.is_over for player in games.players)
+
+
+def describe(way: Way) -> str:
+    """Say what a way to fail is."""
+    return (way.__doc__ or "").strip()
 
 
 async def kill_redis(three: Cluster, chance: Random) -> None:
@@ -166,6 +188,21 @@ async def pause_redis(three: Cluster, chance: Random) -> None:
     three.redis.pause()
     await asyncio.sleep(chance.uniform(0.1, 3.0))
     three.redis.go_on()
+
+
+async def pause_redis_long(three: Cluster, _: Random) -> None:
+    """Redis paused for 30 s"""
+    three.redis.pause()
+    await asyncio.sleep(30)
+    three.redis.go_on()
+
+
+async def empty_redis(three: Cluster, _: Random) -> None:
+    """Redis emptied, and all its connections cut"""
+    with three.redis.client() as client:
+        client.flushall()
+        client.client_kill_filter(_type="pubsub")
+        client.client_kill_filter(_type="normal", skipme=True)
 
 
 async def cut_off(three: Cluster, chance: Random) -> None:
@@ -193,6 +230,15 @@ async def kill_node(three: Cluster, chance: Random) -> None:
     await asyncio.to_thread(node.start)
 
 
+async def kill_busiest(three: Cluster, _: Random) -> None:
+    """the node with most games killed, and started again after its lease"""
+    games = [await metric(node, "playhall_games") for node in three.nodes]
+    node = three.nodes[games.index(max(games))]
+    await asyncio.to_thread(node.kill)
+    await asyncio.sleep(2 * LEASE_S)
+    await asyncio.to_thread(node.start)
+
+
 async def freeze_node(three: Cluster, chance: Random) -> None:
     """a node stopped beyond its lease and continued"""
     node = chance.choice(three.nodes)
@@ -201,14 +247,22 @@ async def freeze_node(three: Cluster, chance: Random) -> None:
     node.thaw()
 
 
-async def roll(three: Cluster, chance: Random) -> None:
+async def restart_nodes(three: Cluster, _: Random) -> None:
     """all nodes restarted, one by one"""
     for node in three.nodes:
         assert await asyncio.to_thread(node.stop) == 0
         await asyncio.to_thread(node.start)
 
 
-WAYS = [kill_redis, pause_redis, cut_off, lose_some, kill_node, freeze_node, roll]
+SHORT_WAYS: list[Way] = [kill_redis, pause_redis, cut_off, lose_some]
+LONG_WAYS: list[Way] = [
+    empty_redis,
+    pause_redis_long,
+    kill_node,
+    kill_busiest,
+    freeze_node,
+    restart_nodes,
+]
 
 
 async def test_new_games_go_to_the_node_with_fewer(
