@@ -186,3 +186,19 @@ async def test_change_while_the_first_follower_reads_is_sent_after_the_reply(nod
     watched: Json = await eve.lobby("watch", **at)
     assert watched["version"] == 1
     await eve.until(lambda: [update["version"] for update in eve.heard()] == [2])
+
+
+async def test_what_another_node_changed_is_not_decided_on_what_was_known(strangers: Nodes) -> None:
+    ann, (bob, cem) = await strangers.here.person(), await strangers.there.people(2)
+    lobby = await ann.lobby("create", ruleset="four_in_a_row")
+    at = {"lobby_id": lobby["lobby_id"]}
+    await bob.lobby("join", **at)  # there; here, the lobby is known without him
+    assert await strangers.there.run("SELECT version FROM lobbies") == [(2,)]
+    dan = await strangers.here.person("Dan")
+    assert await dan.refusal("lobby.join", **at) == "lobby_full"
+    await bob.lobby("ready", **at, ready=True)
+    # Here it was refused a moment ago, as far as is known; what is stored decides.
+    started = await ann.lobby("start", **at)
+    assert started["status"] == "PLAYING"
+    assert await cem.refusal("lobby.join", **at) == "lobby_closed"
+    assert len(strangers.here.games[0].players) == 2
