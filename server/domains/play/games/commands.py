@@ -55,7 +55,7 @@ T = TypeVar("T")
 There: TypeAlias = Callable[[RemoteGame], Awaitable[T]]
 
 # How long a command waits for a game's owner, or its next one, before the client is redirected.
-FORWARD_WITHIN_S: Final = 10.0
+FORWARD_WITHIN_MAX_S: Final = 10.0
 FORWARD_AGAIN_S: Final = 0.1
 
 
@@ -81,9 +81,11 @@ class GameCommands:
         subscriptions: Subscriptions,
         clock: Clock,
         calls: NodeCalls | None = None,
+        lease_s: float = FORWARD_WITHIN_MAX_S,
     ) -> None:
         self._registry = registry
         self._elsewhere = registry.elsewhere
+        self._forward_within_s = min(lease_s + FORWARD_AGAIN_S, FORWARD_WITHIN_MAX_S)
         self._owner = GameOwner(registry=registry, store=store, access=access, calls=calls)
         self._store = store
         self._rulesets = rulesets
@@ -154,12 +156,13 @@ class GameCommands:
     ) -> T:
         """Do something with a running game on the node that has it.
 
-        Where that node is gone, wait for the next one, which may be this. A client is redirected
-        where nobody can be asked: the nodes share no broker, or it is away, or the game must be
-        followed where it is. Raises what `GameOwner.find` does.
+        Where that node is gone, wait for the next one, which may be this, for as long as a lease
+        lasts: an owner that has its lease by then is alive and does not hear. A client is sent
+        there too where nobody can be asked: the nodes share no broker, or it is away, or the game
+        must be followed where it is. Raises what `GameOwner.find` does.
         """
         now = asyncio.get_running_loop().time
-        until = now() + FORWARD_WITHIN_S
+        until = now() + self._forward_within_s
         remote = self._elsewhere.find(game_id)
         while True:
             try:
@@ -167,18 +170,17 @@ class GameCommands:
                     return await there(remote)
                 return await here(await self._owner.find(game_id, session.who.player_id))
             except WrongNode as wrong:
+                if now() > until:
+                    raise
                 try:
                     remote = await self._elsewhere.open(game_id, wrong)
                 except OwnerGone:
                     remote = None
-                    if now() > until:
-                        raise wrong from None
                     await asyncio.sleep(FORWARD_AGAIN_S)
             except OwnerGone:
                 remote = None
-                if now() > until:
-                    raise WrongNode from None
-                await asyncio.sleep(FORWARD_AGAIN_S)
+                if now() <= until:
+                    await asyncio.sleep(FORWARD_AGAIN_S)
 
     def send_ephemeral(self, session: Session, command: wire.SendEphemeral) -> None:
         """Show something to those who follow a game now; nobody keeps it."""

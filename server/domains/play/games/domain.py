@@ -115,6 +115,7 @@ def build(services: Services) -> Domain:
         subscriptions=services.subscriptions,
         clock=clock,
         calls=services.calls,
+        lease_s=settings.lease_s,
     )
     endpoints = GameRoutes(
         access=access,

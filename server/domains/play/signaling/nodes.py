@@ -47,7 +47,7 @@ WAITING_BYTES_MAX: Final = 1024 * 1024
 CALL_BYTES_MAX: Final = 32 * 1024
 PLAIN_BYTES_MAX: Final = 16 * 1024
 # For how long a node that gave no answer is not asked for a place.
-SILENT_S: Final = 4.0
+SILENT_S: Final = 1.0
 
 
 class Entrant(NamedTuple):
@@ -268,6 +268,13 @@ class PeersOnNodes:
             self._note_silent(node)
             lose(unsent)
 
+        queue = MessageQueue(
+            lambda body: self._calls.ask(node, "peers.say", body),
+            link_id,
+            tasks=self._tasks,
+            is_gone=lose,
+            is_silent=fall_silent,
+        )
         self._ends[link_id] = end
         try:
             body = {"link": link_id, "entrant": list(entrant)}
@@ -278,17 +285,11 @@ class PeersOnNodes:
                 raise NodeSilent(node) from error
             if isinstance(error, NodeSilent):
                 self._note_silent(node)
+                queue.end("moving")  # it may have a place there after all, where nobody reads
             raise
         if (refusal := answer.get("refused")) is not None:
             forget()
             return str(refusal).encode()
-        queue = MessageQueue(
-            lambda body: self._calls.ask(node, "peers.say", body),
-            link_id,
-            tasks=self._tasks,
-            is_gone=lose,
-            is_silent=fall_silent,
-        )
         return RemotePlace(node, link_id, queue, forget)
 
     def drop_links_of(self, is_alive: Callable[[str], bool]) -> None:
