@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from shutil import disk_usage
 from typing import Final
 
@@ -394,10 +395,15 @@ class App:
         return self._listener.bytes_out if self._listener is not None else 0
 
     def _disk_size(self) -> int:
-        return disk_usage(self.services.config.data_dir).total
+        return disk_usage(self._existing_folder()).total
 
     def _disk_free(self) -> int:
-        return disk_usage(self.services.config.data_dir).free
+        return disk_usage(self._existing_folder()).free
+
+    def _existing_folder(self) -> Path:
+        """Give the data folder or, until it is made, where it will be."""
+        folder = self.services.config.data_dir.absolute()
+        return next(each for each in (folder, *folder.parents) if each.exists())
 
     def _failures(self) -> int:
         return FAILURES.total + self.services.broker.metrics.failures
