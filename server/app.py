@@ -345,7 +345,6 @@ class App:
                     "By how much the machine's clock is ahead of the database's.",
                     self._database_clock.ahead_s,
                 ),
-                MetricSource("tasks", "Tasks that are running.", lambda: len(services.tasks)),
                 MetricSource("sessions", "Open websockets.", lambda: len(services.sessions)),
                 MetricSource("tasks", "Running tasks.", lambda: len(services.tasks)),
                 MetricSource("data_dir_bytes", "Size of the data folder's disk.", self._disk_size),

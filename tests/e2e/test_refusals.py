@@ -74,11 +74,14 @@ async def _metrics(node: Node) -> dict[str, float]:
     """Read all samples; the labels are part of their names, in order."""
     async with aiohttp.ClientSession(node.url) as web, web.get("/metrics") as answer:
         families = text_string_to_metric_families(await answer.text())
-        return {
-            f"{sample.name}{sorted(sample.labels.items()) or ''}": sample.value
+        samples = [
+            (f"{sample.name}{sorted(sample.labels.items()) or ''}", sample.value)
             for family in families
             for sample in family.samples
-        }
+        ]
+        metrics = dict(samples)
+        assert len(metrics) == len(samples), "a metric is there twice"
+        return metrics
 
 
 def _refusals(metrics: Mapping[str, float], transport: str, code: str) -> float:

@@ -82,7 +82,6 @@ def test_quick_play_says_who_comes(server_url):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--ruleset", "arena"), "arena is played in real time, which a terminal cannot show"),
         (("--join", "AAAAAA"), "playhall:"),
         (("--join", "AAAAAA", "--with-people"), "Choose one of --with-people"),
     ],

@@ -187,8 +187,8 @@ async def test_rows_go_when_they_are_old_and_not_before(
             await owner.execute(f"UPDATE {aged.of or table} SET {aged.column} = $1{aged.also}", at)
         before = {table: await _count(owner, table) for table in (*SWEPT, "telemetry_events")}
         assert min(before.values()) > 0
-        for sweep in app.retention.sweeps:
-            await app.retention.clear_table(sweep)
+        for sweep in (*app.retention.sweeps, *app.retention.sweeps):
+            await app.retention.clear_table(sweep)  # a lobby goes after those of its tables
         left = {table: await _count(owner, table) for table in before}
         assert left == (dict.fromkeys(before, 0) if years else before)
         read = {

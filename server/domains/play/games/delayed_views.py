@@ -213,10 +213,19 @@ class DelayedView:
                     if self._has_nothing and await self._ends_here():
                         return
                 except AWAY as error:  # spectators keep what they have
-                    log.info("game %s: its delayed view waits: %s", self._game_id, error)
+                    log.info(
+                        "game %s: its delayed view waits: %s",
+                        self._game_id,
+                        error,
+                        extra={"game_id": self._game_id},
+                    )
                     await asyncio.sleep(LOOK_EVERY_S)
                 except _FoldedTooFar:
-                    log.warning("game %s: its delayed view is folded again", self._game_id)
+                    log.warning(
+                        "game %s: its delayed view is folded again",
+                        self._game_id,
+                        extra={"game_id": self._game_id},
+                    )
                     self._begin()
                     continue
                 await asyncio.sleep(1 / self._rules.patch_hz)
