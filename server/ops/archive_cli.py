@@ -12,6 +12,7 @@ from persistence.archives.log_file import BrokenLog
 from persistence.archives.reader import GameArchive
 from persistence.archives.store import GameArchiveStore
 from persistence.database import Database
+from persistence.errors import ArchiveDamaged
 from protocol.codec import validate
 from protocol.errors import GameNotFound
 from protocol.history import GamePath
@@ -125,13 +126,21 @@ class _Commands:
         if bool(ids) == every:
             raise typer.BadParameter("Name games, or pass --all.")
 
-        async def work(store: GameArchiveStore) -> None:
-            brought = 0
+        async def work(store: GameArchiveStore) -> bool:
+            brought = damaged = 0
             async for archive in store.iterate_archived() if every else _named(store, ids):
-                brought += await store.put_back(archive)
+                try:
+                    brought += await store.put_back(archive)
+                except ArchiveDamaged as why:
+                    damaged += 1
+                    self._out.print(f"Not brought back: {why}")
             self._out.print(f"{brought} logs are in the database again.")
+            if damaged:
+                self._out.print(f"{damaged} stay archived; restore their objects from a backup.")
+            return not damaged
 
-        self._in_store(work, data_dir)
+        if not self._in_store(work, data_dir):
+            raise typer.Exit(1)
 
     def _in_store(
         self, work: Callable[[GameArchiveStore], Coroutine[Any, Any, T]], data_dir: DataDir

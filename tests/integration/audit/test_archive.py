@@ -212,6 +212,10 @@ def test_damaged_archive_is_reported_and_lets_nothing_else_fail(
         done = playhall("unarchive", played.finished)
         assert done.exit_code == 1
         assert rows_left(played, played.finished) == 0
+    done = playhall("unarchive", "--all")
+    assert done.exit_code == 1
+    assert f"Not brought back: The archived log of game {played.finished}" in done.output
+    assert "0 logs are in the database again.\n1 stay archived" in done.output
     file.write_bytes(whole)
     spoil("UPDATE game_archives SET content_sha256 = sha256('other')")
     done = playhall("verify", played.finished)

@@ -16,8 +16,9 @@ log = logging.getLogger(__name__)
 
 WORKER: Final = "server.domains.content.images.worker"
 SAID_BYTES_MAX: Final = 4096
-# What it may take beyond its CPU time before it is killed: starting, and waiting for a core.
-SPARE_S: Final = 10.0
+# What it may take beyond its CPU time before it is killed: starting, and waiting for a core, which
+# others may keep busy for long, since it comes after them.
+SPARE_S: Final = 60.0
 # What it may say about an image; anything else counts as a failure.
 REFUSALS: Final = frozenset(["not_an_image", "too_large", "too_many_frames"])
 

@@ -23,6 +23,7 @@ BLURHASH_EDGE: Final = 32
 BLURHASH_PARTS: Final = (4, 3)
 NICENESS: Final = 15  # after moves, and after passwords
 WRITTEN_SPARE_BYTES: Final = 64 * 1024 * 1024
+ORPHAN_S: Final = 120  # beyond its CPU time; the server kills it before that
 
 
 class ImageTask(NamedTuple):
@@ -67,7 +68,7 @@ def main() -> None:
 def _limit(task: ImageTask) -> None:
     os.nice(NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.alarm(task.seconds_max + 5)  # for when nobody is left to kill it
+    signal.alarm(task.seconds_max + ORPHAN_S)  # for when nobody is left to kill it
     for name, bound in (
         (resource.RLIMIT_AS, task.memory_bytes_max),
         (resource.RLIMIT_CPU, task.seconds_max),
