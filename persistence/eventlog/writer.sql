@@ -49,6 +49,7 @@ WITH lobby AS (
                        owner_node, owner_epoch, next_event_index, created_at, started_at)
     SELECT $1, $2, $3, $4, $5, 'in_progress', $6, $7, $8, 1, cardinality($14::int[]), $9, $9
     WHERE $6 IS NULL OR EXISTS (SELECT FROM lobby)
+    ON CONFLICT (id) DO NOTHING
     RETURNING id
 ), events AS (
     INSERT INTO game_events (game_id, event_index, type, payload, created_at, hash)
