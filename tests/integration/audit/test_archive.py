@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from persistence.archives import log_file, reader
-from persistence.archives.log_file import UnreadableLog, iterate_lines, read_line
+from persistence.archives.log_file import LogUnpacker, UnreadableLog, read_line
 from persistence.archives.store import DueGame, GameArchiveStore
 from persistence.audit.store import AuditStore
 from persistence.database import Database
@@ -328,18 +328,19 @@ async def test_game_that_another_archiver_releases_while_it_is_read_is_left_to_i
     assert await everything_read_of_pages(played, tmp_path) == before
 
 
-async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
+def unpacked(*chunks: bytes) -> list[bytes]:
+    unpacker = LogUnpacker()
+    lines = [line for chunk in chunks for line in unpacker.unpack(chunk).lines]
+    unpacker.finish()
+    return lines
 
 
-async def test_file_that_is_cut_off_is_told() -> None:
+def test_file_that_is_cut_off_is_told() -> None:
     packed = gzip.compress(b"one\ntwo\n")
-    whole = [line async for line in iterate_lines(pieces(packed[:5], packed[5:]))]
-    assert whole == [b"one", b"two"]
+    assert unpacked(packed[:5], packed[5:]) == [b"one", b"two"]
     for cut in (packed[:-1], packed[:12], gzip.compress(b"one\ntw")):
         with pytest.raises(UnreadableLog):
-            _ = [line async for line in iterate_lines(pieces(cut))]
+            unpacked(cut)
     for line in (b"{}", b"", b'{"event_index": 0', b'{"event_index":0,"payload":{}'):
         with pytest.raises(UnreadableLog):
             read_line(line)
