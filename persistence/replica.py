@@ -6,7 +6,6 @@ clock, and it grows as well while the standby receives nothing. While the lag is
 unknown, or a read has just failed, everything is read from the primary.
 """
 
-import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -29,7 +28,10 @@ SQL = load_queries("replica")
 
 
 class ReplicaReads:
-    """Chooses where to read. `open_replica` connects to the standby; None where there is none."""
+    """Chooses where to read. `open_replica` connects to the standby; None where there is none.
+
+    Whoever has it calls `look` every `LOOK_EVERY_S`.
+    """
 
     def __init__(
         self,
@@ -76,16 +78,6 @@ class ReplicaReads:
         async with self._primary.acquire() as connection:
             return await work(connection)
 
-    async def run(self) -> None:
-        """Watch the standby until this is cancelled."""
-        try:
-            while True:
-                await self.look()
-                await asyncio.sleep(LOOK_EVERY_S)
-        finally:
-            if self._replica is not None:
-                await self._replica.close()
-
     async def look(self) -> None:
         """Ask both servers once; a standby that does not answer counts as far behind."""
         if self._open is None:
@@ -100,6 +92,11 @@ class ReplicaReads:
         if self.is_fresh != self._was_fresh:
             self._was_fresh = self.is_fresh
             log.warning("reading from the standby %s", "begins" if self._was_fresh else "has ended")
+
+    async def close(self) -> None:
+        """Close the connections to the standby, if there are any."""
+        if self._replica is not None:
+            await self._replica.close()
 
     async def _compare(self, replica: Database) -> None:
         asked_at = self._now()

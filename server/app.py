@@ -57,7 +57,7 @@ from server.domains.progression.quests.domain import build as quests
 from server.domains.progression.saves.domain import build as saves
 from server.domains.progression.slot_games.domain import build as slot_games
 from server.domains.progression.telemetry.domain import build as telemetry
-from server.domains.services import Services
+from server.domains.services import Services, watch_replica
 from server.domains.social.collaborations.domain import build as collaborations
 from server.domains.social.companions.domain import build as companions
 from server.domains.social.creations.domain import build as creations
@@ -214,7 +214,7 @@ class App:
         tasks.start_loop(services.broker.run(), name="broker")
         tasks.start_loop(services.subscriptions.run(), name="subscriptions")
         if services.config.database_replica_url is not None:
-            tasks.start_loop(services.replica.run(), name="replica")
+            tasks.start_loop(watch_replica(services.replica), name="replica")
         tasks.start_loop(services.passwords.run(), name="password hashing")
         tasks.start_loop(services.sessions.close_silent(), name="silent connections")
         tasks.start_loop(self._events.run(), name="events")

@@ -7,7 +7,8 @@ database gave, to the byte.
 
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
+from copy import copy
 from datetime import datetime
 from hashlib import sha256
 from typing import IO, Final, NamedTuple
@@ -108,25 +109,50 @@ def read_line(line: bytes) -> EventRow:
     return row
 
 
-async def iterate_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Unpack a file line by line, without their ends; raise `UnreadableLog`.
+class LogUnpacker:
+    """Unpacks a file, some lines at a time; a copy goes on where it was made.
 
-    However far the file unpacks, little more than a line of it is in memory.
+    However far the file unpacks, little more than `UNPACKED_AT_ONCE` of it is in memory.
     """
-    unpack, left = zlib.decompressobj(GZIP_WINDOW), b""
-    try:
-        async for chunk in chunks:
-            for part in _unpacked(unpack, chunk):
-                *lines, left = (left + part).split(b"\n")
-                for line in lines:
-                    yield line
-    except zlib.error as error:
-        raise UnreadableLog(f"it is not a gzip file: {error}") from None
-    if left or not unpack.eof:
-        raise UnreadableLog("it is cut off")
+
+    def __init__(self) -> None:
+        self._unpack = zlib.decompressobj(GZIP_WINDOW)
+        self._digest = sha256()
+        self._left = b""
+        self.packed_bytes = 0  # of the file, that were unpacked
+        self.lines = 0  # that were given
+
+    def copy(self) -> "LogUnpacker":
+        """Make one that goes on from here."""
+        made = copy(self)
+        made._unpack, made._digest = self._unpack.copy(), self._digest.copy()
+        return made
+
+    def unpack(self, packed: bytes) -> "UnpackedLines":
+        """Unpack what comes next in the file; raise `UnreadableLog`."""
+        began = self.copy()
+        try:
+            part = self._unpack.decompress(packed, UNPACKED_AT_ONCE)
+        except zlib.error as error:
+            raise UnreadableLog(f"it is not a gzip file: {error}") from None
+        left = self._unpack.unconsumed_tail
+        self.packed_bytes += len(packed) - len(left)
+        self._digest.update(part)
+        *lines, self._left = (self._left + part).split(b"\n")
+        self.lines += len(lines)
+        return UnpackedLines(began, lines, left, is_all=len(part) < UNPACKED_AT_ONCE)
+
+    def finish(self) -> bytes:
+        """Give the digest of all lines at the end of the file; raise `UnreadableLog`."""
+        if self._left or not self._unpack.eof:
+            raise UnreadableLog("it is cut off")
+        return self._digest.digest()
 
 
-def _unpacked(unpack: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
-    while part := unpack.decompress(chunk, UNPACKED_AT_ONCE):
-        yield part
-        chunk = unpack.unconsumed_tail
+class UnpackedLines(NamedTuple):
+    """Some lines, without their ends; and where they began, to come back to."""
+
+    began: LogUnpacker
+    lines: list[bytes]
+    left: bytes  # to be unpacked next, unless it `is_all`
+    is_all: bool

@@ -4,16 +4,18 @@ The order is what makes it safe to stop at any moment, by whatever::
 
     write the object  ->  read it back and compare  ->  one transaction: note it, delete the events
 
-Until that transaction commits, the events are in the database and the object is not used; a
-repeat writes the same bytes under the same key. After it, the object has them, durably. In no
-state is an event in neither place. Only the owner of the tables may do this: the server's login
-cannot delete events, and a trigger refuses it to everybody where no archive is noted.
+Until that transaction commits, the events are in the database and the object is not used. After
+it, the object has them, durably. In no state is an event in neither place. Nor does it matter who
+else archives the game at the same time: the key of an object has the digest of its bytes, so what
+is written under a key is always the same, and the lock of the game's row lets one of them release.
+Only the owner of the tables may do this: the server's login cannot delete events, and a trigger
+refuses it to everybody where no archive is noted.
 """
 
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from hashlib import file_digest
 from typing import IO, Final, NamedTuple
 
 import asyncpg
@@ -53,7 +55,7 @@ class GameArchiveStore:
     def __init__(self, database: Database, objects: ObjectStorage) -> None:
         self._database = database
         self._objects = objects
-        self._games = GameStore(database, node="")
+        self._games = GameStore(database, node="", objects=objects)
         self._logs = ArchivedLogs(objects)
 
     async def iterate_due(self, before: datetime) -> AsyncIterator[DueGame]:
@@ -90,14 +92,18 @@ class GameArchiveStore:
 
         Raises `BrokenLog` where the log is not whole: then it stays where it is.
         """
+        if await self.find(game.game_id) is not None:
+            return None
         with tempfile.TemporaryFile() as file:
             contents = await self._write(game, file)
-            size = file.seek(0, os.SEEK_END)
+            size = file.tell()
             file.seek(0)
-            await self._objects.put(object_key(game.game_id), file)
+            key = object_key(game.game_id, file_digest(file, "sha256").hexdigest())
+            file.seek(0)
+            await self._objects.put(key, file)
         archive = GameArchive(
             game.game_id,
-            object_key(game.game_id),
+            key,
             contents.events,
             contents.head_hash,
             contents.sha256,
@@ -123,6 +129,7 @@ class GameArchiveStore:
         return True
 
     async def _write(self, game: DueGame, file: IO[bytes]) -> LogContents:
+        # Should somebody else release the game meanwhile, the rest is read from their archive.
         writer, cursor = LogFileWriter(game.game_id, file), -1
         while rows := await self._games.read_events(game.game_id, after=cursor):
             writer.write(rows)
@@ -163,6 +170,6 @@ class GameArchiveStore:
             return list(await connection.fetch(SQL[query], *arguments))
 
 
-def object_key(game_id: GameId) -> str:
+def object_key(game_id: GameId, digest: str) -> str:
     """Say where a game's log is archived; folders hold a 256th of the games each."""
-    return f"archive/games/{game_id[:2]}/{game_id}.jsonl.gz"
+    return f"archive/games/{game_id[:2]}/{game_id}.{digest}.jsonl.gz"

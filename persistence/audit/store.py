@@ -21,7 +21,6 @@ from protocol.history import GameSummary
 from protocol.ids import GameId, LobbyId, PlayerId
 
 SQL = load_queries("audit/store")
-_LOG = load_queries("eventlog/writer")
 
 PAGE_ROWS: Final = 500
 # Whoever goes through a cursor folds games in between, and must come back for more before
@@ -206,8 +205,8 @@ class AuditStore:
         Meanwhile no game of this player can end, and all that have ended are visible.
         """
         async with self._database.transaction() as connection:
-            await connection.execute(_LOG["ensure_stats"], [player_id])
-            await connection.execute(_LOG["lock_stats"], [player_id])
+            await connection.execute(SQL["ensure_stats"], [player_id])
+            await connection.execute(SQL["lock_stats"], [player_id])
             yield AuditReader(connection, self._archived)
 
     async def iterate_games_since(self, since: datetime) -> AsyncIterator[GameId]:

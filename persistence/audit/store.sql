@@ -103,3 +103,14 @@ WHERE p.id > $1 AND p.erased_at IS NULL AND (
     EXISTS (SELECT FROM player_lifetime_stats s WHERE s.player_id = p.id)
     OR EXISTS (SELECT FROM match_players mp WHERE mp.player_id = p.id))
 ORDER BY p.id LIMIT $2;
+
+-- name: ensure_stats
+-- Make the statistics rows that players do not have yet, in id order; who was erased gets none.
+INSERT INTO player_lifetime_stats (player_id)
+SELECT id FROM players WHERE id = ANY($1::uuid[]) AND erased_at IS NULL ORDER BY id
+ON CONFLICT (player_id) DO NOTHING;
+
+-- name: lock_stats
+-- Lock the players' statistics in id order, so that two completions never wait for each other in a ring.
+SELECT player_id FROM player_lifetime_stats
+WHERE player_id = ANY($1::uuid[]) ORDER BY player_id FOR UPDATE;

@@ -32,17 +32,6 @@ FOR NO KEY UPDATE SKIP LOCKED;
 -- Say whether a game is there.
 SELECT EXISTS (SELECT FROM games WHERE id = $1);
 
--- name: ensure_stats
--- Make the statistics rows that players do not have yet, in id order; who was erased gets none.
-INSERT INTO player_lifetime_stats (player_id)
-SELECT id FROM players WHERE id = ANY($1::uuid[]) AND erased_at IS NULL ORDER BY id
-ON CONFLICT (player_id) DO NOTHING;
-
--- name: lock_stats
--- Lock the players' statistics in id order, so that two completions never wait for each other in a ring.
-SELECT player_id FROM player_lifetime_stats
-WHERE player_id = ANY($1::uuid[]) ORDER BY player_id FOR UPDATE;
-
 -- name: complete_game
 -- Write a game's last events and all that comes of its end, as `migrations` has it; says where its log stood and whether it was written, and nothing while its row is locked.
 SELECT owner_epoch, head, is_written FROM complete_game(
@@ -60,6 +49,7 @@ WITH lobby AS (
                        owner_node, owner_epoch, next_event_index, created_at, started_at)
     SELECT $1, $2, $3, $4, $5, 'in_progress', $6, $7, $8, 1, cardinality($14::int[]), $9, $9
     WHERE $6 IS NULL OR EXISTS (SELECT FROM lobby)
+    ON CONFLICT (id) DO NOTHING
     RETURNING id
 ), events AS (
     INSERT INTO game_events (game_id, event_index, type, payload, created_at, hash)
@@ -73,7 +63,3 @@ WITH lobby AS (
     FROM game g WHERE $7 AND $11::text IS NOT NULL
 )
 SELECT EXISTS (SELECT FROM games WHERE id = $1) AS was_there, EXISTS (SELECT FROM game) AS is_made;
-
--- name: unlist_room
--- Take a finished game off the room directory.
-DELETE FROM room_directory WHERE game_id = $1;

@@ -15,7 +15,6 @@ from persistence.queries import load_queries
 from protocol.ids import GameId, LobbyId, PlayerId
 
 SQL = load_queries("games/administration")
-_LOG = load_queries("eventlog/writer")
 
 
 class NoSuchGame(Exception):
@@ -146,7 +145,7 @@ class GameAdministrationStore:
                 raise GameHasEnded("An operator has ended this game already.")
             lobby_id: LobbyId | None = await connection.fetchval(SQL["end_game"], game_id, reason)
             await connection.execute(SQL["close_lobby"], game_id)
-            await connection.execute(_LOG["unlist_room"], game_id)
+            await connection.execute(SQL["unlist_room"], game_id)
             quarantine = {"quarantined_at": quarantined_at, "reason": quarantine_reason}
             await record_entry(
                 connection,

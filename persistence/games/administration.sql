@@ -90,3 +90,7 @@ SELECT
        AND (n.id IS NULL OR n.lease_until <= clock_timestamp())) AS orphaned,
     (SELECT count(*)::int FROM games
      WHERE quarantined_at IS NOT NULL AND ended_at IS NULL) AS quarantined;
+
+-- name: unlist_room
+-- Take a finished game off the room directory.
+DELETE FROM room_directory WHERE game_id = $1;

@@ -46,6 +46,8 @@ LISTENER_TIMEOUT_S: Final = 10.0
 LEASE_S: Final = 60.0
 # A batch stops here, so that even its last listener's time ends within the lease.
 BATCH_S_MAX: Final = LEASE_S - 2 * LISTENER_TIMEOUT_S
+# Of it for batch handlers: the last of them ends with time left, so some events are always tried.
+AT_ONCE_S_MAX: Final = BATCH_S_MAX / 2
 ATTEMPTS_MAX: Final = 16
 PAUSE_S_MAX: Final = 900.0
 COUNT_EVERY_S: Final = 60.0
@@ -143,15 +145,15 @@ class OutboxDeliverer:
 
     async def _deliver(self, claimed: Sequence[ClaimedEvent]) -> None:
         """Deliver a batch; what there is no time for is given back untried."""
-        ends_at = self._now() + BATCH_S_MAX
+        began_at = self._now()
+        ends_at = began_at + BATCH_S_MAX
         due = [_DueEvent(each) for each in claimed]
         for listener in self._listeners:
-            for model, handle in listener.batch_handlers.items():
-                waiting = _waiting(due, listener, model)
-                for first in range(0, len(waiting), AT_ONCE_MAX):
-                    if self._now() <= ends_at:
-                        some = waiting[first : first + AT_ONCE_MAX]
-                        await self._deliver_at_once(listener, handle, some)
+            for handle, some in _handed_at_once(due, listener):
+                if self._now() > began_at + AT_ONCE_S_MAX:
+                    break
+                if not await self._deliver_at_once(listener, handle, some):
+                    break  # its next would most likely fail too, and a time-out costs the others
         done: list[ClaimedEvent] = []
         for place, event in enumerate(due):
             if self._now() > ends_at:
@@ -164,8 +166,11 @@ class OutboxDeliverer:
 
     async def _deliver_at_once(
         self, listener: DurableListener, handle: BatchHandler, due: Sequence[_DueEvent]
-    ) -> None:
-        """Have a listener handle many events; what it is not done with is delivered one by one."""
+    ) -> bool:
+        """Have a listener handle many events; False if that failed.
+
+        What it is not done with is delivered one by one.
+        """
         what = f"listener {listener.name}, {len(due)} events at once"
         with contain_failures(what, passed=AWAY):
             async with asyncio.timeout(LISTENER_TIMEOUT_S):
@@ -173,6 +178,8 @@ class OutboxDeliverer:
             for event in due:
                 if event.claimed.event_id in done:
                     event.has_it.append(listener.name)
+            return True
+        return False
 
     async def _reaches_all(self, due: _DueEvent) -> bool:
         """Call the listeners that do not have an event yet; False if one of them failed."""
@@ -213,6 +220,16 @@ class OutboxDeliverer:
                 "event %s (%s), attempt %d of %d: listener %s failed",
                 *(claimed.event_id, claimed.name, claimed.attempts, ATTEMPTS_MAX, listener.name),
             )
+
+
+def _handed_at_once(
+    due: Sequence[_DueEvent], listener: DurableListener
+) -> Iterator[tuple[BatchHandler, Sequence[_DueEvent]]]:
+    """Give a listener's batch handlers, each with some of the events that wait for it."""
+    for model, handle in listener.batch_handlers.items():
+        waiting = _waiting(due, listener, model)
+        for first in range(0, len(waiting), AT_ONCE_MAX):
+            yield handle, waiting[first : first + AT_ONCE_MAX]
 
 
 def _waiting(

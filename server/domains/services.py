@@ -10,7 +10,7 @@ from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
 from persistence.errors import StartRefused
 from persistence.objects import ObjectStorage
-from persistence.replica import ReplicaReads
+from persistence.replica import LOOK_EVERY_S, ReplicaReads
 from persistence.rls import RlsDatabase
 from persistence.sealing import Seal, make_seal
 from server.config import Config
@@ -18,6 +18,7 @@ from server.core.clock import Clock
 from server.core.events import LocalEventBus
 from server.core.node_calls import NodeCalls
 from server.core.passwords import PasswordHasher
+from server.core.periodic import repeat_every
 from server.core.settings import SettingsReader
 from server.core.shared_limits import SharedLimits
 from server.core.subscriptions import Subscriptions
@@ -128,6 +129,14 @@ def build_seal(config: Config) -> Seal:
         key_file=config.data_dir / KEY_FILE,
         may_make=config.database_url is None,
     )
+
+
+async def watch_replica(replica: ReplicaReads) -> None:
+    """Look again and again whether the standby may be read, until cancelled; then leave it."""
+    try:
+        await repeat_every(LOOK_EVERY_S, replica.look, "watching the standby", at_once=True)
+    finally:
+        await replica.close()
 
 
 def _build_replica(config: Config, database: Database, clock: Clock) -> ReplicaReads:

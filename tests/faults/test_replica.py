@@ -20,6 +20,7 @@ from persistence.database import Connection, Database
 from persistence.embedded import SETTINGS, EmbeddedPostgres
 from persistence.games.store import GameStore
 from persistence.replica import ReplicaReads
+from server.domains.services import watch_replica
 from tests.faults.client_line import new_guests
 from tests.fixtures.http import bearer
 from tests.fixtures.node import Node
@@ -143,7 +144,7 @@ async def test_watch_finds_the_standby_and_leaves_no_connection_behind(pair: Pai
     async with await Database.open(pair.serving) as primary:
         reads = reads_of(primary, pair.standby.serving_dsn)
         async with asyncio.TaskGroup() as group:
-            watch = group.create_task(reads.run())
+            watch = group.create_task(watch_replica(reads))
             async with asyncio.timeout(PATIENCE_S):
                 while not reads.is_fresh:
                     await asyncio.sleep(0.05)

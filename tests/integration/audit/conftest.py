@@ -80,6 +80,12 @@ class Played:
     players: Sequence[PlayerId]
 
 
+def archived_file(played: Played, folder: Path) -> Path:
+    """Find the only object that the finished game's log is in."""
+    [file] = (folder / "files" / "archive").rglob(f"{played.finished}.*.jsonl.gz")
+    return file
+
+
 async def play_and_leave(game: LiveGame) -> None:
     """Bid, send nonsense, and leave: from then on the server plays, then nobody does."""
     while not (moves := game.fold.ruleset.view(game.fold.state, 0)["legal_moves"]):

@@ -8,15 +8,15 @@ import sys
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 import psycopg
 import pytest
 
-from persistence.archives import reader
-from persistence.archives.log_file import UnreadableLog, iterate_lines, read_line
-from persistence.archives.store import object_key
+from persistence.archives import log_file, reader
+from persistence.archives.log_file import LogUnpacker, UnreadableLog, read_line
+from persistence.archives.store import DueGame, GameArchiveStore
 from persistence.audit.store import AuditStore
 from persistence.database import Database
 from persistence.eventlog.writer import EventRow
@@ -25,7 +25,7 @@ from persistence.objects import ObjectStorage
 from persistence.profiles.personal_data import PersonalDataStore
 from protocol.ids import UserId
 from server.ops.export import export_game
-from tests.integration.audit.conftest import Played, Playhall, Spoil
+from tests.integration.audit.conftest import Played, Playhall, Spoil, archived_file
 
 NOW = ("archive", "--older-than", "0")
 
@@ -96,7 +96,7 @@ def test_archived_game_reads_as_before_and_comes_back(
     assert f"Archived 1 games with {head} events" in done.output
     assert rows_left(played, played.finished) == 0
     assert rows_left(played, played.under_way) > 0
-    file = tmp_path / "files" / object_key(played.finished)
+    file = archived_file(played, tmp_path)
     assert file.stat().st_mode & 0o077 == 0
     assert asyncio.run(everything_read(played, tmp_path)) == before
 
@@ -195,7 +195,7 @@ def test_damaged_archive_is_reported_and_lets_nothing_else_fail(
     played: Played, playhall: Playhall, spoil: Spoil, tmp_path: Path
 ) -> None:
     assert (done := playhall(*NOW)).exit_code == 0, (done.output, done.exception)
-    file = tmp_path / "files" / object_key(played.finished)
+    file = archived_file(played, tmp_path)
     whole = file.read_bytes()
     for damaged, said in (
         (whole[:-9], "it is cut off"),
@@ -264,18 +264,87 @@ def test_archiver_that_is_killed_loses_nothing_and_a_repeat_goes_on(
     assert asyncio.run(everything_read_of_pages(played, tmp_path)) == before
 
 
-async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
+class WaitingStorage(ObjectStorage):
+    """A store that waits at one point until it is let on."""
+
+    def __init__(self, folder: Path, point: str) -> None:
+        super().__init__("", folder=folder / "files")
+        self._point = point
+        self.is_there, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait_at(self, point: str) -> None:
+        if point == self._point:
+            self.is_there.set()
+            await self.go_on.wait()
+
+    async def put(self, key: str, content: IO[bytes] | bytes) -> None:
+        await self.wait_at("put")
+        await super().put(key, content)
+
+    async def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        await self.wait_at("read")
+        return await super().read(key, start, end)
 
 
-async def test_file_that_is_cut_off_is_told() -> None:
+@pytest.mark.usefixtures("spoil")
+@pytest.mark.parametrize("point", ["put", "read"])
+@pytest.mark.parametrize("level", [1, log_file.GZIP_LEVEL])
+async def test_two_archivers_at_once_do_a_game_once(
+    played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, level: int
+) -> None:
+    before = await everything_read_of_pages(played, tmp_path)
+    game = DueGame(played.finished, len(before))
+    waiting = WaitingStorage(tmp_path, point)
+    async with await Database.open(played.dsn, embedded=True, role="none") as database:
+        with monkeypatch.context() as patched:
+            patched.setattr(log_file, "GZIP_LEVEL", level)  # as another zlib would pack it
+            slow = asyncio.create_task(GameArchiveStore(database, waiting).archive(game))
+            await waiting.is_there.wait()
+        archive = await GameArchiveStore(database, objects(tmp_path)).archive(game)
+        assert archive is not None
+        waiting.go_on.set()
+        assert await slow is None
+        assert await GameArchiveStore(database, objects(tmp_path)).find(game.game_id) == archive
+    assert rows_left(played, played.finished) == 0
+    assert await everything_read_of_pages(played, tmp_path) == before
+
+
+@pytest.mark.usefixtures("spoil")
+async def test_game_that_another_archiver_releases_while_it_is_read_is_left_to_it(
+    played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await everything_read_of_pages(played, tmp_path)
+    game = DueGame(played.finished, len(before))
+    async with await Database.open(played.dsn, embedded=True, role="none") as database:
+        slow, fast = (GameArchiveStore(database, objects(tmp_path)) for _ in range(2))
+        read_events = GameStore.read_events
+        turns = iter(range(1, 10))
+
+        async def read_in_turns(self: GameStore, *arguments: Any, **options: Any) -> list[EventRow]:
+            if next(turns) == 2:  # the slow one has a page, and wants the next
+                monkeypatch.setattr(GameStore, "read_events", read_events)
+                assert await fast.archive(game) is not None
+            return await read_events(self, *arguments, **options, limit=4)
+
+        monkeypatch.setattr(GameStore, "read_events", read_in_turns)
+        assert await slow.archive(game) is None
+        assert await slow.archive(game) is None  # nor does it do it again
+    assert await everything_read_of_pages(played, tmp_path) == before
+
+
+def unpacked(*chunks: bytes) -> list[bytes]:
+    unpacker = LogUnpacker()
+    lines = [line for chunk in chunks for line in unpacker.unpack(chunk).lines]
+    unpacker.finish()
+    return lines
+
+
+def test_file_that_is_cut_off_is_told() -> None:
     packed = gzip.compress(b"one\ntwo\n")
-    whole = [line async for line in iterate_lines(pieces(packed[:5], packed[5:]))]
-    assert whole == [b"one", b"two"]
+    assert unpacked(packed[:5], packed[5:]) == [b"one", b"two"]
     for cut in (packed[:-1], packed[:12], gzip.compress(b"one\ntw")):
         with pytest.raises(UnreadableLog):
-            _ = [line async for line in iterate_lines(pieces(cut))]
+            unpacked(cut)
     for line in (b"{}", b"", b'{"event_index": 0', b'{"event_index":0,"payload":{}'):
         with pytest.raises(UnreadableLog):
             read_line(line)

@@ -6,9 +6,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from persistence.archives.store import object_key
 from persistence.backup import write_dump
-from tests.integration.audit.conftest import Played, Playhall
+from tests.integration.audit.conftest import Played, Playhall, archived_file
 
 
 @pytest.mark.usefixtures("spoil")
@@ -29,7 +28,7 @@ def test_newest_backup_is_restored_and_checked_with_its_archived_games(
     assert report["rows"]["games"] == 2
     assert 0 < report["rows"]["events"] < 20  # the running game's; the other's are archived
 
-    (tmp_path / "files" / object_key(played.finished)).unlink()
+    archived_file(played, tmp_path).unlink()
     done = playhall("restore-check", folder / "new.dump")
     assert done.exit_code == 1
     assert f"game {played.finished}: archive: The archived log" in done.output

@@ -162,6 +162,28 @@ async def test_batch_that_fails_is_delivered_one_by_one_and_counted(outbox: Outb
     assert (FAILURES.total, deliverer.delivered_total) == (failures + 1, 3)
 
 
+@pytest.mark.parametrize("slow_listeners", [1, 5])
+async def test_batches_that_are_too_slow_stop_no_event(outbox: Outbox, slow_listeners: int) -> None:
+    class SlowListener(BatchListener):
+        async def hear_all(self, deliveries: Sequence[EventDelivery]) -> list[str]:
+            self.batches.append(len(deliveries))
+            outbox.now += events.LISTENER_TIMEOUT_S + 0.1
+            raise TimeoutError
+
+    slow = [SlowListener(takes=0) for _ in range(slow_listeners)]
+    for number, listener in enumerate(slow):
+        listener.name = f"slow {number}"
+    steady = Listener("steady")
+    on_users = UserErased, UserCreated
+    deliverer = outbox.deliverer(*(one.on(*on_users) for one in slow), steady.on(*on_users))
+    for _ in range(events.BATCH_EVENTS // 2):
+        await outbox.write()
+        await outbox.write(UserCreated(user_id=UserId(new_id()), method="guest"))
+    await deliverer.poll()
+    assert len(steady.heard) == events.BATCH_EVENTS
+    assert all(len(listener.batches) <= 1 for listener in slow)
+
+
 async def test_what_a_batch_is_done_with_does_not_come_again_when_another_listener_fails(
     outbox: Outbox,
 ) -> None:

@@ -1,8 +1,11 @@
 """Opening, joining and leaving lobbies, and what their host may do."""
 
+import asyncio
+
 import pytest
 
 from persistence.database import Database
+from server.domains.play.lobbies import changes
 from tests.integration.lobbies.hall import Hall, Json, Refused, open_hall, without_code
 
 PUBLIC = {"ruleset": "el_dorado", "seats": 4}
@@ -36,6 +39,21 @@ async def test_joining_again_changes_nothing(hall: Hall) -> None:
     again = await bob.lobby("join", lobby_id=lobby["lobby_id"])
     assert again == first
     assert ann.changes() == ["joined"]
+
+
+async def test_new_name_of_a_member_is_seen_though_the_lobby_changes_all_the_time(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "KNOWN_S", 0.2)
+    ann, bob = await hall.people(2)
+    lobby = await ann.lobby("create", **PUBLIC)
+    at = {"lobby_id": lobby["lobby_id"]}
+    await bob.lobby("join", **at)
+    await hall.run("UPDATE players SET display_name = 'Bea' WHERE id = $1", bob.player_id)
+    for turn in range(20):
+        lobby = await ann.lobby("ready", **at, ready=turn % 2 == 0)
+        await asyncio.sleep(0.02)
+    assert lobby["members"][1]["display_name"] == "Bea"
 
 
 async def test_private_lobby_is_there_only_for_its_members_and_its_code(hall: Hall) -> None:

@@ -2,16 +2,18 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import asyncpg
 import pytest
 
 from persistence.database import Database
+from persistence.eventlog.hashchain import genesis_hash
 from persistence.eventlog.writer import EventRow, OwnerFenced, RowsLost, RowsRefused
 from persistence.games.model import GameRow, LobbyChanged
 from persistence.games.store import GameStore
 from protocol.ids import GameId, LobbyId, new_id
-from tests.integration.log.conftest import AT, Bench
+from tests.integration.log.conftest import AT, Bench, Written
 
 
 async def test_appended_events_are_stored_in_order_without_a_gap(bench: Bench) -> None:
@@ -193,3 +195,25 @@ async def test_game_of_a_lobby_that_changed_is_not_made(bench: Bench, database: 
     with pytest.raises(LobbyChanged):
         await bench.log.create_game(stale, game.rows(1))
     assert await bench.store.find(stale.id) is None
+
+
+async def test_game_is_made_once_though_the_answer_is_lost(bench: Bench) -> None:
+    game = Written(GameId(new_id()), bench.log)
+    game.hash = genesis_hash(game.game_id)
+    rows = game.rows(2)
+    row = GameRow(
+        id=game.game_id,
+        ruleset="relay",
+        ruleset_version=1,
+        seed="seed",
+        config={},
+        node="here",
+        created_at=AT,
+    )
+    await bench.log.create_game(row, rows)
+    await bench.log.create_game(row, rows)
+    # Also when both are under way at the same time, and neither sees what the other does.
+    twice = replace(row, id=GameId(new_id()))
+    await asyncio.gather(*(bench.log.create_game(twice, rows) for _ in range(4)))
+    assert await bench.indexes(game) == [0, 1]
+    assert len(await bench.store.read_log(twice.id)) == 2

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from secrets import choice
-from typing import Final
+from typing import Final, NamedTuple
 
 from persistence.games.model import LobbyChanged, NewGame
 from persistence.lobbies.model import JoiningPlayer, Lobby
@@ -88,27 +88,40 @@ KNOWN_MAX: Final = 2000
 KNOWN_S: Final = 5.0
 
 
+class KnownLobby(NamedTuple):
+    """A lobby as it was written last, and when its members' names were read."""
+
+    lobby: Lobby
+    read_at: float
+
+
 class KnownLobbies:
     """Open lobbies as this node knew them last, so that a change need not read them first.
 
     What is known may be out of date, as other nodes change lobbies as well. So nothing is lost to
     it, a change is written only from the version that it was decided on, and a refusal is decided
-    again on what is stored. Names of members have no version: hence the short time.
+    again on what is stored. Names of members have no version: hence the short time, which begins
+    when a lobby is read, however often it is changed after that.
     """
 
     def __init__(self) -> None:
-        self._lobbies: OrderedDict[LobbyId, tuple[float, Lobby]] = OrderedDict()
+        self._lobbies: OrderedDict[LobbyId, KnownLobby] = OrderedDict()
         self._by_code: dict[str, LobbyId] = {}
 
-    def note(self, lobby: Lobby) -> None:
-        """Remember a lobby that was just read or written; one that is not open is forgotten."""
+    def note(self, lobby: Lobby, *, read_at: float | None = None) -> None:
+        """Remember a lobby as it was written; one that is not open is forgotten.
+
+        `read_at`: when its members were read, as `find_read` says; just now if None.
+        """
         self.forget(lobby.lobby_id)
         # A lobby with several tables also changes by what is played at them.
         if lobby.status != "OPEN" or lobby.has_tables:
             return
         # Without life for a while it may have been when it was read; sweeps read that again.
         lobby = replace(lobby, silent_s=0.0, host_silent_s=0.0)
-        self._lobbies[lobby.lobby_id] = (asyncio.get_running_loop().time(), lobby)
+        if read_at is None:
+            read_at = asyncio.get_running_loop().time()
+        self._lobbies[lobby.lobby_id] = KnownLobby(lobby, read_at)
         if lobby.join_code is not None:
             self._by_code[lobby.join_code] = lobby.lobby_id
         if len(self._lobbies) > KNOWN_MAX:
@@ -116,21 +129,34 @@ class KnownLobbies:
 
     def forget(self, lobby_id: LobbyId) -> None:
         """Forget a lobby; harmless if it is not known."""
-        _, lobby = self._lobbies.pop(lobby_id, (0.0, None))
-        if lobby is not None and lobby.join_code is not None:
-            self._by_code.pop(lobby.join_code, None)
+        known = self._lobbies.pop(lobby_id, None)
+        if known is not None and known.lobby.join_code is not None:
+            self._by_code.pop(known.lobby.join_code, None)
 
     def find(self, lobby_id: LobbyId) -> Lobby | None:
-        """Find a lobby that was noted a moment ago."""
-        noted_at, lobby = self._lobbies.get(lobby_id, (0.0, None))
-        if lobby is None or asyncio.get_running_loop().time() - noted_at > KNOWN_S:
+        """Find a lobby that was read a moment ago."""
+        known = self.find_read(lobby_id)
+        return None if known is None else known.lobby
+
+    def find_read(self, lobby_id: LobbyId) -> KnownLobby | None:
+        """Find a lobby that was read a moment ago, and when that was."""
+        known = self._lobbies.get(lobby_id)
+        if known is None or asyncio.get_running_loop().time() - known.read_at > KNOWN_S:
             return None
-        return lobby
+        return known
 
     def find_by_code(self, code: str) -> Lobby | None:
         """Find the lobby that a code leads to."""
         lobby_id = self._by_code.get(code)
         return None if lobby_id is None else self.find(lobby_id)
+
+
+class _Change(NamedTuple):
+    """A lobby before and after; `read_at` if it was known before, and not read for this change."""
+
+    before: Lobby
+    after: Lobby
+    read_at: float | None = None
 
 
 class LobbyChanges:
@@ -185,9 +211,11 @@ class LobbyChanges:
                     before = require_found(await transaction.lock_lobby(lobby_id))
                     decided = rules.join_lobby(before, joiner, role, table)
                     after = await transaction.save(before, decided)
-                change = before, after
-            self.publish_if_changed(*change, "joined", player_id)
-        return change[1]
+                change = _Change(before, after)
+            self.publish_if_changed(
+                change.before, change.after, "joined", player_id, read_at=change.read_at
+            )
+        return change.after
 
     async def apply_rule(
         self,
@@ -208,17 +236,20 @@ class LobbyChanges:
                 async with self._store.transaction() as transaction:
                     before = require_found(await transaction.lock_lobby(lobby_id))
                     after = await transaction.save(before, decide(before))
-                change = before, after
-            self.publish_if_changed(*change, kind, player_id, reason=reason)
-        return change[1]
+                change = _Change(before, after)
+            self.publish_if_changed(
+                change.before, change.after, kind, player_id, reason=reason, read_at=change.read_at
+            )
+        return change.after
 
     async def _change_known(
         self, lobby_id: LobbyId, decide: Decide, *, joiner: PlayerId | None = None
-    ) -> tuple[Lobby, Lobby] | None:
+    ) -> _Change | None:
         """Change a lobby that is known; None where what is stored has to decide."""
-        before = self.known.find(lobby_id)
-        if before is None:
+        known = self.known.find_read(lobby_id)
+        if known is None:
             return None
+        before = known.lobby
         self.known.forget(lobby_id)  # until it is published, whatever happens
         try:
             after = decide(before)
@@ -231,7 +262,7 @@ class LobbyChanges:
         if before.find_member(joiner) is not None:
             joiner = None  # who is in already counts no lobbies
         changed = await self._store.change(before, after, joiner=joiner, open_max=OPEN_LOBBIES_MAX)
-        return None if changed is None else (before, changed)
+        return None if changed is None else _Change(before, changed, known.read_at)
 
     async def publish_table(
         self, of_table: Lobby, kind: ChangeKind, player_id: PlayerId | None = None
@@ -256,9 +287,13 @@ class LobbyChanges:
         *,
         before: Lobby | None = None,
         reason: Reason | None = None,
+        read_at: float | None = None,
     ) -> None:
-        """Publish a change that was stored; `before` is None for a lobby that is new."""
-        self.known.note(lobby)
+        """Publish a change that was stored; `before` is None for a lobby that is new.
+
+        `read_at`: when the lobby was read, if that was for an earlier change.
+        """
+        self.known.note(lobby, read_at=read_at)
         change = LobbyChange(kind=kind, player_id=player_id, reason=reason)
         self._subscribers.publish(lobby, change, before=before)
 
@@ -270,12 +305,13 @@ class LobbyChanges:
         player_id: PlayerId | None = None,
         *,
         reason: Reason | None = None,
+        read_at: float | None = None,
     ) -> None:
         """Publish a change, if it was one; of a lobby that is closed by it, as `closed`."""
         if after.version == before.version:
             return
         published: ChangeKind = "closed" if after.status == "CLOSED" else kind
-        self.publish(after, published, player_id, before=before, reason=reason)
+        self.publish(after, published, player_id, before=before, reason=reason, read_at=read_at)
 
 
 StartGame = Callable[[NewGame], Awaitable[GameId]]
