@@ -3,10 +3,13 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
+import asyncpg
 import pytest
 
 from server.gateway.supabase_keys import make_api_key
@@ -26,14 +29,21 @@ BUCKETS: Final = (
 
 
 @pytest.fixture(scope="module")
-def node(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def dsn(databases: Databases) -> Iterator[str]:
     dsn = databases.create(template=TEMPLATE)
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture(scope="module")
+def node(
+    databases: Databases, dsn: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Node]:
     folder = tmp_path_factory.mktemp("node")
     settings: dict[str, Any] = {"supabase_api_secret": SECRET, "files_buckets": BUCKETS}
     with Node(folder, databases.serving_dsn(dsn), **settings) as node:
         yield node
     assert "Traceback" not in (said := "\n".join(node.output)), said
-    databases.drop(dsn)
 
 
 @pytest.fixture
@@ -230,7 +240,11 @@ class Resumable:
         return status, found
 
     async def send(
-        self, method: str, data: bytes | None, headers: dict[str, str], url: str = ""
+        self,
+        method: str,
+        data: bytes | AsyncIterator[bytes] | None,
+        headers: dict[str, str],
+        url: str = "",
     ) -> tuple[int, str, Any]:
         common = {"apikey": KEY, **bearer(self.token), "Tus-Resumable": "1.0.0"}
         async with self.web.request(
@@ -248,7 +262,7 @@ class Resumable:
         self.url = found.get("Location", "")
         return status
 
-    async def append(self, data: bytes, at: int) -> tuple[int, str | None]:
+    async def append(self, data: bytes | AsyncIterator[bytes], at: int) -> tuple[int, str | None]:
         sent = {"Upload-Offset": str(at), "Content-Type": "application/offset+octet-stream"}
         status, _, found = await self.send("PATCH", data, sent)
         return status, found.get("Upload-Offset")
@@ -258,12 +272,13 @@ class Resumable:
         return found["Upload-Offset"] if status == 200 else None
 
 
-async def break_off(
-    web: aiohttp.ClientSession, upload: Resumable, at: int, data: bytes, *, of: int, after_s: float
-) -> None:
-    """Send some of what a request announces, and close the connection."""
+@asynccontextmanager
+async def sending(
+    web: aiohttp.ClientSession, upload: Resumable, at: int, data: bytes, *, of: int
+) -> AsyncIterator[asyncio.StreamReader]:
+    """Send some of what a request announces, and close the connection in the end."""
     parts = urlsplit(str(web._base_url))
-    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     head = [
         f"PATCH {upload.url} HTTP/1.1",
         "Host: x",
@@ -276,7 +291,7 @@ async def break_off(
     ]
     writer.write("\r\n".join([*head, "", ""]).encode() + data)
     await writer.drain()
-    await asyncio.sleep(after_s)
+    yield reader
     writer.close()
     await writer.wait_closed()
 
@@ -296,7 +311,8 @@ async def test_an_upload_is_resumed_where_it_broke_off(web: aiohttp.ClientSessio
 
     # The connection breaks in the middle; what was read of it is there.
     for wait_s in (0.3, 1, 3, 10):
-        await break_off(web, upload, 100, model[100:50_100], of=len(model) - 100, after_s=wait_s)
+        async with sending(web, upload, 100, model[100:50_100], of=len(model) - 100):
+            await asyncio.sleep(wait_s)
         await asyncio.sleep(wait_s)
         came = int(await upload.offset() or 0)
         if came > 100:
@@ -338,3 +354,49 @@ async def test_what_cannot_be_resumed_is_refused(web: aiohttp.ClientSession) -> 
     for number in range(17):
         name = f"user-assets/{ann}/{BLUEPRINT}/model{number}.glb"
         assert await upload.create(name, 9) == (201 if number < 16 else 409)
+
+
+async def test_parts_that_are_refused_leave_nothing_behind(
+    web: aiohttp.ClientSession, node: Node, dsn: str
+) -> None:
+    ann, token = await guest(web)
+    upload, part = Resumable(web, token), b"x" * 100
+    assert await upload.create(f"user-assets/{ann}/{BLUEPRINT}/model.glb", 1000) == 201
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield part[:50]
+        await asyncio.sleep(0.5)
+        yield part[50:]
+
+    async def refused_unread(at: int) -> bytes:
+        async with sending(web, upload, at, b"", of=500) as reader, asyncio.timeout(10):
+            return (await reader.readline()).split()[1]
+
+    database = await asyncpg.connect(dsn)
+    try:
+        # Of those who send the same bytes at once, one is heard.
+        answers = await asyncio.gather(*(upload.append(slowly(), 0) for _ in range(4)))
+        assert sorted(status for status, _ in answers) == [204, 409, 409, 409]
+        upload_id, key = await database.fetchrow(
+            "SELECT u.id, p.key FROM file_uploads u JOIN file_upload_parts p ON p.upload_id = u.id "
+            "WHERE u.owner_id = $1",
+            ann,
+        )
+        stored = {path.name for path in node.folder.glob(f"**/_parts/{upload_id}/*")}
+        assert stored == {key.rpartition("/")[2]}
+        kept = "SELECT count(*) FROM file_trash WHERE thrown_at > clock_timestamp()"
+        assert await database.fetchval(kept) == 0
+
+        # Where no part is taken, no byte of one is read.
+        claim = "UPDATE file_uploads SET claimed_at = $2 WHERE id = $1"
+        await database.execute(claim, upload_id, datetime.now(UTC))
+        assert await refused_unread(100) == b"409"
+        await database.execute(claim, upload_id, None)
+        await database.execute(
+            "INSERT INTO file_upload_parts SELECT $1, n, 1, 'of ' || $1::uuid || n "
+            "FROM generate_series(100, 354) n",
+            upload_id,
+        )
+        assert await refused_unread(355) == b"403"
+    finally:
+        await database.close()
