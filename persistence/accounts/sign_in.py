@@ -24,6 +24,7 @@ SQL = load_queries("accounts/sign_in")
 
 PAGE: Final = 500
 SAMPLES_PER_KEY_MAX: Final = 3
+NO_ACCOUNT: Final = "codes"  # the target of a code that may make an account
 ADDED: Final = "admin"  # what somebody signed up by whose account the service key made
 _FIRST: Final = ("00000000-0000-0000-0000-000000000000", "")
 
@@ -40,6 +41,16 @@ class NewCode(NamedTuple):
     sealed: bytes
     expires_at: datetime
     lookup: bytes | None = None
+
+
+class RecordedCode(NamedTuple):
+    """What the audit log keeps of a code that the service key has made: for whom, and for what.
+
+    `target` is an account's id, or `NO_ACCOUNT`.
+    """
+
+    target: str
+    type: str
 
 
 class StoredCode(NamedTuple):
@@ -99,10 +110,18 @@ class SignInStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add_code(self, code: NewCode) -> None:
-        """Write down a one-time code."""
-        async with self._database.acquire() as connection:
+    async def add_code(self, code: NewCode, *, record: RecordedCode | None = None) -> None:
+        """Write down a one-time code; one that the service key is given, on record."""
+        async with self._database.transaction() as connection:
             await connection.execute(SQL["add_code"], *code)
+            if record is not None:
+                await record_entry(
+                    connection,
+                    actor=SERVICE_KEY,
+                    action="make_code",
+                    target=record.target,
+                    after={"type": record.type},
+                )
 
     async def read_code(self, code_hash: bytes, purpose: str, now: datetime) -> StoredCode | None:
         """Read a code that is good, without using it up."""
