@@ -18,7 +18,7 @@ from persistence.accounts.store import (
 from persistence.database import Connection, Database
 from persistence.queries import load_queries
 from protocol.accounts import Kind
-from protocol.ids import UserId
+from protocol.ids import SessionId, UserId
 
 SQL = load_queries("accounts/sign_in")
 
@@ -98,6 +98,10 @@ class SealedSignInMethod(NamedTuple):
 
 class CodeAlreadyUsed(Exception):
     """Somebody has used the code meanwhile."""
+
+
+class SessionHasEnded(Exception):
+    """The session that asked for something has ended."""
 
 
 class MethodLinkedElsewhere(Exception):
@@ -192,12 +196,20 @@ class SignInStore:
                 connection, actor=SERVICE_KEY, action="create_account", target=account.user_id
             )
 
-    async def link_method(self, code_hash: bytes, user_id: UserId, method: NewSignInMethod) -> None:
+    async def link_method(
+        self,
+        code_hash: bytes,
+        user_id: UserId,
+        method: NewSignInMethod,
+        *,
+        session_id: SessionId | None = None,
+    ) -> None:
         """Link a method to an account; of two codes for it, the one that is used first does.
 
-        Raises `CodeAlreadyUsed` or `MethodLinkedElsewhere`.
+        Raises `CodeAlreadyUsed`, `MethodLinkedElsewhere`, or `SessionHasEnded` for the session
+        that asked for it.
         """
-        async with self._spending(code_hash) as connection:
+        async with self._spending(code_hash, session_id) as connection:
             await connection.fetchrow(SQL["lock_person"], user_id)
             await link_method(connection, user_id, method)
             await connection.execute(SQL["forget_links"], user_id)
@@ -286,8 +298,15 @@ class SignInStore:
             await connection.execute(SQL["reseal_method"], *values)
 
     @asynccontextmanager
-    async def _spending(self, code_hash: bytes) -> AsyncIterator[Connection]:
+    async def _spending(
+        self, code_hash: bytes, session_id: SessionId | None = None
+    ) -> AsyncIterator[Connection]:
         async with self._database.transaction() as connection:
+            # Before the code, in the order in which sessions end and their codes are forgotten.
+            if session_id is not None:
+                held = await connection.fetchval(SQL["hold_session"], session_id)
+                if held is None:
+                    raise SessionHasEnded
             if await connection.fetchrow(SQL["spend_code"], code_hash) is None:
                 raise CodeAlreadyUsed
             yield connection

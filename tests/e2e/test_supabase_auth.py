@@ -24,6 +24,7 @@ KEY: Final = make_api_key(SECRET, "anon", issued_at=1_700_000_000)
 SERVICE: Final = make_api_key(SECRET, "service_role", issued_at=1_700_000_000)
 TARGET: Final = "http://127.0.0.1:51234/"
 VERIFIER: Final = secrets.token_hex(56)  # as the client makes it
+SESSION_HAS_ENDED: Final = "The session that asked for this link has ended; sign in again."
 PKCE: Final = {
     "code_challenge": compute_challenge(VERIFIER),
     "code_challenge_method": "s256",
@@ -293,7 +294,13 @@ async def test_a_provider_signs_in_and_is_linked(client: Client) -> None:
     status, linked = await client.exchange(code)
     assert (status, linked["user"]["id"]) == (200, guest["user"]["id"]), linked
     assert [each["provider"] for each in linked["user"]["identities"]] == ["acme"]
+    # Signing out everywhere ends a link as well, wherever the browser is by then.
+    there = (await client.good("GET", path, token=linked["access_token"]))["url"]
+    await client.good("POST", "logout", token=linked["access_token"])
+    status, said = await client.exchange(await client.come_back(there, "mallory@acme"))
+    assert (status, said["msg"]) == (403, SESSION_HAS_ENDED)
     # What is another account's cannot be linked.
+    guest = await client.good("POST", "signup", {})
     there = (await client.good("GET", path, token=guest["access_token"]))["url"]
     status, said = await client.exchange(await client.come_back(there, "grace@acme"))
     assert (status, said["error_code"]) == (422, "email_exists")
