@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import aiohttp
 import asyncpg
@@ -24,7 +25,9 @@ BLUEPRINT: Final = "11111111-1111-4111-8111-111111111111"
 # A bucket of the operator's own, for files that not everybody may read.
 BUCKETS: Final = (
     '{"notes": {"path": "<user id>/<name>", "types": ["pdf"], "bytes_max": 1000, '
-    '"is_public": false, "is_settled": false}}'
+    '"is_public": false, "is_settled": false}, '
+    '"models": {"path": "<user id>/<name>", "types": ["glb"], "bytes_max": 1000, '
+    '"is_public": true, "is_settled": false}}'
 )
 
 
@@ -226,6 +229,50 @@ async def test_a_file_is_moved_and_copied(web: aiohttp.ClientSession) -> None:
     theirs = {**body, "destinationKey": shown.replace(ann, bea)}
     assert (await ask(web, "POST", "object/move", other, json=theirs))[0] == 404
     assert (await ask(web, "POST", "object/copy", other, json=theirs))[0] == 200
+
+
+LOCK_PROFILE: Final = "SELECT FROM profiles WHERE id = $1 FOR UPDATE"
+LOCK_FILE: Final = "SELECT FROM files WHERE owner_id = $1 FOR UPDATE"
+WAITING: Final = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
+PUBLISH: Final = (
+    "INSERT INTO creations (user_id, title, type, status, is_public, file_url) "
+    "VALUES ($1, 'A hill', 'image', 'published', true, $2)"
+)
+
+
+@pytest.mark.parametrize(("lock", "bucket"), [(LOCK_FILE, "user-assets"), (LOCK_PROFILE, "models")])
+async def test_a_file_that_is_published_while_it_is_moved_stays(
+    web: aiohttp.ClientSession, dsn: str, lock: str, bucket: str
+) -> None:
+    ann, token = await guest(web)
+    path = f"{ann}/{BLUEPRINT}/model.glb"
+    glb = {"Content-Type": "model/gltf-binary"}
+    await ask(web, "POST", f"object/user-assets/{path}", token, data=GLB, headers=glb)
+    to = {"models": f"{ann}/moved.glb"}.get(bucket, path.replace("model", "moved"))
+    body = {
+        "bucketId": "user-assets",
+        "sourceKey": path,
+        "destinationKey": to,
+        "destinationBucket": bucket,
+    }
+    database, watcher = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
+    try:
+        async with database.transaction(), asyncio.timeout(20):
+            await database.execute(lock, UUID(ann))
+            moving = asyncio.create_task(ask(web, "POST", "object/move", token, json=body))
+            while not await watcher.fetchval(WAITING):
+                await asyncio.sleep(0.02)
+            await database.execute(PUBLISH, UUID(ann), f"/files/user-assets/{path}")
+        status, said = await moving
+        assert (status, said["error"]) == (409, "file_in_use")
+        status, said = await ask(web, "POST", "object/move", token, json=body)
+        assert (status, said["error"]) == (409, "file_in_use")
+        # Nothing is left of the attempts, not even what was announced.
+        places = await database.fetch("SELECT bucket, path FROM files WHERE owner_id = $1", ann)
+        assert [tuple(place) for place in places] == [("user-assets", path)]
+    finally:
+        await database.close()
+        await watcher.close()
 
 
 class Resumable:
