@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 import orjson
 
+from persistence.accounts.audit_log import SERVICE_KEY, record_entry
 from persistence.database import Connection, Database
 from persistence.queries import load_queries
 from protocol.errors import InvalidField
@@ -48,6 +49,32 @@ class MetadataStore:
         """Change keys; a null takes one away. Raise `InvalidField` for too much."""
         async with self._database.acquire() as connection:
             await merge_metadata(connection, user_id, change)
+
+    async def merge_on_record(self, user_id: UserId, change: Metadata) -> None:
+        """Change keys by the service key; raise `InvalidField` for too much.
+
+        The audit log says which kind changed, and no more: it is kept when a person is erased.
+        """
+        if not any(change):
+            return
+        changed = {
+            "user_metadata": bool(change.user_data),
+            "app_metadata": bool(change.app_data),
+        }
+        async with self._database.transaction() as connection:
+            await merge_metadata(connection, user_id, change)
+            await record_entry(
+                connection,
+                actor=SERVICE_KEY,
+                action="set_metadata",
+                target=user_id,
+                after=changed,
+            )
+
+    async def record_read(self, user_id: UserId) -> None:
+        """Put on record that the service key has read an account."""
+        async with self._database.acquire() as connection:
+            await record_entry(connection, actor=SERVICE_KEY, action="account_read", target=user_id)
 
     async def list_accounts(self, *, limit: int, offset: int) -> tuple[list[UserId], int]:
         """List a page of accounts, the newest first; and how many there are in all."""

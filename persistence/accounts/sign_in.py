@@ -18,12 +18,13 @@ from persistence.accounts.store import (
 from persistence.database import Connection, Database
 from persistence.queries import load_queries
 from protocol.accounts import Kind
-from protocol.ids import UserId
+from protocol.ids import SessionId, UserId
 
 SQL = load_queries("accounts/sign_in")
 
 PAGE: Final = 500
 SAMPLES_PER_KEY_MAX: Final = 3
+NO_ACCOUNT: Final = "codes"  # the target of a code that may make an account
 ADDED: Final = "admin"  # what somebody signed up by whose account the service key made
 _FIRST: Final = ("00000000-0000-0000-0000-000000000000", "")
 
@@ -40,6 +41,16 @@ class NewCode(NamedTuple):
     sealed: bytes
     expires_at: datetime
     lookup: bytes | None = None
+
+
+class RecordedCode(NamedTuple):
+    """What the audit log keeps of a code that the service key has made: for whom, and for what.
+
+    `target` is an account's id, or `NO_ACCOUNT`.
+    """
+
+    target: str
+    type: str
 
 
 class StoredCode(NamedTuple):
@@ -89,6 +100,10 @@ class CodeAlreadyUsed(Exception):
     """Somebody has used the code meanwhile."""
 
 
+class SessionHasEnded(Exception):
+    """The session that asked for something has ended."""
+
+
 class MethodLinkedElsewhere(Exception):
     """The method belongs to another account."""
 
@@ -99,10 +114,18 @@ class SignInStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add_code(self, code: NewCode) -> None:
-        """Write down a one-time code."""
-        async with self._database.acquire() as connection:
+    async def add_code(self, code: NewCode, *, record: RecordedCode | None = None) -> None:
+        """Write down a one-time code; one that the service key is given, on record."""
+        async with self._database.transaction() as connection:
             await connection.execute(SQL["add_code"], *code)
+            if record is not None:
+                await record_entry(
+                    connection,
+                    actor=SERVICE_KEY,
+                    action="make_code",
+                    target=record.target,
+                    after={"type": record.type},
+                )
 
     async def read_code(self, code_hash: bytes, purpose: str, now: datetime) -> StoredCode | None:
         """Read a code that is good, without using it up."""
@@ -173,12 +196,20 @@ class SignInStore:
                 connection, actor=SERVICE_KEY, action="create_account", target=account.user_id
             )
 
-    async def link_method(self, code_hash: bytes, user_id: UserId, method: NewSignInMethod) -> None:
+    async def link_method(
+        self,
+        code_hash: bytes,
+        user_id: UserId,
+        method: NewSignInMethod,
+        *,
+        session_id: SessionId | None = None,
+    ) -> None:
         """Link a method to an account; of two codes for it, the one that is used first does.
 
-        Raises `CodeAlreadyUsed` or `MethodLinkedElsewhere`.
+        Raises `CodeAlreadyUsed`, `MethodLinkedElsewhere`, or `SessionHasEnded` for the session
+        that asked for it.
         """
-        async with self._spending(code_hash) as connection:
+        async with self._spending(code_hash, session_id) as connection:
             await connection.fetchrow(SQL["lock_person"], user_id)
             await link_method(connection, user_id, method)
             await connection.execute(SQL["forget_links"], user_id)
@@ -267,8 +298,15 @@ class SignInStore:
             await connection.execute(SQL["reseal_method"], *values)
 
     @asynccontextmanager
-    async def _spending(self, code_hash: bytes) -> AsyncIterator[Connection]:
+    async def _spending(
+        self, code_hash: bytes, session_id: SessionId | None = None
+    ) -> AsyncIterator[Connection]:
         async with self._database.transaction() as connection:
+            # Before the code, in the order in which sessions end and their codes are forgotten.
+            if session_id is not None:
+                held = await connection.fetchval(SQL["hold_session"], session_id)
+                if held is None:
+                    raise SessionHasEnded
             if await connection.fetchrow(SQL["spend_code"], code_hash) is None:
                 raise CodeAlreadyUsed
             yield connection

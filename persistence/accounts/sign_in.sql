@@ -18,6 +18,10 @@ ORDER BY expires_at DESC LIMIT 1;
 -- Use a code up: of two at once, one finds it.
 DELETE FROM playhall_auth.codes WHERE code_hash = $1 RETURNING code_hash;
 
+-- name: hold_session
+-- Keep a session from ending for as long as the transaction lasts; nothing if it has ended.
+SELECT id FROM playhall_auth.sessions WHERE id = $1 AND revoked_at IS NULL FOR SHARE;
+
 -- name: find_method
 -- Find whose method this is, by any of its indexes; where several match, the first index counts.
 SELECT user_id, kind, sealed, password_hash, linked_at FROM playhall_auth.methods

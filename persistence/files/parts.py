@@ -19,19 +19,32 @@ from protocol.ids import UserId
 SQL = load_queries("files/parts")
 
 PARTS_MAX: Final = 256
+_OVER: Final = f"The upload is over, or came in more than {PARTS_MAX} parts; begin again."
 
 
 class ResumableUpload(NamedTuple):
-    """An upload, until when it can be resumed, and how many of its bytes have come."""
+    """An upload, until when it can be resumed, and what has come: how many bytes and parts.
+
+    `claimed_at` is when a node began to put it together.
+    """
 
     announced: AnnouncedUpload
     expires_at: datetime
-    received: int
+    received: int = 0
+    parts: int = 0
+    claimed_at: datetime | None = None
 
     @property
     def is_complete(self) -> bool:
         """Say whether all of it has come."""
         return self.received == self.announced.size
+
+    def require_open(self) -> None:
+        """Raise what `PartStore.add` would for another part, before its bytes are taken."""
+        if self.claimed_at is not None:
+            raise FileTaken("The upload is being taken in; ask again in a moment.")
+        if self.parts >= PARTS_MAX:
+            raise BadUpload(_OVER)
 
 
 class UploadPart(NamedTuple):
@@ -59,8 +72,8 @@ class PartStore:
             row = await connection.fetchrow(SQL["read_upload"], upload_id, owner)
         if row is None:
             return None
-        *announced, expires_at, received = row
-        return ResumableUpload(AnnouncedUpload(*announced), expires_at, received)
+        *announced, expires_at, received, parts, claimed_at = row
+        return ResumableUpload(AnnouncedUpload(*announced), expires_at, received, parts, claimed_at)
 
     async def read_finished(self, bucket: str, path: str, key: str, owner: UserId) -> int | None:
         """Read the size of the file that an upload with this object became."""
@@ -74,6 +87,11 @@ class PartStore:
         async with self._database.acquire() as connection:
             await connection.execute(SQL["expect_part"], key)
 
+    async def discard(self, key: str) -> bool:
+        """Throw an expected object away now; False, and it stays, if it has become a part."""
+        async with self._database.acquire() as connection:
+            return await connection.fetchval(SQL["discard_part"], key) is not None
+
     async def add(self, upload_id: str, part: UploadPart) -> None:
         """Record a part whose object is written.
 
@@ -86,9 +104,7 @@ class PartStore:
             except asyncpg.UniqueViolationError:
                 raise FileTaken("These bytes have come already; ask for the offset.") from None
             if added is None:
-                raise BadUpload(
-                    f"The upload is over, or came in more than {PARTS_MAX} parts; begin again."
-                )
+                raise BadUpload(_OVER)
             await connection.execute(SQL["keep_object"], part.key)
 
     async def iterate_parts(self, upload_id: str) -> AsyncIterator[UploadPart]:

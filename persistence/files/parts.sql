@@ -3,10 +3,13 @@
 SELECT count(*) FROM file_uploads WHERE owner_id = $1 AND expires_at > clock_timestamp();
 
 -- name: read_upload
--- Read an upload of somebody's, and how much of it has come.
+-- Read an upload of somebody's, how much of it has come, in how many parts, and when it was claimed.
 SELECT u.id AS upload_id, u.owner_id, u.match_id, u.bucket, u.path, u.size, u.content_type, u.expires_at,
-  (SELECT coalesce(max(p.start + p.size), 0) FROM file_upload_parts p WHERE p.upload_id = u.id)::bigint AS received
-FROM file_uploads u WHERE u.id = $1 AND u.owner_id = $2 AND u.expires_at > clock_timestamp();
+  p.received, p.parts, u.claimed_at
+FROM file_uploads u CROSS JOIN LATERAL (
+  SELECT coalesce(max(start + size), 0)::bigint AS received, count(*) AS parts
+  FROM file_upload_parts WHERE upload_id = u.id) p
+WHERE u.id = $1 AND u.owner_id = $2 AND u.expires_at > clock_timestamp();
 
 -- name: read_finished
 -- Read the size of a file that an upload became.
@@ -15,6 +18,10 @@ SELECT size FROM files WHERE bucket = $1 AND path = $2 AND key = $3 AND owner_id
 -- name: expect_part
 -- Note a part's object before it is written: it is thrown away unless it becomes a part within the hour.
 INSERT INTO file_trash (key, thrown_at) VALUES ($1, clock_timestamp() + interval '1 hour');
+
+-- name: discard_part
+-- Throw a part's object away now, unless it has become a part.
+UPDATE file_trash SET thrown_at = clock_timestamp() WHERE key = $1 RETURNING key;
 
 -- name: add_part
 -- Record a part that follows all that has come; nothing if the upload is gone, or has too many parts.

@@ -190,13 +190,18 @@ class FileStore:
 
         Raises `FileInUse`, `FileTaken`, or `FileMissing` if it has gone meanwhile.
         """
-        async with self._rls.as_user(who) as connection:
-            if await connection.fetchval(SQL["is_in_use"], file.bucket, file.path):
-                raise FileInUse
-        async with self._database.acquire() as connection:
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["lock_file"], file.file_id)
             moved = await _insert(connection, "move_file", file.file_id, who.user_id, path)
         if moved is None:
+            await self.require_unused(who, file.bucket, file.path)
             raise FileMissing("Object not found")
+
+    async def require_unused(self, who: Requester, bucket: str, path: str) -> None:
+        """Raise `FileInUse` if a published creation of somebody's shows their file at a path."""
+        async with self._rls.as_user(who) as connection:
+            if await connection.fetchval(SQL["is_in_use"], bucket, path):
+                raise FileInUse
 
     async def find_missing(self, links: Collection[str]) -> list[str]:
         """Say which of these (bucket/path) are not stored."""

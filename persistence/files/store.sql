@@ -106,9 +106,16 @@ FROM files WHERE bucket = $1 AND path = $2;
 -- Say whether a published creation of whoever asks shows the file at a path.
 SELECT is_shown_by_a_creation(auth.uid(), '/files/' || $1::text || '/' || $2::text);
 
+-- name: lock_file
+-- Keep a file as it is for as long as the transaction lasts.
+SELECT FROM files WHERE id = $1 FOR UPDATE;
+
 -- name: move_file
--- Give a file of somebody's another path.
-UPDATE files SET path = $3 WHERE id = $1 AND owner_id = $2 RETURNING id;
+-- Give a file of somebody's another path, unless a published creation of theirs shows it.
+UPDATE files SET path = $3
+WHERE id = $1 AND owner_id = $2
+  AND NOT is_shown_by_a_creation(owner_id, '/files/' || bucket || '/' || path)
+RETURNING id;
 
 -- name: delete_file
 -- Delete the file at a path; whose it may be is said by the policies.

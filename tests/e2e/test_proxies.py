@@ -9,7 +9,7 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -48,6 +48,7 @@ class Proxy:
     """A running proxy: its address, and the one with TLS if it has one."""
 
     url: str
+    logs: list[Path]
     tls_url: str | None = None
 
 
@@ -93,6 +94,8 @@ def nginx(world: World, folder: Path) -> Iterator[Proxy]:
         ("127.0.0.1:8082", f"127.0.0.1:{world.ports[1]}"),
         ("/etc/ssl/playhall/fullchain.pem", str(certificate)),
         ("/etc/ssl/playhall/privkey.pem", str(certificate)),
+        ("/var/log/nginx/playhall.log", str(folder / "access.log")),
+        ("/var/log/nginx/playhall.error.log", str(folder / "error.log")),
     ):
         assert wanted in text, wanted
         text = text.replace(wanted, given)
@@ -106,7 +109,8 @@ def nginx(world: World, folder: Path) -> Iterator[Proxy]:
     )
     process = subprocess.Popen(["nginx", "-e", "stderr", "-p", folder, "-c", folder / "nginx.conf"])
     try:
-        yield Proxy(f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{tls}")
+        logs = [folder / "access.log", folder / "error.log"]
+        yield Proxy(f"http://127.0.0.1:{plain}", logs, f"https://127.0.0.1:{tls}")
     finally:
         process.terminate()
         process.wait()
@@ -124,25 +128,29 @@ def caddy(world: World, folder: Path) -> Iterator[Proxy]:
         "XDG_DATA_HOME": str(folder),
         "XDG_CONFIG_HOME": str(folder),
     }
-    file = DEPLOY / "caddy" / "Caddyfile"
-    process = subprocess.Popen(
-        ["caddy", "run", "--config", file, "--adapter", "caddyfile"],
-        env=environment,
-        stderr=subprocess.DEVNULL,
-    )
+    file, log = DEPLOY / "caddy" / "Caddyfile", folder / "caddy.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["caddy", "run", "--config", file, "--adapter", "caddyfile"],
+            env=environment,
+            stderr=output,
+        )
     try:
-        yield Proxy(url)
+        yield Proxy(url, [log])
     finally:
         process.terminate()
         process.wait()
 
 
-@asynccontextmanager
-async def running(name: str, world: World, folder: Path) -> AsyncIterator[Proxy]:
+def started(name: str, world: World, folder: Path) -> AbstractContextManager[Proxy]:
     if shutil.which(name) is None:
         pytest.skip(f"no {name} here")
-    starting = {"nginx": nginx, "caddy": caddy}[name]
-    with starting(world, folder) as proxy:
+    return {"nginx": nginx, "caddy": caddy}[name](world, folder)
+
+
+@asynccontextmanager
+async def running(name: str, world: World, folder: Path) -> AsyncIterator[Proxy]:
+    with started(name, world, folder) as proxy:
         async with aiohttp.ClientSession() as web, asyncio.timeout(START_TIMEOUT_S):
             while not await _is_ready(web, proxy.url):
                 await asyncio.sleep(0.05)
@@ -184,6 +192,25 @@ async def test_requests_and_websockets_pass_and_metrics_do_not(
             trusting = ssl.create_default_context(cafile=str(tmp_path / "certificate.pem"))
             async with web.get(f"{proxy.tls_url}/v1/status", ssl=trusting) as answer:
                 assert answer.status == 200
+
+
+@pytest.mark.parametrize("name", PROXIES)
+async def test_no_log_has_what_a_query_holds(name: str, tmp_path: Path) -> None:
+    nowhere = World("", [], [free_port(), free_port()], tmp_path)
+    path = "/storage/v1/object/sign/notes/plan.pdf"
+    headers = {"Referer": "http://127.0.0.1/?code=secret-of-a-page", "apikey": "secret-of-a-header"}
+    with started(name, nowhere, tmp_path) as proxy:
+        async with aiohttp.ClientSession(headers=headers) as web, asyncio.timeout(START_TIMEOUT_S):
+            status = None
+            while status is None:
+                await asyncio.sleep(0.05)
+                with suppress(aiohttp.ClientConnectionError):
+                    async with web.get(f"{proxy.url}{path}?token=secret-of-a-url") as answer:
+                        status = answer.status
+        assert status in (502, 503)  # no node is there, so that this is in the log of errors, too
+    said = "\n".join(log.read_text() for log in proxy.logs)
+    assert path in said
+    assert "secret-of" not in said
 
 
 @pytest.mark.skipif(

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
+import asyncpg
 import bcrypt
 import pytest
 
@@ -23,6 +24,7 @@ KEY: Final = make_api_key(SECRET, "anon", issued_at=1_700_000_000)
 SERVICE: Final = make_api_key(SECRET, "service_role", issued_at=1_700_000_000)
 TARGET: Final = "http://127.0.0.1:51234/"
 VERIFIER: Final = secrets.token_hex(56)  # as the client makes it
+SESSION_HAS_ENDED: Final = "The session that asked for this link has ended; sign in again."
 PKCE: Final = {
     "code_challenge": compute_challenge(VERIFIER),
     "code_challenge_method": "s256",
@@ -32,8 +34,11 @@ PKCE: Final = {
 class Client:
     """A client, its node's mail, and the token that it sends."""
 
-    def __init__(self, web: aiohttp.ClientSession, office: PostOffice, provider: Liar) -> None:
+    def __init__(
+        self, web: aiohttp.ClientSession, office: PostOffice, provider: Liar, dsn: str
+    ) -> None:
         self.web = web
+        self.dsn = dsn
         self.office = office
         self.provider = provider
 
@@ -68,6 +73,19 @@ class Client:
 
     async def admin(self, method: str, path: str, body: Any = None) -> Any:
         return await self.good(method, path, body, token=SERVICE)
+
+    async def recorded(self, target: str) -> list[tuple[str, Any]]:
+        """Read what the service key did with an account: the acts, and what was after each."""
+        database = await asyncpg.connect(self.dsn)
+        try:
+            rows = await database.fetch(
+                "SELECT action, after FROM audit_log WHERE actor = 'service_role' AND target = $1 "
+                "ORDER BY id",
+                target,
+            )
+        finally:
+            await database.close()
+        return [(action, json.loads(after or "null")) for action, after in rows]
 
     async def come_back(self, there: str, sub: str) -> str:
         """Agree at the provider and come back; gives our code."""
@@ -105,7 +123,7 @@ async def client(
         await asyncio.to_thread(node.start)
         try:
             async with aiohttp.ClientSession(node.url) as web:
-                yield Client(web, office, provider)
+                yield Client(web, office, provider, dsn)
         finally:
             node.kill()
         output = "\n".join(node.output)
@@ -276,7 +294,13 @@ async def test_a_provider_signs_in_and_is_linked(client: Client) -> None:
     status, linked = await client.exchange(code)
     assert (status, linked["user"]["id"]) == (200, guest["user"]["id"]), linked
     assert [each["provider"] for each in linked["user"]["identities"]] == ["acme"]
+    # Signing out everywhere ends a link as well, wherever the browser is by then.
+    there = (await client.good("GET", path, token=linked["access_token"]))["url"]
+    await client.good("POST", "logout", token=linked["access_token"])
+    status, said = await client.exchange(await client.come_back(there, "mallory@acme"))
+    assert (status, said["msg"]) == (403, SESSION_HAS_ENDED)
     # What is another account's cannot be linked.
+    guest = await client.good("POST", "signup", {})
     there = (await client.good("GET", path, token=guest["access_token"]))["url"]
     status, said = await client.exchange(await client.come_back(there, "grace@acme"))
     assert (status, said["error_code"]) == (422, "email_exists")
@@ -325,6 +349,19 @@ async def test_the_service_key_looks_after_accounts(client: Client) -> None:
     assert (await ask("GET", "user", token=session["access_token"]))[0] == 401
     await client.good("POST", "token?grant_type=password", changed)
 
+    await admin("PUT", path, {"app_metadata": {"plan": "silver"}})
+    assert (await admin("GET", path))["app_metadata"]["plan"] == "silver"
+    acts = await client.recorded(made["id"])
+    assert [act for act, _ in acts] == [
+        "create_account",
+        "ban",
+        "unban",
+        "set_method",
+        "set_metadata",
+        "account_read",
+    ]
+    assert acts[-2][1] == {"user_metadata": False, "app_metadata": True}
+
     first = await admin("GET", "admin/users?page=1&per_page=2")
     assert len(first["users"]) == 2
     everybody = (await admin("GET", "admin/users?per_page=200"))["users"]
@@ -366,3 +403,10 @@ async def test_the_service_key_invites_and_makes_links(client: Client) -> None:
     typed = {"type": "email_change", "email": "gus2@example.org", "token": made["email_otp"]}
     assert (await client.good("POST", "verify", typed))["user"]["id"] == invited["id"]
     await until(lambda: len(client.office.to(email)) == 2)  # the second: the address has changed
+    # A code signs in to an account: whoever gets one is on record.
+    assert await client.recorded(invited["id"]) == [
+        ("create_account", None),
+        ("make_code", {"type": "magiclink"}),
+        ("make_code", {"type": "email_change_new"}),
+    ]
+    assert ("make_code", {"type": "signup"}) in await client.recorded("codes")

@@ -3,10 +3,14 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import aiohttp
+import asyncpg
 import pytest
 
 from server.gateway.supabase_keys import make_api_key
@@ -21,19 +25,28 @@ BLUEPRINT: Final = "11111111-1111-4111-8111-111111111111"
 # A bucket of the operator's own, for files that not everybody may read.
 BUCKETS: Final = (
     '{"notes": {"path": "<user id>/<name>", "types": ["pdf"], "bytes_max": 1000, '
-    '"is_public": false, "is_settled": false}}'
+    '"is_public": false, "is_settled": false}, '
+    '"models": {"path": "<user id>/<name>", "types": ["glb"], "bytes_max": 1000, '
+    '"is_public": true, "is_settled": false}}'
 )
 
 
 @pytest.fixture(scope="module")
-def node(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def dsn(databases: Databases) -> Iterator[str]:
     dsn = databases.create(template=TEMPLATE)
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture(scope="module")
+def node(
+    databases: Databases, dsn: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Node]:
     folder = tmp_path_factory.mktemp("node")
     settings: dict[str, Any] = {"supabase_api_secret": SECRET, "files_buckets": BUCKETS}
     with Node(folder, databases.serving_dsn(dsn), **settings) as node:
         yield node
     assert "Traceback" not in (said := "\n".join(node.output)), said
-    databases.drop(dsn)
 
 
 @pytest.fixture
@@ -218,6 +231,50 @@ async def test_a_file_is_moved_and_copied(web: aiohttp.ClientSession) -> None:
     assert (await ask(web, "POST", "object/copy", other, json=theirs))[0] == 200
 
 
+LOCK_PROFILE: Final = "SELECT FROM profiles WHERE id = $1 FOR UPDATE"
+LOCK_FILE: Final = "SELECT FROM files WHERE owner_id = $1 FOR UPDATE"
+WAITING: Final = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
+PUBLISH: Final = (
+    "INSERT INTO creations (user_id, title, type, status, is_public, file_url) "
+    "VALUES ($1, 'A hill', 'image', 'published', true, $2)"
+)
+
+
+@pytest.mark.parametrize(("lock", "bucket"), [(LOCK_FILE, "user-assets"), (LOCK_PROFILE, "models")])
+async def test_a_file_that_is_published_while_it_is_moved_stays(
+    web: aiohttp.ClientSession, dsn: str, lock: str, bucket: str
+) -> None:
+    ann, token = await guest(web)
+    path = f"{ann}/{BLUEPRINT}/model.glb"
+    glb = {"Content-Type": "model/gltf-binary"}
+    await ask(web, "POST", f"object/user-assets/{path}", token, data=GLB, headers=glb)
+    to = {"models": f"{ann}/moved.glb"}.get(bucket, path.replace("model", "moved"))
+    body = {
+        "bucketId": "user-assets",
+        "sourceKey": path,
+        "destinationKey": to,
+        "destinationBucket": bucket,
+    }
+    database, watcher = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
+    try:
+        async with database.transaction(), asyncio.timeout(20):
+            await database.execute(lock, UUID(ann))
+            moving = asyncio.create_task(ask(web, "POST", "object/move", token, json=body))
+            while not await watcher.fetchval(WAITING):
+                await asyncio.sleep(0.02)
+            await database.execute(PUBLISH, UUID(ann), f"/files/user-assets/{path}")
+        status, said = await moving
+        assert (status, said["error"]) == (409, "file_in_use")
+        status, said = await ask(web, "POST", "object/move", token, json=body)
+        assert (status, said["error"]) == (409, "file_in_use")
+        # Nothing is left of the attempts, not even what was announced.
+        places = await database.fetch("SELECT bucket, path FROM files WHERE owner_id = $1", ann)
+        assert [tuple(place) for place in places] == [("user-assets", path)]
+    finally:
+        await database.close()
+        await watcher.close()
+
+
 class Resumable:
     """An upload in several requests, of one person."""
 
@@ -230,7 +287,11 @@ class Resumable:
         return status, found
 
     async def send(
-        self, method: str, data: bytes | None, headers: dict[str, str], url: str = ""
+        self,
+        method: str,
+        data: bytes | AsyncIterator[bytes] | None,
+        headers: dict[str, str],
+        url: str = "",
     ) -> tuple[int, str, Any]:
         common = {"apikey": KEY, **bearer(self.token), "Tus-Resumable": "1.0.0"}
         async with self.web.request(
@@ -248,7 +309,7 @@ class Resumable:
         self.url = found.get("Location", "")
         return status
 
-    async def append(self, data: bytes, at: int) -> tuple[int, str | None]:
+    async def append(self, data: bytes | AsyncIterator[bytes], at: int) -> tuple[int, str | None]:
         sent = {"Upload-Offset": str(at), "Content-Type": "application/offset+octet-stream"}
         status, _, found = await self.send("PATCH", data, sent)
         return status, found.get("Upload-Offset")
@@ -258,12 +319,13 @@ class Resumable:
         return found["Upload-Offset"] if status == 200 else None
 
 
-async def break_off(
-    web: aiohttp.ClientSession, upload: Resumable, at: int, data: bytes, *, of: int, after_s: float
-) -> None:
-    """Send some of what a request announces, and close the connection."""
+@asynccontextmanager
+async def sending(
+    web: aiohttp.ClientSession, upload: Resumable, at: int, data: bytes, *, of: int
+) -> AsyncIterator[asyncio.StreamReader]:
+    """Send some of what a request announces, and close the connection in the end."""
     parts = urlsplit(str(web._base_url))
-    _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     head = [
         f"PATCH {upload.url} HTTP/1.1",
         "Host: x",
@@ -276,7 +338,7 @@ async def break_off(
     ]
     writer.write("\r\n".join([*head, "", ""]).encode() + data)
     await writer.drain()
-    await asyncio.sleep(after_s)
+    yield reader
     writer.close()
     await writer.wait_closed()
 
@@ -296,7 +358,8 @@ async def test_an_upload_is_resumed_where_it_broke_off(web: aiohttp.ClientSessio
 
     # The connection breaks in the middle; what was read of it is there.
     for wait_s in (0.3, 1, 3, 10):
-        await break_off(web, upload, 100, model[100:50_100], of=len(model) - 100, after_s=wait_s)
+        async with sending(web, upload, 100, model[100:50_100], of=len(model) - 100):
+            await asyncio.sleep(wait_s)
         await asyncio.sleep(wait_s)
         came = int(await upload.offset() or 0)
         if came > 100:
@@ -338,3 +401,49 @@ async def test_what_cannot_be_resumed_is_refused(web: aiohttp.ClientSession) -> 
     for number in range(17):
         name = f"user-assets/{ann}/{BLUEPRINT}/model{number}.glb"
         assert await upload.create(name, 9) == (201 if number < 16 else 409)
+
+
+async def test_parts_that_are_refused_leave_nothing_behind(
+    web: aiohttp.ClientSession, node: Node, dsn: str
+) -> None:
+    ann, token = await guest(web)
+    upload, part = Resumable(web, token), b"x" * 100
+    assert await upload.create(f"user-assets/{ann}/{BLUEPRINT}/model.glb", 1000) == 201
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield part[:50]
+        await asyncio.sleep(0.5)
+        yield part[50:]
+
+    async def refused_unread(at: int) -> bytes:
+        async with sending(web, upload, at, b"", of=500) as reader, asyncio.timeout(10):
+            return (await reader.readline()).split()[1]
+
+    database = await asyncpg.connect(dsn)
+    try:
+        # Of those who send the same bytes at once, one is heard.
+        answers = await asyncio.gather(*(upload.append(slowly(), 0) for _ in range(4)))
+        assert sorted(status for status, _ in answers) == [204, 409, 409, 409]
+        upload_id, key = await database.fetchrow(
+            "SELECT u.id, p.key FROM file_uploads u JOIN file_upload_parts p ON p.upload_id = u.id "
+            "WHERE u.owner_id = $1",
+            ann,
+        )
+        stored = {path.name for path in node.folder.glob(f"**/_parts/{upload_id}/*")}
+        assert stored == {key.rpartition("/")[2]}
+        kept = "SELECT count(*) FROM file_trash WHERE thrown_at > clock_timestamp()"
+        assert await database.fetchval(kept) == 0
+
+        # Where no part is taken, no byte of one is read.
+        claim = "UPDATE file_uploads SET claimed_at = $2 WHERE id = $1"
+        await database.execute(claim, upload_id, datetime.now(UTC))
+        assert await refused_unread(100) == b"409"
+        await database.execute(claim, upload_id, None)
+        await database.execute(
+            "INSERT INTO file_upload_parts SELECT $1, n, 1, 'of ' || $1::uuid || n "
+            "FROM generate_series(100, 354) n",
+            upload_id,
+        )
+        assert await refused_unread(355) == b"403"
+    finally:
+        await database.close()

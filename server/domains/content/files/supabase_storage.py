@@ -24,7 +24,7 @@ from persistence.private_files import make_folder
 from persistence.rls import Requester
 from protocol.codec import read_json, validate
 from protocol.errors import BadFrame, BadToken, PlayhallError, TooLarge
-from protocol.files import BadUpload, FileMissing, FileTaken, NewUpload, media_type
+from protocol.files import BadUpload, FileInUse, FileMissing, FileTaken, NewUpload, media_type
 from protocol.ids import SessionId, UserId
 from server.core.clock import Clock, wire_time
 from server.core.rate_limits import client_network
@@ -341,8 +341,13 @@ class SupabaseStorage:
         if file.owner_id != who.user_id:
             raise FileMissing("Object not found")
         if body.destination_bucket not in (None, body.bucket):
-            await self._copy_to(request, who, file, body)
-            await self._store.delete(who, file.bucket, file.path)
+            await self._store.require_unused(who, file.bucket, file.path)
+            copy = await self._copy_to(request, who, file, body)
+            try:
+                await self._store.delete(who, file.bucket, file.path)
+            except FileInUse:  # since just now
+                await self._store.delete(who, copy.bucket, copy.path)
+                raise
         else:
             new = _new_upload(file, body)
             rules.check_upload(new, who.user_id, self._buckets)

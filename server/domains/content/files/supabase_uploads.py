@@ -177,7 +177,7 @@ class SupabaseUploads:
             "Upload-Expires": _http_date(expires_at),
         }
         if request.content_type == CONTENT_TYPE:
-            upload = ResumableUpload(announced, expires_at, 0)
+            upload = ResumableUpload(announced, expires_at)
             headers["Upload-Offset"] = str(await self._receive(request, who, upload))
         return web.Response(status=201, headers=headers)
 
@@ -213,6 +213,8 @@ class SupabaseUploads:
         upload = await self._find(who, UploadAddress.parse(request.match_info["upload"]))
         if _number(request, "Upload-Offset") != upload.received:
             raise FileTaken(f"{upload.received} bytes have come; go on from there.")
+        if not upload.is_complete:
+            upload.require_open()
         received = await self._receive(request, who, upload)
         headers = {
             "Upload-Offset": str(received),
@@ -240,6 +242,7 @@ class SupabaseUploads:
             try:
                 async with asyncio.timeout(RECEIVE_S):
                     while chunk := await anext(chunks, b""):
+                        upload.require_open()
                         upload = await self._receive_part(upload, chunk, chunks)
             except TimeoutError:
                 raise RequestTimeout(
@@ -270,15 +273,20 @@ class SupabaseUploads:
             await self._store_part(upload, file, size)
         if broken is not None:
             raise broken
-        return upload._replace(received=upload.received + size)
+        return upload._replace(received=upload.received + size, parts=upload.parts + 1)
 
     async def _store_part(self, upload: ResumableUpload, file: IO[bytes], size: int) -> None:
         upload_id, start = upload.announced.upload_id, upload.received
         key = f"_parts/{upload_id}/{start}-{secrets.token_hex(8)}"
         await self._parts.expect(key)
         file.seek(0)
-        await self._objects.put(key, file)
-        await self._parts.add(upload_id, UploadPart(start, size, key))
+        try:
+            await self._objects.put(key, file)
+            await self._parts.add(upload_id, UploadPart(start, size, key))
+        except BaseException:  # no quota counts it, so it must not stay
+            if await self._parts.discard(key):
+                await self._objects.delete(key)
+            raise
 
     async def _take_in(self, upload: ResumableUpload) -> None:
         announced = upload.announced

@@ -25,11 +25,12 @@ from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
+from persistence.rls import Requester
 from persistence.sealing import Seal, Unsealable
 from protocol.accounts import RedirectStart
 from protocol.codec import validate
 from protocol.errors import BadCode, BadToken, InvalidField, PlayhallError
-from protocol.ids import UserId
+from protocol.ids import SessionId, UserId
 from server.core.clock import Clock
 from server.core.rate_limits import Rate, RateLimiter, client_network
 from server.domains.interfaces import TokenScope
@@ -63,9 +64,15 @@ def callback_path(provider: str) -> str:
     return f"/v1/auth/{provider}/callback"
 
 
-def link_claims(user: str, provider: str, redirect: str, challenge: str) -> dict[str, str]:
+def link_claims(who: Requester, provider: str, redirect: str, challenge: str) -> dict[str, str]:
     """Say what a link to an account is bound to."""
-    return {"user": user, "provider": provider, "redirect": redirect, "challenge": challenge}
+    return {
+        "user": who.user_id,
+        "session": who.session_id,
+        "provider": provider,
+        "redirect": redirect,
+        "challenge": challenge,
+    }
 
 
 _LOOPBACK: Final = ("127.0.0.1", "[::1]", "localhost")
@@ -147,6 +154,7 @@ class BrowserSignIn:
             raise InvalidField(
                 "redirect: it must be one of PLAYHALL_SIGN_IN_REDIRECTS.", field="redirect"
             )
+        owner = await self._link_owner(provider, asked)
         trip = OAuthState(
             provider=provider.id,
             state=secrets.token_urlsafe(32),
@@ -155,7 +163,8 @@ class BrowserSignIn:
             redirect=asked.redirect,
             challenge=asked.challenge,
             until=self._clock.now().timestamp() + COOKIE_S,
-            links_to=await self._account_to_link(provider, asked),
+            links_to=None if owner is None else owner.user_id,
+            linked_in=None if owner is None else owner.session_id,
         )
         try:
             there = await provider.authorize_url(trip, self._callback(provider))
@@ -167,9 +176,9 @@ class BrowserSignIn:
         self._set_cookie(response, _cookie_of(trip.state), self._sealed(trip), max_age_s=COOKIE_S)
         return response
 
-    async def _account_to_link(
+    async def _link_owner(
         self, provider: IdentityProvider, asked: RedirectStart
-    ) -> UserId | None:
+    ) -> Requester | None:
         """Read whose account shall be linked; raise `BadToken` for a link that is not good.
 
         A link is bound to challenge and target. So whoever gets hold of one can neither link
@@ -178,11 +187,11 @@ class BrowserSignIn:
         if asked.link is None:
             return None
         claims = await self._links.read(asked.link)
-        if link_claims(claims["user"], provider.id, asked.redirect, asked.challenge) != {
-            name: claims[name] for name in ("user", "provider", "redirect", "challenge")
-        }:
+        owner = Requester(UserId(claims["user"]), SessionId(claims["session"]))
+        bound_to = link_claims(owner, provider.id, asked.redirect, asked.challenge)
+        if any(claims[name] != value for name, value in bound_to.items()):
             raise BadToken("The link is for something else; ask for another one.")
-        return UserId(claims["user"])
+        return owner
 
     async def _return(self, provider: IdentityProvider, request: web.Request) -> web.Response:
         trip = self._trip(provider, request)
@@ -241,7 +250,7 @@ class BrowserSignIn:
                 provider.id,
                 who,
                 challenge=trip.challenge,
-                links_to=None if trip.links_to is None else UserId(trip.links_to),
+                links_to=trip.link_owner,
             )
         except PlayhallError as error:  # the database is away, or has no time
             return _sent_to(with_query(trip.redirect, error=error.wire_code))

@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 import orjson
 
-from persistence.accounts.sign_in import NewCode, SignInStore
+from persistence.accounts.sign_in import NewCode, RecordedCode, SignInStore
 from persistence.sealing import Seal, Unsealable
 from protocol.errors import BadCode
 from protocol.ids import UserId
@@ -48,17 +48,20 @@ class OneTimeCodes:
         *,
         user_id: UserId | None = None,
         asked_with: str | None = None,
+        record: RecordedCode | None = None,
     ) -> str:
         """Make a code that proves its contents to whoever has it.
 
-        `asked_with` is the address that `find_pending` finds it by.
+        `asked_with` is the address that `find_pending` finds it by, `record` what the audit log
+        keeps of it.
         """
         code = secrets.token_urlsafe(32)
         code_hash = token_hash(code)
         sealed = self._seal.seal(orjson.dumps(contents), about=code_context(code_hash))
         expires_at = self._clock.now() + timedelta(seconds=LIFETIMES_S[purpose])
         lookup = None if asked_with is None else self._lookups(asked_with)[0]
-        await self._store.add_code(NewCode(code_hash, purpose, user_id, sealed, expires_at, lookup))
+        new = NewCode(code_hash, purpose, user_id, sealed, expires_at, lookup)
+        await self._store.add_code(new, record=record)
         return code
 
     async def find_pending(self, address: str, *, is_link: bool) -> VerifiedCode | None:

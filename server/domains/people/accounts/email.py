@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 import orjson
 
 from persistence.accounts.metadata import EMPTY, Data, Metadata
-from persistence.accounts.sign_in import SignInMethod, SignInStore
+from persistence.accounts.sign_in import RecordedCode, SignInMethod, SignInStore
 from protocol.accounts import Tokens
 from protocol.errors import BadCode, InvalidField, NotSetUp, WrongCredentials
 from protocol.ids import UserId
@@ -266,6 +266,7 @@ class EmailSignIn:
         password: str | None = None,
         notes: NewAccountNotes = NOTHING_KNOWN,
         user_id: UserId | None = None,
+        record: RecordedCode,
         remote: str,
     ) -> str:
         """Make a code as a mail would have it, for an operator who sends it in another way."""
@@ -273,7 +274,7 @@ class EmailSignIn:
         if password is not None:
             asker = HashRequester.at("account", remote)
             contents["password_hash"] = await self._passwords.hash(password, asker)
-        return await self._codes.make(EMAIL, contents, user_id=user_id)
+        return await self._codes.make(EMAIL, contents, user_id=user_id, record=record)
 
     async def mail_invitation(self, email: str, user_id: UserId) -> None:
         """Mail a code that links an address to an account which was made for it."""

@@ -8,9 +8,10 @@ from typing import Final, NamedTuple, Protocol
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from persistence.rls import Requester
 from protocol.accounts import DisplayName, Tokens
 from protocol.errors import BadCode
-from protocol.ids import UserId
+from protocol.ids import SessionId, UserId
 from server.domains.people.accounts.codes import REDIRECT, OneTimeCodes, VerifiedCode
 from server.domains.people.accounts.sign_in_methods import ProvedSignInMethod, SignInMethodService
 
@@ -29,6 +30,14 @@ class OAuthState(BaseModel, frozen=True, strict=True):
     challenge: str
     until: float
     links_to: str | None = None  # the account that it is linked to, once its verifier is sent
+    linked_in: str | None = None  # the session that asked for that
+
+    @property
+    def link_owner(self) -> Requester | None:
+        """Whose account it is linked to, and in which session that was asked for."""
+        if self.links_to is None or self.linked_in is None:
+            return None
+        return Requester(UserId(self.links_to), SessionId(self.linked_in))
 
 
 class ProviderIdentity(NamedTuple):
@@ -102,16 +111,19 @@ class ProviderSignIn:
         who: ProviderIdentity,
         *,
         challenge: str,
-        links_to: UserId | None = None,
+        links_to: Requester | None = None,
     ) -> str:
-        """Make the code that goes on the redirect; `links_to` is the account to link to."""
+        """Make the code that goes on the redirect; `links_to` is who asked for a link."""
         contents: dict[str, str | None] = {
             "kind": provider,
             "id": who.id,
             "name": who.name,
             "challenge": challenge,
         }
-        return await self._codes.make(REDIRECT, contents, user_id=links_to)
+        if links_to is None:
+            return await self._codes.make(REDIRECT, contents)
+        contents["session"] = links_to.session_id
+        return await self._codes.make(REDIRECT, contents, user_id=links_to.user_id)
 
     async def exchange(self, code: str, verifier: str, *, reactivate: bool = False) -> Tokens:
         """Sign in, with a new account if there is none, or link what was to be linked.
@@ -120,7 +132,10 @@ class ProviderSignIn:
         """
         proof, proved = await self._read(code, verifier)
         if proof.user_id is not None:
-            return await self._methods.link_and_sign_in(proof.code_hash, proof.user_id, proved)
+            session = proof.contents["session"]
+            assert session is not None
+            owner = Requester(proof.user_id, SessionId(session))
+            return await self._methods.link_and_sign_in(proof.code_hash, owner, proved)
         found = await self._methods.find_account(proved.kind, proved.name)
         if found is not None:
             return await self._methods.sign_in_with_code(

@@ -11,14 +11,16 @@ from persistence.accounts.sign_in import (
     CodeAlreadyUsed,
     MethodLinkedElsewhere,
     NewSignInMethod,
+    SessionHasEnded,
     SignInMethod,
     SignInStore,
 )
 from persistence.accounts.store import AccountExists, NewAccount, NewSession
+from persistence.rls import Requester
 from persistence.sealing import Seal, Unsealable
 from protocol.accounts import Kind, Tokens
 from protocol.errors import BadCode, InvalidField, LastMethod, MethodTaken, NotFound
-from protocol.ids import UserId
+from protocol.ids import SessionId, UserId
 from server.domains.people.accounts.sealed import method_context, method_indexes, renewed_index
 from server.domains.people.accounts.service import Accounts, add_named
 
@@ -98,24 +100,28 @@ class SignInMethodService:
         proved: ProvedSignInMethod,
         *,
         password_hash: str | None = None,
+        session_id: SessionId | None = None,
     ) -> None:
-        """Link a method to an account; raise `BadCode` or `MethodTaken`."""
+        """Link a method to an account; raise `BadCode` or `MethodTaken`.
+
+        `session_id` is the session that asked for it, if that must not have ended meanwhile.
+        """
         await self.require_free(proved.kind, proved.name, user_id)
         async with _code_errors():
-            await self._store.link_method(
-                code_hash, user_id, self._new(user_id, proved, password_hash)
-            )
+            new = self._new(user_id, proved, password_hash)
+            await self._store.link_method(code_hash, user_id, new, session_id=session_id)
 
     async def link_and_sign_in(
-        self, code_hash: bytes, user_id: UserId, proved: ProvedSignInMethod
+        self, code_hash: bytes, owner: Requester, proved: ProvedSignInMethod
     ) -> Tokens:
         """Link a method to an account and sign in to it with that.
 
-        Raises `BadCode`, `MethodTaken`, `Banned` or `AccountDeactivated`.
+        Raises `BadCode`, also if the owner's session has ended, `MethodTaken`, `Banned` or
+        `AccountDeactivated`.
         """
-        await self._accounts.require_active(user_id, reactivate=False)
-        await self.link_method(code_hash, user_id, proved)
-        return await self._accounts.open_session(user_id, method=proved.kind)
+        await self._accounts.require_active(owner.user_id, reactivate=False)
+        await self.link_method(code_hash, owner.user_id, proved, session_id=owner.session_id)
+        return await self._accounts.open_session(owner.user_id, method=proved.kind)
 
     async def add_account(
         self,
@@ -231,5 +237,7 @@ async def _code_errors() -> AsyncIterator[None]:
         yield
     except CodeAlreadyUsed:
         raise BadCode from None
+    except SessionHasEnded:
+        raise BadCode("The session that asked for this link has ended; sign in again.") from None
     except MethodLinkedElsewhere:
         raise MethodTaken from None

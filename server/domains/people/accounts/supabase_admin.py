@@ -3,7 +3,7 @@
 Whoever holds the key runs the application, so what they say of an address is believed, but for one
 thing: a password counts from the start only where they vouch for the address (`email_confirm`).
 Else somebody could have an account made for an address of another person, who would then share it.
-Every change is in the audit log.
+Every change, every code and the reading of one account is in the audit log.
 """
 
 import re
@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 from persistence.accounts.audit_log import SERVICE_KEY
 from persistence.accounts.metadata import Metadata, MetadataStore
 from persistence.accounts.moderation import Ban, ModerationStore, NoSuchAccount
+from persistence.accounts.sign_in import NO_ACCOUNT, RecordedCode
 from protocol.accounts import Email, NewPassword
 from protocol.errors import BadToken, Forbidden, InvalidField, MethodTaken
 from protocol.ids import UUID_PATTERN, UserId, new_id
@@ -205,7 +206,9 @@ class SupabaseAdmin:
         )
 
     async def _read(self, request: web.Request) -> Any:
-        return await self._show(_user_id(request))
+        shown = await self._show(_user_id(request))
+        await self._metadata.record_read(shown["id"])
+        return shown
 
     async def _show(self, user_id: UserId) -> dict[str, Any]:
         try:
@@ -251,7 +254,7 @@ class SupabaseAdmin:
             await self._methods.set_method(user_id, proved, password_hash=password_hash)
         if password_hash is not None:
             await self._revocation.end_all(user_id)
-        await self._metadata.merge(user_id, body.metadata)
+        await self._metadata.merge_on_record(user_id, body.metadata)
         await self._ban(user_id, body.ban_duration)
         return await self._show(user_id)
 
@@ -318,12 +321,16 @@ class SupabaseAdmin:
     async def _generate_link(self, request: web.Request) -> Any:
         body = await read(request, _LinkRequest)
         found = await self._methods.find_account(EMAIL, body.email)
-        make = self._email.make_code
-        remote = request.remote or ""
+
+        async def make(email: str, target: str, **more: Any) -> str:
+            record = RecordedCode(target, body.type)
+            remote = request.remote or ""
+            return await self._email.make_code(email, record=record, remote=remote, **more)
+
         notes = make_notes(body.data)
         if body.type == "invite":
             user_id = await self._add_invited(body.email, body.data)
-            code = await make(body.email, user_id=user_id, remote=remote)
+            code = await make(body.email, user_id, user_id=user_id)
             user = await self._show_invited(user_id, body.email)
         elif body.type.startswith("email_change"):
             if found is None:
@@ -331,20 +338,20 @@ class SupabaseAdmin:
             if body.new_email is None:
                 raise InvalidField("new_email: send the new address.", field="new_email")
             await self._methods.require_free(EMAIL, body.new_email, found.user_id)
-            code = await make(body.new_email, user_id=found.user_id, remote=remote)
+            code = await make(body.new_email, found.user_id, user_id=found.user_id)
             user = {**await self._show(found.user_id), "new_email": body.new_email}
         elif found is not None:
             if body.type == "signup":
                 raise MethodTaken
             address = self._methods.read_display_name(found)
-            code = await make(address, remote=remote)
+            code = await make(address, found.user_id)
             user = await self._show(found.user_id)
         elif body.type == "recovery":
             raise UserNotFound
         else:
             if body.type == "signup" and body.password is None:
                 raise InvalidField("password: a sign-up needs one.", field="password")
-            code = await make(body.email, password=body.password, notes=notes, remote=remote)
+            code = await make(body.email, NO_ACCOUNT, password=body.password, notes=notes)
             now = wire_time(self._clock.now())
             user = {"id": new_id(), **show_pending(body.email, now=now, data=body.data)}
         return {

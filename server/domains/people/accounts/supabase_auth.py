@@ -340,7 +340,7 @@ class SupabaseAuth:
         who = await self._identify(request)
         asked = validate(_Authorize, dict(request.query))
         claims = link_claims(
-            who.user_id, asked.provider, asked.redirect_to or "", asked.code_challenge or ""
+            who.requester, asked.provider, asked.redirect_to or "", asked.code_challenge or ""
         )
         url = self._start_url(asked, link=lambda: self._links.write(claims).token)
         is_shown = request.query.get("skip_http_redirect", "").lower() == "true"
