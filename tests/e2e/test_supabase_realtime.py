@@ -19,6 +19,7 @@ from tests.fixtures.postgres import TEMPLATE, Databases
 SECRET: Final = "a secret of the tests, long enough to sign"
 ANONYMOUS: Final = make_api_key(SECRET, "anon", issued_at=1_700_000_000)
 SERVICE: Final = make_api_key(SECRET, "service_role", issued_at=1_700_000_000)
+JSON: Final = {"Content-Type": "application/json"}
 WAIT_S: Final = 5.0
 # Longer than a node takes to look for changes and deliver them; what has not come by then does not.
 SILENCE_S: Final = 0.4
@@ -427,6 +428,11 @@ async def test_broadcasts_reach_the_others_in_both_versions(web: aiohttp.ClientS
             assert await second.event("broadcast") == broadcast("e", {"z": 3})
         for wrong in ({}, {"messages": []}, {"messages": [{"topic": "r"}]}, [1]):
             async with web.post(path, json=wrong, headers=headers) as answer:
+                assert answer.status == 422
+        deep = b"[" * 200 + b"1" + b"]" * 200
+        listed = b'{"messages":[{"topic":"r","event":"e","payload":%b}]}' % deep
+        for wrong_path, body in ((path, listed), (f"{path}/r/events/e", deep)):
+            async with web.post(wrong_path, data=body, headers=headers | JSON) as answer:
                 assert answer.status == 422
         async with web.post(path, json={"messages": [message]}) as answer:
             assert answer.status == 401

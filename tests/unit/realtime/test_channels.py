@@ -128,3 +128,22 @@ async def test_a_silent_connection_is_closed(hub: RealtimeHub) -> None:
     wire.time = SILENT_AFTER_S + 1
     await hub.close_silent()
     assert wire.closing
+
+
+async def test_a_connection_is_forgotten_whatever_fails_as_it_ends(
+    hub: RealtimeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, wire = connect(hub)
+    send(connection, "phx_join", "new")
+    await wire.until("phx_reply")
+    (channel,) = connection.channels.values()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(hub.presence, "leave", fail)
+    connection.on_close()
+    assert (len(hub), hub.channels) == (0, 0)
+    wire.said.clear()
+    hub.broadcast(channel.key, "e", b"{}", sender="0" * 16, is_bytes=False)
+    assert wire.said == []

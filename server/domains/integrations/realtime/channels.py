@@ -21,6 +21,7 @@ from persistence.realtime.store import ChannelRights, Reader, RealtimeStore
 from persistence.rest.store import SERVICE_ROLE
 from protocol.errors import CloseReason, PlayhallError, TokenExpired
 from server.core.clock import Clock
+from server.core.containment import contain_failures
 from server.core.events import (
     Listeners,
     PlayerErased,
@@ -276,9 +277,10 @@ class RealtimeConnection:
     def on_close(self) -> None:
         """Leave everything."""
         self._waiting.clear()
-        for channel in list(self.channels.values()):
-            channel.leave()
         self.hub.closed(self)
+        for channel in list(self.channels.values()):
+            with contain_failures("leaving a realtime channel"):
+                channel.leave()
 
     # ------------------------------------------------------------------ others call these
 
@@ -558,10 +560,10 @@ class Channel:
         if self._connection.channels.get(self.topic) is self:
             del self._connection.channels[self.topic]
         self._release()
-        self._hub.feed.unsubscribe(self)
-        self._hub.presence.leave(self.key, self)
         if self._stop is not None:
             self._stop()
+        self._hub.feed.unsubscribe(self)
+        self._hub.presence.leave(self.key, self)
 
     def close(self) -> None:
         """Leave, and say so."""

@@ -17,6 +17,7 @@ from server.domains.integrations.realtime.channels import (
     RealtimeHub,
     channel_key,
 )
+from server.domains.integrations.realtime.frames import MalformedMessage, parse_json
 from server.gateway.http.bodies import read_body
 from server.gateway.http.endpoints import Authenticate
 from server.gateway.supabase_keys import ApiClient
@@ -73,7 +74,7 @@ class BroadcastServing:
             messages = read(request, await read_body(request, BODY_BYTES_MAX))
             for message in messages:
                 await self._require_allowed(client, message)
-        except _Invalid as invalid:
+        except (_Invalid, MalformedMessage) as invalid:
             return _error(422, str(invalid))
         except JoinRefused as refused:
             return _error(403, str(refused))
@@ -112,24 +113,21 @@ class BroadcastServing:
 
 def _read_messages(_: web.Request, body: bytes) -> list[dict[str, Any]]:
     try:
-        listed = orjson.loads(body)["messages"]
+        listed = parse_json(body)["messages"]
         if not isinstance(listed, list) or not 1 <= len(listed) <= MESSAGES_MAX:
             raise _Invalid(f"messages must be a list of 1 to {MESSAGES_MAX}")
         return [
             _checked(each["topic"], each["event"], each["payload"], each.get("private", False))
             for each in listed
         ]
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         raise _Invalid("send {messages: [{topic, event, payload}]}") from None
 
 
 def _read_one(request: web.Request, body: bytes) -> list[dict[str, Any]]:
     payload: Any = body
     if request.content_type != "application/octet-stream":
-        try:
-            payload = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            raise _Invalid("the payload must be JSON, or application/octet-stream") from None
+        payload = parse_json(body)
     found = request.match_info
     is_private = request.query.get("private") == "true"
     return [_checked(unquote(found["topic"]), unquote(found["event"]), payload, is_private)]
