@@ -16,6 +16,10 @@ READERS_TIMEOUT_S: Final = 5.0
 _queries = load_queries("realtime/store")
 
 
+class PoliciesTooSlow(Exception):
+    """Policies took longer than they may."""
+
+
 class InvalidValue(Exception):
     """A filter's value is none of its column; the message is PostgreSQL's."""
 
@@ -104,22 +108,28 @@ class RealtimeStore:
         images: Sequence[bytes],
         readers: Sequence[Reader],
         asked: Sequence[Sequence[int]],
+        *,
+        timeout_s: float = READERS_TIMEOUT_S,
     ) -> list[tuple[int, int]]:
         """Say which readers may read which images, of those that each is asked about.
 
-        All numbers are places in the lists. Raises `Unavailable` and `Overloaded`.
+        All numbers are places in the lists. Raises `PoliciesTooSlow`, what a policy raises, and
+        `Unavailable` and `Overloaded` where the database is.
         """
         numbers = orjson.dumps([[place + 1 for place in of_one] for of_one in asked])
         async with self._rls.anonymous.acquire() as connection:
-            rows = await connection.fetch(
-                _queries["readers"],
-                relation,
-                list(images),
-                [reader.role for reader in readers],
-                [write_claims(reader.requester, reader.role) for reader in readers],
-                numbers,
-                timeout=READERS_TIMEOUT_S,
-            )
+            try:
+                rows = await connection.fetch(
+                    _queries["readers"],
+                    relation,
+                    list(images),
+                    [reader.role for reader in readers],
+                    [write_claims(reader.requester, reader.role) for reader in readers],
+                    numbers,
+                    timeout=timeout_s,
+                )
+            except (TimeoutError, asyncpg.QueryCanceledError) as error:
+                raise PoliciesTooSlow from error
         return [(row["reader"] - 1, row["image"] - 1) for row in rows]
 
     async def write_canonical(self, relation: int, given: Sequence[tuple[str, str]]) -> list[bytes]:

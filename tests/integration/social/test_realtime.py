@@ -219,6 +219,47 @@ async def test_a_node_follows_again_once_the_database_is_back(
     assert len(attempts) >= 2
 
 
+@pytest.fixture
+async def notes(world: World, store: RealtimeStore) -> AsyncIterator[str]:
+    """A published table whose policy fails for some people and rows, and is slow for others."""
+    await world.owner.execute(
+        "CREATE FUNCTION is_slow() RETURNS boolean LANGUAGE sql SECURITY DEFINER"
+        " AS 'SELECT pg_sleep(0.5) IS NOT NULL';"
+        "CREATE TABLE notes (id int PRIMARY KEY, of_person uuid, divisor int);"
+        "GRANT SELECT ON notes TO anon, authenticated;"
+        "ALTER TABLE notes ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY own ON notes TO anon, authenticated USING (CASE"
+        f" WHEN auth.uid() = '{EVE}' THEN 1 / divisor > 0"
+        f" WHEN auth.uid() = '{OLD}' THEN is_slow() ELSE true END)"
+    )
+    await store.publish([*TABLES, "public.notes"])
+    yield "notes"
+    await world.owner.execute("DROP TABLE notes; DROP FUNCTION is_slow")
+    await store.publish(TABLES)
+
+
+async def test_policies_that_fail_or_are_slow_stop_nobody_else(
+    world: World, store: RealtimeStore, notes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.domains.integrations.realtime.changes.READERS_TIMEOUT_S", 6.0)
+    feed = await feed_of(store)
+    people = [None, ADA, BOB, EVE, OLD]
+    channels = [Channel(person) for person in people]
+    for channel in channels:
+        await feed.subscribe(channel, {1: Binding("*", "public", notes, (), None)})
+    creations = Channel(OLD)
+    await feed.subscribe(creations, {1: CREATIONS})
+    await world.owner.execute("INSERT INTO notes VALUES (1, NULL, 1), (2, NULL, 0), (3, NULL, 1)")
+    await world.add_creation(ADA, "beside it")
+    await feed.look()
+    heard = [[each["record"]["id"] for each in channel.changes] for channel in channels]
+    assert heard == [[1, 2, 3]] * 3 + [[], []]
+    assert [channel.lost for channel in channels] == [[], [], [], [GAP], [GAP]]
+    assert (creations.titles, creations.lost) == (["beside it"], [])
+    await feed.look()  # it has moved on
+    assert [len(channel.changes) for channel in channels] == [3, 3, 3, 0, 0]
+
+
 async def test_subscriptions_of_a_node_are_bounded(store: RealtimeStore) -> None:
     feed = await feed_of(store, most=2)
     await feed.subscribe(Channel(None), {1: CREATIONS, 2: CREATIONS})
