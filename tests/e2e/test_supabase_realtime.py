@@ -474,6 +474,31 @@ async def test_private_channels_are_closed_unless_a_policy_opens_them(
             await of_ben.silence()
 
 
+async def test_policies_that_fail_give_no_rights(
+    web: aiohttp.ClientSession, owner: psycopg.Connection
+) -> None:
+    ann, ann_id = await person(web, "Ann")
+    room = f"room-{ann_id}"
+    message = {"topic": room, "event": "e", "payload": {}, "private": True}
+    owner.execute(
+        "CREATE POLICY fails ON playhall_realtime.messages TO authenticated"
+        " USING (EXISTS (SELECT FROM playhall_realtime.changes))"
+    )
+    try:
+        async with connected(web) as socket:
+            status, said = await socket.join(room, ann, private=True)
+            assert (status, said["reason"][:12]) == ("error", "Unauthorized")
+            assert (await socket.join("public"))[0] == "ok"
+            async with web.post(
+                "/realtime/v1/api/broadcast",
+                json={"messages": [message]},
+                headers={"apikey": ANONYMOUS, **bearer(ann)},
+            ) as answer:
+                assert answer.status == 403
+    finally:
+        owner.execute("DROP POLICY fails ON playhall_realtime.messages")
+
+
 async def test_presence_is_tracked_changed_and_ends(web: aiohttp.ClientSession) -> None:
     async with connected(web, version="2.0.0") as first:
         assert (await first.join("p", presence={"key": "ann", "enabled": True}))[0] == "ok"

@@ -241,7 +241,7 @@ async def notes(world: World, store: RealtimeStore) -> AsyncIterator[str]:
 async def test_policies_that_fail_or_are_slow_stop_nobody_else(
     world: World, store: RealtimeStore, notes: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.domains.integrations.realtime.changes.READERS_TIMEOUT_S", 6.0)
+    monkeypatch.setattr("server.domains.integrations.realtime.changes.READERS_TIMEOUT_S", 3.0)
     feed = await feed_of(store)
     people = [None, ADA, BOB, EVE, OLD]
     channels = [Channel(person) for person in people]

@@ -8,6 +8,7 @@ where it is private. It is closed when the token has expired, and when the sessi
 """
 
 import asyncio
+import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +16,14 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
+import asyncpg
 import orjson
 
 from persistence.realtime.store import ChannelRights, Reader, RealtimeStore
 from persistence.rest.store import SERVICE_ROLE
 from protocol.errors import CloseReason, PlayhallError, TokenExpired
 from server.core.clock import Clock
-from server.core.containment import contain_failures
+from server.core.containment import contain_failures, log_failure
 from server.core.events import (
     Listeners,
     PlayerErased,
@@ -55,8 +57,11 @@ from server.gateway.supabase_keys import ApiClient, ApiKeys
 from server.gateway.transport.handshake import HttpRefusal, UpgradeRequest
 from server.gateway.transport.socket import Socket
 
+log = logging.getLogger(__name__)
+
 PREFIX: Final = "realtime:"
 TOPIC_CHARS_MAX: Final = 255
+EVENT_CHARS_MAX: Final = 255
 BROADCAST_BYTES_MAX: Final = 60_000  # what a notice between nodes can carry, with its head
 WAITING_MAX: Final = 100
 SILENT_AFTER_S: Final = 60.0
@@ -64,6 +69,8 @@ LOOK_EVERY_S: Final = 5.0
 POLICY_VIOLATION: Final = 1008
 
 _ALL_RIGHTS: Final = ChannelRights(True, True, True, True)
+_TOO_MANY_USERS: Final = "ConnectionRateLimitReached: Too many connected users"
+_NO_RIGHTS: Final = ChannelRights(False, False, False, False)
 _TEXT_KIND: Final = b"t"
 _BYTES_KIND: Final = b"b"
 _SENDER_BYTES: Final = 16
@@ -173,6 +180,9 @@ class RealtimeHub:
             return await self._store.read_channel_rights(_reader(client), topic)
         except PlayhallError:
             raise JoinRefused("UnableToConnectToProject: try again later") from None
+        except asyncpg.PostgresError as error:
+            log.warning("the policies of playhall_realtime.messages fail: %s", error)
+            return _NO_RIGHTS
 
     def hold(self, channel: "Channel", client: ApiClient) -> None:
         """Note whose a channel is, for when their session ends."""
@@ -348,14 +358,21 @@ class RealtimeConnection:
         try:
             while self._waiting and self.is_open():
                 message = self._waiting.popleft()
-                if message.event == "phx_join":
-                    await self._join(message)
-                elif message.event == "access_token":
-                    await self._take_token(message)
-                else:
-                    self._handle(message)
+                try:
+                    await self._handle_in_turn(message)
+                except Exception:
+                    log_failure("handling a message of a realtime channel")
+                    self.reply(message, {"reason": "InternalServerError"}, status="error")
         finally:
             self._is_working = False
+
+    async def _handle_in_turn(self, message: Message) -> None:
+        if message.event == "phx_join":
+            await self._join(message)
+        elif message.event == "access_token":
+            await self._take_token(message)
+        else:
+            self._handle(message)
 
     def _handle(self, message: Message) -> None:
         if message.topic == "phoenix":
@@ -401,7 +418,7 @@ class RealtimeConnection:
         try:
             channel.open()
         except TooManySubscribers:
-            raise JoinRefused("ConnectionRateLimitReached: Too many connected users") from None
+            raise JoinRefused(_TOO_MANY_USERS) from None
         try:
             problem = await channel.bind(bindings)
         except BaseException:
@@ -550,7 +567,11 @@ class Channel:
             message = "Subscribed to PostgreSQL" if problem is None else problem
             self._push_system("postgres_changes", status, message)
         if self._options.is_presence_enabled:
-            self._join_presence()
+            try:
+                self._join_presence()
+            except TooManySubscribers:
+                self._options.is_presence_enabled = False
+                self._push_system("presence", "error", _TOO_MANY_USERS)
 
     def leave(self) -> None:
         """Let go of everything; nothing is sent."""
@@ -631,15 +652,19 @@ class Channel:
         is_bytes = message.data is not None
         payload = message.data if message.data is not None else orjson.dumps(message.payload)
         event = message.payload.get("event")
+        if not isinstance(event, str):
+            event = ""
         problem = None
         if not self._rights.sends_broadcast:
             problem = "Unauthorized: You do not have permissions to send to this Channel topic"
         elif len(payload) > BROADCAST_BYTES_MAX:
             problem = f"PayloadTooLarge: a broadcast can have at most {BROADCAST_BYTES_MAX} bytes"
+        elif len(event) > EVENT_CHARS_MAX:
+            problem = f"InvalidEvent: an event can have at most {EVENT_CHARS_MAX} characters"
         else:
             self._hub.broadcast(
                 self.key,
-                event if isinstance(event, str) else "",
+                event,
                 payload,
                 sender=self.channel_id,
                 is_bytes=is_bytes,
@@ -694,15 +719,15 @@ class Channel:
         if len(orjson.dumps(meta)) > META_BYTES_MAX:
             self.shut("Track message size exceeded")
             return None
-        if not self._options.is_presence_enabled:
-            self._options.is_presence_enabled = True
-            self._join_presence()
         try:
+            if not self._options.is_presence_enabled:
+                self._join_presence()
+                self._options.is_presence_enabled = True
             self._hub.presence.track(self.key, self, self._options.presence_key, meta)
         except TooManyPresent:
             return "PresenceRateLimitReached: too many are present on this topic"
         except TooManySubscribers:
-            return "ConnectionRateLimitReached: Too many connected users"
+            return _TOO_MANY_USERS
         return None
 
     def _join_presence(self) -> None:

@@ -11,6 +11,7 @@ from protocol.errors import PlayhallError
 from server.core.rate_limits import RateLimiter, client_network
 from server.domains.integrations.realtime.channels import (
     BROADCAST_BYTES_MAX,
+    EVENT_CHARS_MAX,
     PREFIX,
     TOPIC_CHARS_MAX,
     JoinRefused,
@@ -136,8 +137,8 @@ def _read_one(request: web.Request, body: bytes) -> list[dict[str, Any]]:
 def _checked(topic: object, event: object, payload: object, is_private: object) -> dict[str, Any]:
     if not isinstance(topic, str) or not 1 <= len(topic) <= TOPIC_CHARS_MAX - len(PREFIX):
         raise _Invalid(f"topic must have 1 to {TOPIC_CHARS_MAX - len(PREFIX)} characters")
-    if not isinstance(event, str) or not 1 <= len(event) <= TOPIC_CHARS_MAX:
-        raise _Invalid(f"event must have 1 to {TOPIC_CHARS_MAX} characters")
+    if not isinstance(event, str) or not 1 <= len(event) <= EVENT_CHARS_MAX:
+        raise _Invalid(f"event must have 1 to {EVENT_CHARS_MAX} characters")
     size = len(payload) if isinstance(payload, bytes) else len(orjson.dumps(payload))
     if size > BROADCAST_BYTES_MAX:
         raise _Invalid(f"payload can have at most {BROADCAST_BYTES_MAX} bytes")
