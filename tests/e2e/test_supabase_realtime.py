@@ -439,6 +439,19 @@ async def test_broadcasts_reach_the_others_in_both_versions(web: aiohttp.ClientS
         await first.silence()
 
 
+async def test_broadcasts_over_http_are_counted_each(web: aiohttp.ClientSession) -> None:
+    ann, _ = await person(web, "Ann")
+    headers = {"apikey": ANONYMOUS, **bearer(ann)}
+    message = {"topic": "r", "event": "e", "payload": {}}
+    statuses = []
+    for _ in range(2):
+        async with web.post(
+            "/realtime/v1/api/broadcast", json={"messages": [message] * 80}, headers=headers
+        ) as answer:
+            statuses.append(answer.status)
+    assert statuses == [202, 429]
+
+
 async def test_private_channels_are_closed_unless_a_policy_opens_them(
     web: aiohttp.ClientSession,
 ) -> None:

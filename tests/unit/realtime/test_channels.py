@@ -9,11 +9,12 @@ import pytest
 
 from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
-from persistence.realtime.store import RealtimeStore
+from persistence.realtime.store import ChannelRights, RealtimeStore
 from persistence.rls import RlsDatabase
 from protocol.errors import TokenExpired
 from protocol.ids import PlayerId, SessionId, UserId
 from server.core.clock import Clock
+from server.core.events import SessionRevoked
 from server.core.subscriptions import Subscriptions, TooManySubscribers
 from server.core.tasks import Tasks
 from server.domains.integrations.realtime.changes import ChangeFeed
@@ -205,3 +206,36 @@ async def test_a_channel_without_room_for_presence_says_so(
         assert reply["reason"].startswith("ConnectionRateLimitReached")
         wire.said.clear()
     assert hub.channels == 1
+
+
+@pytest.mark.parametrize("is_renewed", [False, True])
+async def test_a_session_that_ends_while_a_policy_is_asked_ends_the_channel(
+    hub: RealtimeHub, monkeypatch: pytest.MonkeyPatch, *, is_renewed: bool
+) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def ask(client: ApiClient, _: str) -> ChannelRights:
+        if client.identity is not None:
+            asked.set()
+            await answer.wait()
+        return ChannelRights(True, True, True, True)
+
+    monkeypatch.setattr(hub, "find_rights", ask)
+    connection, wire = connect(hub)
+    if is_renewed:
+        join(connection, "a", private=True)
+        await wire.until("presence_state")
+        wire.said.clear()
+        send(connection, "access_token", "new")
+    else:
+        message = {"topic": "realtime:a", "event": "phx_join", "ref": "1"}
+        payload = {"access_token": "new", "config": {"private": True}}
+        connection.on_message(orjson.dumps({**message, "payload": payload}))
+    await asked.wait()
+    hub.listens()[SessionRevoked](SessionRevoked("s", "It was revoked."))
+    answer.set()
+    assert (await wire.until("system"))["message"] == "It was revoked."
+    if not is_renewed:
+        assert (await wire.until("phx_reply"))["status"] == "error"
+    await asyncio.sleep(0)
+    assert (hub.channels, hub._holders) == (0, {})

@@ -412,15 +412,17 @@ class RealtimeConnection:
         options, bindings, waits = self._read_config(message)
         client = await self._identify(message)
         channel = Channel(self, message, options, client)
-        await channel.authorize()
-        if not self.is_open():
-            return
+        channel.hold()
         try:
+            await channel.authorize()
+            if not self.is_open():
+                channel.leave()
+                return
             channel.open()
-        except TooManySubscribers:
-            raise JoinRefused(_TOO_MANY_USERS) from None
-        try:
             problem = await channel.bind(bindings)
+        except TooManySubscribers:
+            channel.leave()
+            raise JoinRefused(_TOO_MANY_USERS) from None
         except BaseException:
             channel.leave()
             raise
@@ -531,6 +533,8 @@ class Channel:
         if not self._options.is_private:
             return
         self._rights = await self._hub.find_rights(self._client, self.name)
+        if self.is_closed():
+            raise JoinRefused("Unauthorized: the session has ended")
         if not (self._rights.receives_broadcast or self._rights.receives_presence):
             raise JoinRefused(
                 "Unauthorized: You do not have permissions to read from this Channel topic: "
@@ -541,7 +545,6 @@ class Channel:
         """Be one of the connection's channels; raise `TooManySubscribers`."""
         self._stop = self._hub.follow_broadcasts(self)
         self._connection.channels[self.topic] = self
-        self._hold()
 
     async def bind(self, given: Sequence[tuple[int, dict[str, Any]]]) -> str | None:
         """Subscribe to changes of tables; gives what is wrong with what was asked for."""
@@ -610,7 +613,7 @@ class Channel:
         if self.is_closed():
             return
         if self._options.is_private:
-            rights = await self._hub.find_rights(client, self.name)
+            rights = await self._find_rights_of(client)
             if not (rights.receives_broadcast or rights.receives_presence):
                 raise JoinRefused(
                     f"You no longer have permission to read from this Channel topic: {self.name}"
@@ -620,7 +623,7 @@ class Channel:
             return
         self._release()
         self._client, self._reader = client, _reader(client)
-        self._hold()
+        self.hold()
         if self._bindings:  # another role may read other columns
             try:
                 await self._hub.feed.subscribe(self, self._bindings)
@@ -631,7 +634,17 @@ class Channel:
             if self.is_closed():
                 self._hub.feed.unsubscribe(self)
 
-    def _hold(self) -> None:
+    async def _find_rights_of(self, client: ApiClient) -> ChannelRights:
+        """Ask what somebody may do here; their session may end meanwhile, and so the channel."""
+        self._hub.hold(self, client)
+        try:
+            return await self._hub.find_rights(client, self.name)
+        finally:
+            self._hub.release(self, client)
+            if not self.is_closed():
+                self._hub.hold(self, self._client)  # it may have names in common
+
+    def hold(self) -> None:
         """Be found when the session ends, and end with the token."""
         self._hub.hold(self, self._client)
         if (who := self._client.identity) is not None:

@@ -34,20 +34,20 @@ class _Invalid(Exception):
 
 
 class BroadcastServing:
-    """Serves the addresses. `requests` counts those of an account or network."""
+    """Serves the addresses. `broadcasts` counts those of an account or network."""
 
     def __init__(
         self,
         *,
         hub: RealtimeHub,
         authenticate: Authenticate,
-        requests: RateLimiter,
+        broadcasts: RateLimiter,
         now: Callable[[], float],
         is_private_only: bool,
     ) -> None:
         self._hub = hub
         self._authenticate = authenticate
-        self._requests = requests
+        self._broadcasts = broadcasts
         self._now = now
         self._is_private_only = is_private_only
 
@@ -71,10 +71,11 @@ class BroadcastServing:
             client = await self._hub.keys.identify(
                 request.headers, request.query, self._authenticate
             )
-            self._count(client, request)
+            self._count(client, request, 1)
             messages = read(request, await read_body(request, BODY_BYTES_MAX))
-            for message in messages:
-                await self._require_allowed(client, message)
+            self._count(client, request, len(messages) - 1)
+            for topic, is_private in {(each["topic"], each["private"]) for each in messages}:
+                await self._require_allowed(client, topic, is_private=is_private)
         except (_Invalid, MalformedMessage) as invalid:
             return _error(422, str(invalid))
         except JoinRefused as refused:
@@ -85,15 +86,15 @@ class BroadcastServing:
             self._broadcast(message)
         return web.Response(status=202)
 
-    def _count(self, client: ApiClient, request: web.Request) -> None:
-        if client.role != "service_role":
+    def _count(self, client: ApiClient, request: web.Request, broadcasts: int) -> None:
+        if broadcasts and client.role != "service_role":
             who = client.identity
             subject = client_network(request.remote or "") if who is None else who.user_id
-            self._requests.require_allowed(subject, self._now())
+            self._broadcasts.require_allowed(subject, self._now(), cost=broadcasts)
 
-    async def _require_allowed(self, client: ApiClient, message: dict[str, Any]) -> None:
-        if message["private"]:
-            rights = await self._hub.find_rights(client, message["topic"])
+    async def _require_allowed(self, client: ApiClient, topic: str, *, is_private: bool) -> None:
+        if is_private:
+            rights = await self._hub.find_rights(client, topic)
             if not rights.sends_broadcast:
                 raise JoinRefused("You do not have permissions to send to this Channel topic")
         elif self._is_private_only:
