@@ -105,13 +105,13 @@ class RealtimeStore:
     async def find_readers(
         self,
         relation: int,
-        images: Sequence[bytes],
+        changes: Sequence[Change],
         readers: Sequence[Reader],
         asked: Sequence[Sequence[int]],
         *,
         timeout_s: float = READERS_TIMEOUT_S,
     ) -> list[tuple[int, int]]:
-        """Say which readers may read which images, of those that each is asked about.
+        """Say which readers may read which changes, of those that each is asked about.
 
         All numbers are places in the lists. Raises `PoliciesTooSlow`, what a policy raises, and
         `Unavailable` and `Overloaded` where the database is.
@@ -122,7 +122,8 @@ class RealtimeStore:
                 rows = await connection.fetch(
                     _queries["readers"],
                     relation,
-                    list(images),
+                    [change.image for change in changes],
+                    [change.is_cut for change in changes],
                     [reader.role for reader in readers],
                     [write_claims(reader.requester, reader.role) for reader in readers],
                     numbers,

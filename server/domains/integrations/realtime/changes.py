@@ -278,9 +278,9 @@ class ChangeFeed:
                     allowed.add((change.seq, reader))
                 else:
                     asked.setdefault(reader, []).append(place)
-        asking = _Asking(self._store, relation, [change.image for change, _ in found], asked)
+        asking = _Asking(self._store, relation, [change for change, _ in found], asked)
         await asking.ask_all()
-        allowed |= {(found[image][0].seq, reader) for reader, image in asking.allowed}
+        allowed |= {(found[place][0].seq, reader) for reader, place in asking.allowed}
         lost = {each.who: None for _, of_change in found for each in of_change}
         for who in lost:
             if who.reader in asking.unanswered:
@@ -309,7 +309,7 @@ class ChangeFeed:
 
 
 class _Asking:
-    """Asks the policies of a table which readers may read which images of its rows.
+    """Asks the policies of a table which readers may read which changes of its rows.
 
     Where they fail or take too long, each half of the readers is asked about on its own, in half
     of the time. So one reader spoils nothing for the others, and in all it takes no longer than
@@ -320,12 +320,12 @@ class _Asking:
         self,
         store: RealtimeStore,
         relation: int,
-        images: Sequence[bytes],
+        changes: Sequence[Change],
         asked: Mapping[Reader, Sequence[int]],
     ) -> None:
         self._store = store
         self._relation = relation
-        self._images = images
+        self._changes = changes
         self._asked = asked
         self.allowed: set[tuple[Reader, int]] = set()
         self.unanswered: set[Reader] = set()
@@ -340,7 +340,7 @@ class _Asking:
         try:
             pairs = await self._store.find_readers(
                 self._relation,
-                self._images,
+                self._changes,
                 some,
                 [self._asked[reader] for reader in some],
                 timeout_s=timeout_s,
@@ -352,7 +352,7 @@ class _Asking:
                 self.unanswered.add(some[0])
                 return
         else:
-            self.allowed |= {(some[reader], image) for reader, image in pairs}
+            self.allowed |= {(some[reader], place) for reader, place in pairs}
             return
         half = len(some) // 2
         await self._ask(some[:half], timeout_s / 2)
