@@ -13,11 +13,18 @@ from persistence.rls import Requester, RlsDatabase, write_claims
 
 READERS_TIMEOUT_S: Final = 5.0
 
+# Of a statement, on a connection that is well.
+_TOO_SLOW: Final = (
+    TimeoutError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+)
 _queries = load_queries("realtime/store")
 
 
 class PoliciesTooSlow(Exception):
-    """Policies took longer than they may."""
+    """Policies took longer than they may, or wait for what others hold."""
 
 
 class InvalidValue(Exception):
@@ -129,7 +136,7 @@ class RealtimeStore:
                     numbers,
                     timeout=timeout_s,
                 )
-            except (TimeoutError, asyncpg.QueryCanceledError) as error:
+            except _TOO_SLOW as error:
                 raise PoliciesTooSlow from error
         return [(row["reader"] - 1, row["image"] - 1) for row in rows]
 
