@@ -79,11 +79,12 @@ def _parse_object(frame: bytes) -> dict[str, Any]:
         raise BadFrame(f"The frame is not valid JSON: {error}.") from None
     if not isinstance(data, dict):
         raise BadFrame
-    _require_depth(frame, data, JSON_DEPTH_MAX)
+    require_depth(frame, data, JSON_DEPTH_MAX)
     return data
 
 
-def _require_depth(raw: bytes, data: object, most: int) -> None:
+def require_depth(raw: bytes, data: object, most: int) -> None:
+    """Raise `BadFrame` where what was read is nested deeper than `most`."""
     # Counting brackets is cheap; walking the value is not, so it is done only when it matters.
     if raw.count(b"[") + raw.count(b"{") > most and json_depth(data) > most:
         raise BadFrame(f"The JSON is nested more than {most} levels deep.")
@@ -110,7 +111,7 @@ def read_json(raw: bytes) -> Any:
         data = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise BadFrame(f"The body is not valid JSON: {error}.") from None
-    _require_depth(raw, data, BODY_DEPTH_MAX)
+    require_depth(raw, data, BODY_DEPTH_MAX)
     require_whole(raw, data)
     return data
 

@@ -135,12 +135,15 @@ LANGUAGE sql STABLE AS $$
     FROM pg_class c, pg_roles r WHERE c.oid = of_table AND r.rolname = of_role
 $$;
 COMMENT ON FUNCTION playhall_realtime.policy_condition IS 'the condition that row security puts on what a role reads (r) or inserts (a)';
+REVOKE ALL ON FUNCTION playhall_realtime.policy_condition FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION playhall_realtime.policy_condition TO anon, authenticated;
 
 -- The policies are asked about the rows as they were when they changed: a row that is gone has no other,
 -- and of one that was changed since, nothing is shown that could not be read then. Reader n is of
 -- role n with claims n, and is asked about the images whose numbers are in element n of `asked`.
+-- Image n lacks columns where `cut` says so; policies cannot be asked about those.
 CREATE FUNCTION playhall_realtime.readers(
-    of_table oid, images jsonb[], roles text[], claims text[], asked jsonb
+    of_table oid, images jsonb[], cut boolean[], roles text[], claims text[], asked jsonb
 ) RETURNS TABLE (reader int, image int) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     written    text := of_table::regclass::text;
@@ -152,6 +155,9 @@ BEGIN
         IF roles[number] <> of_role THEN
             of_role := roles[number];
             condition := playhall_realtime.policy_condition(of_table, of_role, 'r');
+            IF condition <> 'true' THEN
+                condition := format('NOT ($4)[playhall_number] AND %s', condition);
+            END IF;
         END IF;
         PERFORM set_config('role', of_role, true), set_config('request.jwt.claims', claims[number], true);
         BEGIN
@@ -159,7 +165,7 @@ BEGIN
                 'SELECT $1, playhall_number FROM (SELECT value::int AS playhall_number'
                 '    FROM jsonb_array_elements_text($3)) playhall_asked'
                 ' CROSS JOIN LATERAL jsonb_populate_record(NULL::%s, ($2)[playhall_number]) AS %s WHERE %s',
-                written, called, condition) USING number, images, asked -> (number - 1);
+                written, called, condition) USING number, images, asked -> (number - 1), cut;
         EXCEPTION WHEN insufficient_privilege OR undefined_object OR undefined_function THEN
             NULL;  -- a policy that this role cannot work out lets nothing through
         END;
@@ -167,6 +173,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION playhall_realtime.readers IS 'which readers the policies of a table let read which images of its rows';
+REVOKE ALL ON FUNCTION playhall_realtime.readers FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION playhall_realtime.readers TO anon;
 
 -- What a filter compares with is written like the values of rows, and is then compared as JSON.
 CREATE FUNCTION playhall_realtime.canonical(of_table oid, given jsonb[]) RETURNS jsonb[]
@@ -181,6 +189,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION playhall_realtime.canonical IS 'values of columns, as to_jsonb writes those of rows';
+REVOKE ALL ON FUNCTION playhall_realtime.canonical FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION playhall_realtime.canonical TO anon;
 
 -- ------------------------------------------------------------------ private channels
 
@@ -198,6 +208,8 @@ GRANT SELECT, INSERT ON playhall_realtime.messages TO anon, authenticated;
 CREATE FUNCTION playhall_realtime.topic() RETURNS text LANGUAGE sql STABLE
     AS $$ SELECT nullif(current_setting('realtime.topic', true), '') $$;
 COMMENT ON FUNCTION playhall_realtime.topic IS 'the topic of the channel that a policy decides about';
+REVOKE ALL ON FUNCTION playhall_realtime.topic FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION playhall_realtime.topic TO anon, authenticated, service_role;
 
 CREATE FUNCTION playhall_realtime.channel_rights(
     as_role text, claims text, of_topic text,
@@ -222,3 +234,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION playhall_realtime.channel_rights IS 'what the policies of messages let somebody do on a private channel';
+REVOKE ALL ON FUNCTION playhall_realtime.channel_rights FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION playhall_realtime.channel_rights TO anon;

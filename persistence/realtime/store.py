@@ -13,7 +13,18 @@ from persistence.rls import Requester, RlsDatabase, write_claims
 
 READERS_TIMEOUT_S: Final = 5.0
 
+# Of a statement, on a connection that is well.
+_TOO_SLOW: Final = (
+    TimeoutError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+)
 _queries = load_queries("realtime/store")
+
+
+class PoliciesTooSlow(Exception):
+    """Policies took longer than they may, or wait for what others hold."""
 
 
 class InvalidValue(Exception):
@@ -101,25 +112,32 @@ class RealtimeStore:
     async def find_readers(
         self,
         relation: int,
-        images: Sequence[bytes],
+        changes: Sequence[Change],
         readers: Sequence[Reader],
         asked: Sequence[Sequence[int]],
+        *,
+        timeout_s: float = READERS_TIMEOUT_S,
     ) -> list[tuple[int, int]]:
-        """Say which readers may read which images, of those that each is asked about.
+        """Say which readers may read which changes, of those that each is asked about.
 
-        All numbers are places in the lists. Raises `Unavailable` and `Overloaded`.
+        All numbers are places in the lists. Raises `PoliciesTooSlow`, what a policy raises, and
+        `Unavailable` and `Overloaded` where the database is.
         """
         numbers = orjson.dumps([[place + 1 for place in of_one] for of_one in asked])
         async with self._rls.anonymous.acquire() as connection:
-            rows = await connection.fetch(
-                _queries["readers"],
-                relation,
-                list(images),
-                [reader.role for reader in readers],
-                [write_claims(reader.requester, reader.role) for reader in readers],
-                numbers,
-                timeout=READERS_TIMEOUT_S,
-            )
+            try:
+                rows = await connection.fetch(
+                    _queries["readers"],
+                    relation,
+                    [change.image for change in changes],
+                    [change.is_cut for change in changes],
+                    [reader.role for reader in readers],
+                    [write_claims(reader.requester, reader.role) for reader in readers],
+                    numbers,
+                    timeout=timeout_s,
+                )
+            except _TOO_SLOW as error:
+                raise PoliciesTooSlow from error
         return [(row["reader"] - 1, row["image"] - 1) for row in rows]
 
     async def write_canonical(self, relation: int, given: Sequence[tuple[str, str]]) -> list[bytes]:

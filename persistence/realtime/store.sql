@@ -43,8 +43,8 @@ WITH gone AS (
 SELECT count(*) FROM gone;
 
 -- name: readers
--- Which readers, by their numbers from 1, may read which images of rows.
-SELECT reader, image FROM playhall_realtime.readers($1::bigint::oid, $2::jsonb[], $3, $4, $5);
+-- Which readers, by their numbers from 1, may read which images of rows, some of which are cut.
+SELECT reader, image FROM playhall_realtime.readers($1::bigint::oid, $2::jsonb[], $3, $4, $5, $6);
 
 -- name: canonical
 -- Write values of columns, each in an object of its own, as `to_jsonb` writes those of rows.

@@ -155,9 +155,12 @@ class RateLimiter:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def require_allowed(self, key: Hashable, now: float) -> None:
-        """Count one at a monotonic time in seconds; raise `RateLimited` with the time to wait."""
-        require_all([(self, key)], now)
+    def require_allowed(self, key: Hashable, now: float, *, cost: float = 1.0) -> None:
+        """Count `cost` at a monotonic time in seconds; raise `RateLimited` with the time to wait.
+
+        It is at most what is allowed at once.
+        """
+        require_all([(self, key)], now, cost=cost)
 
     def refusal(self, wait_s: float) -> RateLimited:
         """Say how long to wait."""
@@ -196,9 +199,11 @@ def require_all(
     now: float,
     *,
     after: Sequence[tuple[RateLimiter, Hashable]] = (),
+    cost: float = 1.0,
 ) -> None:
-    """Count one in each limiter, or in none; raise `RateLimited` with the longest time to wait.
+    """Count `cost` in each limiter, or in none; raise `RateLimited` with the longest time to wait.
 
+    Other nodes are told of one, where a limiter is shared with them.
     Whoever waits that long is granted by all: what one allows is not lost where another refuses.
     `after` are those that the same request was counted by before, and will be counted by again.
     """
@@ -206,13 +211,13 @@ def require_all(
     granted: list[TokenBucket] = []
     refused: list[tuple[RateLimiter, TokenBucket]] = []
     for limiter, bucket in buckets:
-        if bucket.take(now):
+        if bucket.take(now, cost):
             granted.append(bucket)
         else:
             refused.append((limiter, bucket))
     if refused:
         for bucket in granted:
-            bucket.give_back()
+            bucket.give_back(cost)
     if (notes := _NOTES.get()) is not None:
         notes.update((state.policy, state) for state in (each.state(b) for each, b in buckets))
     if not refused:

@@ -19,6 +19,7 @@ from tests.fixtures.postgres import TEMPLATE, Databases
 SECRET: Final = "a secret of the tests, long enough to sign"
 ANONYMOUS: Final = make_api_key(SECRET, "anon", issued_at=1_700_000_000)
 SERVICE: Final = make_api_key(SECRET, "service_role", issued_at=1_700_000_000)
+JSON: Final = {"Content-Type": "application/json"}
 WAIT_S: Final = 5.0
 # Longer than a node takes to look for changes and deliver them; what has not come by then does not.
 SILENCE_S: Final = 0.4
@@ -428,9 +429,27 @@ async def test_broadcasts_reach_the_others_in_both_versions(web: aiohttp.ClientS
         for wrong in ({}, {"messages": []}, {"messages": [{"topic": "r"}]}, [1]):
             async with web.post(path, json=wrong, headers=headers) as answer:
                 assert answer.status == 422
+        deep = b"[" * 200 + b"1" + b"]" * 200
+        listed = b'{"messages":[{"topic":"r","event":"e","payload":%b}]}' % deep
+        for wrong_path, body in ((path, listed), (f"{path}/r/events/e", deep)):
+            async with web.post(wrong_path, data=body, headers=headers | JSON) as answer:
+                assert answer.status == 422
         async with web.post(path, json={"messages": [message]}) as answer:
             assert answer.status == 401
         await first.silence()
+
+
+async def test_broadcasts_over_http_are_counted_each(web: aiohttp.ClientSession) -> None:
+    ann, _ = await person(web, "Ann")
+    headers = {"apikey": ANONYMOUS, **bearer(ann)}
+    message = {"topic": "r", "event": "e", "payload": {}}
+    statuses = []
+    for _ in range(2):
+        async with web.post(
+            "/realtime/v1/api/broadcast", json={"messages": [message] * 80}, headers=headers
+        ) as answer:
+            statuses.append(answer.status)
+    assert statuses == [202, 429]
 
 
 async def test_private_channels_are_closed_unless_a_policy_opens_them(
@@ -466,6 +485,31 @@ async def test_private_channels_are_closed_unless_a_policy_opens_them(
             await public.join(room, presence={"enabled": False})
             await public.send(f"realtime:{room}", "broadcast", broadcast("e", {"n": 2}))
             await of_ben.silence()
+
+
+async def test_policies_that_fail_give_no_rights(
+    web: aiohttp.ClientSession, owner: psycopg.Connection
+) -> None:
+    ann, ann_id = await person(web, "Ann")
+    room = f"room-{ann_id}"
+    message = {"topic": room, "event": "e", "payload": {}, "private": True}
+    owner.execute(
+        "CREATE POLICY fails ON playhall_realtime.messages TO authenticated"
+        " USING (EXISTS (SELECT FROM playhall_realtime.changes))"
+    )
+    try:
+        async with connected(web) as socket:
+            status, said = await socket.join(room, ann, private=True)
+            assert (status, said["reason"][:12]) == ("error", "Unauthorized")
+            assert (await socket.join("public"))[0] == "ok"
+            async with web.post(
+                "/realtime/v1/api/broadcast",
+                json={"messages": [message]},
+                headers={"apikey": ANONYMOUS, **bearer(ann)},
+            ) as answer:
+                assert answer.status == 403
+    finally:
+        owner.execute("DROP POLICY fails ON playhall_realtime.messages")
 
 
 async def test_presence_is_tracked_changed_and_ends(web: aiohttp.ClientSession) -> None:

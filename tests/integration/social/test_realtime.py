@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import orjson
 import pytest
 
 from persistence.broker.memory import MemoryBroker, MemoryHub
-from persistence.realtime.store import PublishedTable, Reader, RealtimeStore
+from persistence.realtime.store import Change, PublishedTable, Reader, RealtimeStore
 from persistence.rls import Requester, open_with_rls
 from protocol.errors import Unavailable
 from protocol.ids import SessionId, UserId
@@ -41,6 +42,10 @@ def reader(person: UUID | None) -> Reader:
     if person is None:
         return Reader("anon")
     return Reader("authenticated", Requester(UserId(str(person)), SessionId(str(person))))
+
+
+def inserted(relation: int, row: str) -> Change:
+    return Change(1, relation, "INSERT", row.encode(), None, False, datetime.now(UTC))
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +110,10 @@ async def test_policies_decide_as_they_do_in_queries(world: World, store: Realti
         rows = [
             row for (row,) in await world.owner.fetch(f"SELECT to_jsonb(t)::text FROM {name} t")
         ]
-        images = [row.encode() for row in rows]
+        changes = [inserted(table.relation, row) for row in rows]
         every = [list(range(len(rows))) for _ in people]
         found = await store.find_readers(
-            table.relation, images, [reader(each) for each in people], every
+            table.relation, changes, [reader(each) for each in people], every
         )
         for number, person in enumerate(people):
             visible: set[tuple[Any, ...]] = set()
@@ -134,9 +139,56 @@ async def test_policies_decide_as_they_do_in_queries(world: World, store: Realti
         ADA,
     )
     found = await store.find_readers(
-        creations, [image.encode()], [reader(BOB), reader(EVE)], [[0], [0]]
+        creations, [inserted(creations, image)], [reader(BOB), reader(EVE)], [[0], [0]]
     )
     assert found == [(0, 0)]
+
+
+async def test_a_cut_row_is_shown_only_where_no_policy_needs_what_it_lacks(
+    world: World, store: RealtimeStore
+) -> None:
+    await world.owner.execute(
+        "CREATE TABLE stories (id int PRIMARY KEY, body text, hidden_reason text);"
+        "GRANT SELECT ON stories TO anon, authenticated;"
+        "CREATE POLICY shown ON stories USING (hidden_reason IS NULL)"
+    )
+    await store.publish([*TABLES, "public.stories"])
+    try:
+        feed, channel, service = await feed_of(store), Channel(BOB), Channel(None)
+        service.reader = Reader("service_role")
+        for who in (channel, service):
+            await feed.subscribe(who, {1: Binding("*", "public", "stories", (), None)})
+        for security, expected in (("DISABLE", (1, 1)), ("ENABLE", (0, 1))):
+            await world.owner.execute(f"ALTER TABLE stories {security} ROW LEVEL SECURITY")
+            await world.owner.execute(
+                "INSERT INTO stories SELECT coalesce(max(id), 0) + 1, repeat('x', 70000),"
+                " repeat('because ', 20) FROM stories"
+            )
+            await feed.look()
+            assert (len(channel.changes), len(service.changes)) == expected
+            channel.changes.clear()
+            service.changes.clear()
+    finally:
+        await world.owner.execute("DROP TABLE stories")
+        await store.publish(TABLES)
+
+
+async def test_nobody_else_may_ask_as_others(world: World) -> None:
+    allowed = await world.owner.fetch(
+        "SELECT p.proname, array_agg(r.rolname::text ORDER BY r.rolname) FROM pg_proc p, pg_roles r"
+        " WHERE p.pronamespace = 'playhall_realtime'::regnamespace AND NOT r.rolsuper"
+        " AND r.rolname !~ '^pg_' AND r.rolname = ANY ($1)"
+        " AND has_function_privilege(r.rolname, p.oid, 'EXECUTE') GROUP BY 1",
+        [*ROLES, "playhall_server"],
+    )
+    assert dict(map(tuple, allowed)) == {
+        "canonical": ["anon"],
+        "channel_rights": ["anon"],
+        "policy_condition": ["anon", "authenticated"],
+        "publish": ["playhall_server"],
+        "readers": ["anon"],
+        "topic": sorted(ROLES),
+    }
 
 
 class Channel:
@@ -217,6 +269,50 @@ async def test_a_node_follows_again_once_the_database_is_back(
     running.cancel()
     assert channel.titles == ["late"]
     assert len(attempts) >= 2
+
+
+@pytest.fixture
+async def notes(world: World, store: RealtimeStore) -> AsyncIterator[str]:
+    """A published table whose policy fails for some people and rows, and is slow for others."""
+    await world.owner.execute(
+        "CREATE FUNCTION is_slow() RETURNS boolean LANGUAGE sql SECURITY DEFINER"
+        " AS 'SELECT pg_sleep(0.5) IS NOT NULL';"
+        "CREATE FUNCTION is_locked() RETURNS boolean LANGUAGE plpgsql"
+        " AS 'BEGIN RAISE lock_not_available; END';"
+        "CREATE TABLE notes (id int PRIMARY KEY, of_person uuid, divisor int);"
+        "GRANT SELECT ON notes TO anon, authenticated;"
+        "ALTER TABLE notes ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY own ON notes TO anon, authenticated USING (CASE"
+        f" WHEN auth.uid() = '{EVE}' THEN 1 / divisor > 0"
+        f" WHEN auth.uid() = '{ADA}' THEN is_locked()"
+        f" WHEN auth.uid() = '{OLD}' THEN is_slow() ELSE true END)"
+    )
+    await store.publish([*TABLES, "public.notes"])
+    yield "notes"
+    await world.owner.execute("DROP TABLE notes; DROP FUNCTION is_slow, is_locked")
+    await store.publish(TABLES)
+
+
+async def test_policies_that_fail_or_are_slow_stop_nobody_else(
+    world: World, store: RealtimeStore, notes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.domains.integrations.realtime.changes.READERS_TIMEOUT_S", 3.0)
+    feed = await feed_of(store)
+    people = [None, BOB, ADA, EVE, OLD]
+    channels = [Channel(person) for person in people]
+    for channel in channels:
+        await feed.subscribe(channel, {1: Binding("*", "public", notes, (), None)})
+    creations = Channel(OLD)
+    await feed.subscribe(creations, {1: CREATIONS})
+    await world.owner.execute("INSERT INTO notes VALUES (1, NULL, 1), (2, NULL, 0), (3, NULL, 1)")
+    await world.add_creation(ADA, "beside it")
+    await feed.look()
+    heard = [[each["record"]["id"] for each in channel.changes] for channel in channels]
+    assert heard == [[1, 2, 3]] * 2 + [[]] * 3
+    assert [channel.lost for channel in channels] == [[]] * 2 + [[GAP]] * 3
+    assert (creations.titles, creations.lost) == (["beside it"], [])
+    await feed.look()  # it has moved on
+    assert [len(channel.changes) for channel in channels] == [3, 3, 0, 0, 0]
 
 
 async def test_subscriptions_of_a_node_are_bounded(store: RealtimeStore) -> None:

@@ -15,8 +15,10 @@ import asyncpg
 import orjson
 
 from persistence.realtime.store import (
+    READERS_TIMEOUT_S,
     Change,
     InvalidValue,
+    PoliciesTooSlow,
     PublishedTable,
     Reader,
     RealtimeStore,
@@ -276,18 +278,14 @@ class ChangeFeed:
                     allowed.add((change.seq, reader))
                 else:
                     asked.setdefault(reader, []).append(place)
-        images = [change.image for change, _ in found]
-        readers = sorted(asked, key=lambda each: each.role)  # a role's conditions are made once
-        for start in range(0, len(readers), READERS_AT_ONCE):
-            some = readers[start : start + READERS_AT_ONCE]
-            try:
-                pairs = await self._store.find_readers(
-                    relation, images, some, [asked[reader] for reader in some]
-                )
-            except (asyncpg.PostgresError, TimeoutError):
-                log_failure("asking the policies of a published table")
-                continue  # what cannot be asked about is not shown
-            allowed |= {(found[image][0].seq, some[reader]) for reader, image in pairs}
+        asking = _Asking(self._store, relation, [change for change, _ in found], asked)
+        await asking.ask_all()
+        allowed |= {(found[place][0].seq, reader) for reader, place in asking.allowed}
+        lost = {each.who: None for _, of_change in found for each in of_change}
+        for who in lost:
+            if who.reader in asking.unanswered:
+                with contain_failures("telling that changes may be missed"):
+                    who.lose_changes(GAP)
         return allowed
 
     def _deliver_one(
@@ -308,6 +306,57 @@ class ChangeFeed:
                 written[key] = write_change(table, change, *key)
             self.delivered_total += 1
             who.push_change(written[key], binding_ids)
+
+
+class _Asking:
+    """Asks the policies of a table which readers may read which changes of its rows.
+
+    Where they fail or take too long, each half of the readers is asked about on its own, in half
+    of the time. So one reader spoils nothing for the others, and in all it takes no longer than
+    READERS_TIMEOUT_S for each time that the readers can be halved.
+    """
+
+    def __init__(
+        self,
+        store: RealtimeStore,
+        relation: int,
+        changes: Sequence[Change],
+        asked: Mapping[Reader, Sequence[int]],
+    ) -> None:
+        self._store = store
+        self._relation = relation
+        self._changes = changes
+        self._asked = asked
+        self.allowed: set[tuple[Reader, int]] = set()
+        self.unanswered: set[Reader] = set()
+
+    async def ask_all(self) -> None:
+        """Ask about all readers; raise `Unavailable` and `Overloaded`."""
+        readers = sorted(self._asked, key=lambda each: each.role)  # a role's conditions: made once
+        for start in range(0, len(readers), READERS_AT_ONCE):
+            await self._ask(readers[start : start + READERS_AT_ONCE], READERS_TIMEOUT_S)
+
+    async def _ask(self, some: Sequence[Reader], timeout_s: float) -> None:
+        try:
+            pairs = await self._store.find_readers(
+                self._relation,
+                self._changes,
+                some,
+                [self._asked[reader] for reader in some],
+                timeout_s=timeout_s,
+            )
+        except (asyncpg.PostgresError, PoliciesTooSlow):
+            if len(some) == 1:
+                if not self.unanswered:  # said once, however many it is so for
+                    log_failure("asking the policies of a published table")
+                self.unanswered.add(some[0])
+                return
+        else:
+            self.allowed |= {(some[reader], place) for reader, place in pairs}
+            return
+        half = len(some) // 2
+        await self._ask(some[:half], timeout_s / 2)
+        await self._ask(some[half:], timeout_s / 2)
 
 
 def readable_columns(table: PublishedTable, role: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ where it is private. It is closed when the token has expired, and when the sessi
 """
 
 import asyncio
+import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +16,14 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
+import asyncpg
 import orjson
 
 from persistence.realtime.store import ChannelRights, Reader, RealtimeStore
 from persistence.rest.store import SERVICE_ROLE
 from protocol.errors import CloseReason, PlayhallError, TokenExpired
 from server.core.clock import Clock
+from server.core.containment import contain_failures, log_failure
 from server.core.events import (
     Listeners,
     PlayerErased,
@@ -54,8 +57,11 @@ from server.gateway.supabase_keys import ApiClient, ApiKeys
 from server.gateway.transport.handshake import HttpRefusal, UpgradeRequest
 from server.gateway.transport.socket import Socket
 
+log = logging.getLogger(__name__)
+
 PREFIX: Final = "realtime:"
 TOPIC_CHARS_MAX: Final = 255
+EVENT_CHARS_MAX: Final = 255
 BROADCAST_BYTES_MAX: Final = 60_000  # what a notice between nodes can carry, with its head
 WAITING_MAX: Final = 100
 SILENT_AFTER_S: Final = 60.0
@@ -63,6 +69,8 @@ LOOK_EVERY_S: Final = 5.0
 POLICY_VIOLATION: Final = 1008
 
 _ALL_RIGHTS: Final = ChannelRights(True, True, True, True)
+_TOO_MANY_USERS: Final = "ConnectionRateLimitReached: Too many connected users"
+_NO_RIGHTS: Final = ChannelRights(False, False, False, False)
 _TEXT_KIND: Final = b"t"
 _BYTES_KIND: Final = b"b"
 _SENDER_BYTES: Final = 16
@@ -172,6 +180,9 @@ class RealtimeHub:
             return await self._store.read_channel_rights(_reader(client), topic)
         except PlayhallError:
             raise JoinRefused("UnableToConnectToProject: try again later") from None
+        except asyncpg.PostgresError as error:
+            log.warning("the policies of playhall_realtime.messages fail: %s", error)
+            return _NO_RIGHTS
 
     def hold(self, channel: "Channel", client: ApiClient) -> None:
         """Note whose a channel is, for when their session ends."""
@@ -276,9 +287,10 @@ class RealtimeConnection:
     def on_close(self) -> None:
         """Leave everything."""
         self._waiting.clear()
-        for channel in list(self.channels.values()):
-            channel.leave()
         self.hub.closed(self)
+        for channel in list(self.channels.values()):
+            with contain_failures("leaving a realtime channel"):
+                channel.leave()
 
     # ------------------------------------------------------------------ others call these
 
@@ -346,14 +358,21 @@ class RealtimeConnection:
         try:
             while self._waiting and self.is_open():
                 message = self._waiting.popleft()
-                if message.event == "phx_join":
-                    await self._join(message)
-                elif message.event == "access_token":
-                    await self._take_token(message)
-                else:
-                    self._handle(message)
+                try:
+                    await self._handle_in_turn(message)
+                except Exception:
+                    log_failure("handling a message of a realtime channel")
+                    self.reply(message, {"reason": "InternalServerError"}, status="error")
         finally:
             self._is_working = False
+
+    async def _handle_in_turn(self, message: Message) -> None:
+        if message.event == "phx_join":
+            await self._join(message)
+        elif message.event == "access_token":
+            await self._take_token(message)
+        else:
+            self._handle(message)
 
     def _handle(self, message: Message) -> None:
         if message.topic == "phoenix":
@@ -393,15 +412,17 @@ class RealtimeConnection:
         options, bindings, waits = self._read_config(message)
         client = await self._identify(message)
         channel = Channel(self, message, options, client)
-        await channel.authorize()
-        if not self.is_open():
-            return
+        channel.hold()
         try:
+            await channel.authorize()
+            if not self.is_open():
+                channel.leave()
+                return
             channel.open()
-        except TooManySubscribers:
-            raise JoinRefused("ConnectionRateLimitReached: Too many connected users") from None
-        try:
             problem = await channel.bind(bindings)
+        except TooManySubscribers:
+            channel.leave()
+            raise JoinRefused(_TOO_MANY_USERS) from None
         except BaseException:
             channel.leave()
             raise
@@ -512,6 +533,8 @@ class Channel:
         if not self._options.is_private:
             return
         self._rights = await self._hub.find_rights(self._client, self.name)
+        if self.is_closed():
+            raise JoinRefused("Unauthorized: the session has ended")
         if not (self._rights.receives_broadcast or self._rights.receives_presence):
             raise JoinRefused(
                 "Unauthorized: You do not have permissions to read from this Channel topic: "
@@ -522,7 +545,6 @@ class Channel:
         """Be one of the connection's channels; raise `TooManySubscribers`."""
         self._stop = self._hub.follow_broadcasts(self)
         self._connection.channels[self.topic] = self
-        self._hold()
 
     async def bind(self, given: Sequence[tuple[int, dict[str, Any]]]) -> str | None:
         """Subscribe to changes of tables; gives what is wrong with what was asked for."""
@@ -548,7 +570,11 @@ class Channel:
             message = "Subscribed to PostgreSQL" if problem is None else problem
             self._push_system("postgres_changes", status, message)
         if self._options.is_presence_enabled:
-            self._join_presence()
+            try:
+                self._join_presence()
+            except TooManySubscribers:
+                self._options.is_presence_enabled = False
+                self._push_system("presence", "error", _TOO_MANY_USERS)
 
     def leave(self) -> None:
         """Let go of everything; nothing is sent."""
@@ -558,10 +584,10 @@ class Channel:
         if self._connection.channels.get(self.topic) is self:
             del self._connection.channels[self.topic]
         self._release()
-        self._hub.feed.unsubscribe(self)
-        self._hub.presence.leave(self.key, self)
         if self._stop is not None:
             self._stop()
+        self._hub.feed.unsubscribe(self)
+        self._hub.presence.leave(self.key, self)
 
     def close(self) -> None:
         """Leave, and say so."""
@@ -587,7 +613,7 @@ class Channel:
         if self.is_closed():
             return
         if self._options.is_private:
-            rights = await self._hub.find_rights(client, self.name)
+            rights = await self._find_rights_of(client)
             if not (rights.receives_broadcast or rights.receives_presence):
                 raise JoinRefused(
                     f"You no longer have permission to read from this Channel topic: {self.name}"
@@ -597,7 +623,7 @@ class Channel:
             return
         self._release()
         self._client, self._reader = client, _reader(client)
-        self._hold()
+        self.hold()
         if self._bindings:  # another role may read other columns
             try:
                 await self._hub.feed.subscribe(self, self._bindings)
@@ -608,7 +634,17 @@ class Channel:
             if self.is_closed():
                 self._hub.feed.unsubscribe(self)
 
-    def _hold(self) -> None:
+    async def _find_rights_of(self, client: ApiClient) -> ChannelRights:
+        """Ask what somebody may do here; their session may end meanwhile, and so the channel."""
+        self._hub.hold(self, client)
+        try:
+            return await self._hub.find_rights(client, self.name)
+        finally:
+            self._hub.release(self, client)
+            if not self.is_closed():
+                self._hub.hold(self, self._client)  # it may have names in common
+
+    def hold(self) -> None:
         """Be found when the session ends, and end with the token."""
         self._hub.hold(self, self._client)
         if (who := self._client.identity) is not None:
@@ -629,15 +665,19 @@ class Channel:
         is_bytes = message.data is not None
         payload = message.data if message.data is not None else orjson.dumps(message.payload)
         event = message.payload.get("event")
+        if not isinstance(event, str):
+            event = ""
         problem = None
         if not self._rights.sends_broadcast:
             problem = "Unauthorized: You do not have permissions to send to this Channel topic"
         elif len(payload) > BROADCAST_BYTES_MAX:
             problem = f"PayloadTooLarge: a broadcast can have at most {BROADCAST_BYTES_MAX} bytes"
+        elif len(event) > EVENT_CHARS_MAX:
+            problem = f"InvalidEvent: an event can have at most {EVENT_CHARS_MAX} characters"
         else:
             self._hub.broadcast(
                 self.key,
-                event if isinstance(event, str) else "",
+                event,
                 payload,
                 sender=self.channel_id,
                 is_bytes=is_bytes,
@@ -692,15 +732,15 @@ class Channel:
         if len(orjson.dumps(meta)) > META_BYTES_MAX:
             self.shut("Track message size exceeded")
             return None
-        if not self._options.is_presence_enabled:
-            self._options.is_presence_enabled = True
-            self._join_presence()
         try:
+            if not self._options.is_presence_enabled:
+                self._join_presence()
+                self._options.is_presence_enabled = True
             self._hub.presence.track(self.key, self, self._options.presence_key, meta)
         except TooManyPresent:
             return "PresenceRateLimitReached: too many are present on this topic"
         except TooManySubscribers:
-            return "ConnectionRateLimitReached: Too many connected users"
+            return _TOO_MANY_USERS
         return None
 
     def _join_presence(self) -> None:

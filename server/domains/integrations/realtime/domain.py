@@ -73,7 +73,7 @@ def build(services: Services) -> Domain:
     broadcasts = BroadcastServing(
         hub=hub,
         authenticate=authenticate,
-        requests=RateLimiter(
+        broadcasts=RateLimiter(
             "realtime-broadcast",
             Rate(settings.realtime_broadcasts_per_minute, BROADCASTS_BURST),
             "Too many broadcasts",

@@ -15,6 +15,9 @@ from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
+from protocol.codec import require_depth
+from protocol.errors import BadFrame
+from protocol.limits import BODY_DEPTH_MAX
 from server.gateway.transport.framing import BINARY, message_frame, text_frame
 
 Version = Literal["1.0.0", "2.0.0"]
@@ -28,7 +31,7 @@ _LENGTH_MAX: Final = 255
 
 
 class MalformedMessage(ValueError):
-    """What a client sent is no message; the connection ends."""
+    """What a client sent is no message, and the reason why."""
 
 
 class Message(NamedTuple):
@@ -42,12 +45,21 @@ class Message(NamedTuple):
     data: bytes | None = None
 
 
-def decode_text(version: Version, raw: bytes) -> Message:
-    """Read a message of a text frame; raise `MalformedMessage`."""
+def parse_json(raw: bytes) -> Any:
+    """Read JSON that can be written again within other JSON; raise `MalformedMessage`."""
     try:
         found = orjson.loads(raw)
+        require_depth(raw, found, BODY_DEPTH_MAX)
     except orjson.JSONDecodeError as error:
-        raise MalformedMessage("A message must be JSON.") from error
+        raise MalformedMessage("Send valid JSON.") from error
+    except BadFrame as error:
+        raise MalformedMessage(error.message) from error
+    return found
+
+
+def decode_text(version: Version, raw: bytes) -> Message:
+    """Read a message of a text frame; raise `MalformedMessage`."""
+    found = parse_json(raw)
     if version == "2.0.0":
         if not isinstance(found, list) or len(found) != 5:
             raise MalformedMessage("A message must be [join_ref, ref, topic, event, payload].")
@@ -93,10 +105,7 @@ def decode_binary(raw: bytes) -> Message:
     payload: dict[str, Any] = {"type": "broadcast", "event": event}
     data: bytes | None = None
     if encoding == _JSON:
-        try:
-            payload["payload"] = orjson.loads(raw[at:])
-        except orjson.JSONDecodeError as error:
-            raise MalformedMessage("A broadcast's payload must be JSON.") from error
+        payload["payload"] = parse_json(raw[at:])
     else:
         data = raw[at:]
     return Message(join_ref or None, ref or None, topic, "broadcast", payload, data)

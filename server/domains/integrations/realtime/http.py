@@ -11,12 +11,14 @@ from protocol.errors import PlayhallError
 from server.core.rate_limits import RateLimiter, client_network
 from server.domains.integrations.realtime.channels import (
     BROADCAST_BYTES_MAX,
+    EVENT_CHARS_MAX,
     PREFIX,
     TOPIC_CHARS_MAX,
     JoinRefused,
     RealtimeHub,
     channel_key,
 )
+from server.domains.integrations.realtime.frames import MalformedMessage, parse_json
 from server.gateway.http.bodies import read_body
 from server.gateway.http.endpoints import Authenticate
 from server.gateway.supabase_keys import ApiClient
@@ -32,20 +34,20 @@ class _Invalid(Exception):
 
 
 class BroadcastServing:
-    """Serves the addresses. `requests` counts those of an account or network."""
+    """Serves the addresses. `broadcasts` counts those of an account or network."""
 
     def __init__(
         self,
         *,
         hub: RealtimeHub,
         authenticate: Authenticate,
-        requests: RateLimiter,
+        broadcasts: RateLimiter,
         now: Callable[[], float],
         is_private_only: bool,
     ) -> None:
         self._hub = hub
         self._authenticate = authenticate
-        self._requests = requests
+        self._broadcasts = broadcasts
         self._now = now
         self._is_private_only = is_private_only
 
@@ -69,11 +71,12 @@ class BroadcastServing:
             client = await self._hub.keys.identify(
                 request.headers, request.query, self._authenticate
             )
-            self._count(client, request)
+            self._count(client, request, 1)
             messages = read(request, await read_body(request, BODY_BYTES_MAX))
-            for message in messages:
-                await self._require_allowed(client, message)
-        except _Invalid as invalid:
+            self._count(client, request, len(messages) - 1)
+            for topic, is_private in {(each["topic"], each["private"]) for each in messages}:
+                await self._require_allowed(client, topic, is_private=is_private)
+        except (_Invalid, MalformedMessage) as invalid:
             return _error(422, str(invalid))
         except JoinRefused as refused:
             return _error(403, str(refused))
@@ -83,15 +86,15 @@ class BroadcastServing:
             self._broadcast(message)
         return web.Response(status=202)
 
-    def _count(self, client: ApiClient, request: web.Request) -> None:
-        if client.role != "service_role":
+    def _count(self, client: ApiClient, request: web.Request, broadcasts: int) -> None:
+        if broadcasts and client.role != "service_role":
             who = client.identity
             subject = client_network(request.remote or "") if who is None else who.user_id
-            self._requests.require_allowed(subject, self._now())
+            self._broadcasts.require_allowed(subject, self._now(), cost=broadcasts)
 
-    async def _require_allowed(self, client: ApiClient, message: dict[str, Any]) -> None:
-        if message["private"]:
-            rights = await self._hub.find_rights(client, message["topic"])
+    async def _require_allowed(self, client: ApiClient, topic: str, *, is_private: bool) -> None:
+        if is_private:
+            rights = await self._hub.find_rights(client, topic)
             if not rights.sends_broadcast:
                 raise JoinRefused("You do not have permissions to send to this Channel topic")
         elif self._is_private_only:
@@ -112,24 +115,21 @@ class BroadcastServing:
 
 def _read_messages(_: web.Request, body: bytes) -> list[dict[str, Any]]:
     try:
-        listed = orjson.loads(body)["messages"]
+        listed = parse_json(body)["messages"]
         if not isinstance(listed, list) or not 1 <= len(listed) <= MESSAGES_MAX:
             raise _Invalid(f"messages must be a list of 1 to {MESSAGES_MAX}")
         return [
             _checked(each["topic"], each["event"], each["payload"], each.get("private", False))
             for each in listed
         ]
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         raise _Invalid("send {messages: [{topic, event, payload}]}") from None
 
 
 def _read_one(request: web.Request, body: bytes) -> list[dict[str, Any]]:
     payload: Any = body
     if request.content_type != "application/octet-stream":
-        try:
-            payload = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            raise _Invalid("the payload must be JSON, or application/octet-stream") from None
+        payload = parse_json(body)
     found = request.match_info
     is_private = request.query.get("private") == "true"
     return [_checked(unquote(found["topic"]), unquote(found["event"]), payload, is_private)]
@@ -138,8 +138,8 @@ def _read_one(request: web.Request, body: bytes) -> list[dict[str, Any]]:
 def _checked(topic: object, event: object, payload: object, is_private: object) -> dict[str, Any]:
     if not isinstance(topic, str) or not 1 <= len(topic) <= TOPIC_CHARS_MAX - len(PREFIX):
         raise _Invalid(f"topic must have 1 to {TOPIC_CHARS_MAX - len(PREFIX)} characters")
-    if not isinstance(event, str) or not 1 <= len(event) <= TOPIC_CHARS_MAX:
-        raise _Invalid(f"event must have 1 to {TOPIC_CHARS_MAX} characters")
+    if not isinstance(event, str) or not 1 <= len(event) <= EVENT_CHARS_MAX:
+        raise _Invalid(f"event must have 1 to {EVENT_CHARS_MAX} characters")
     size = len(payload) if isinstance(payload, bytes) else len(orjson.dumps(payload))
     if size > BROADCAST_BYTES_MAX:
         raise _Invalid(f"payload can have at most {BROADCAST_BYTES_MAX} bytes")

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 
+from server.core.containment import contain_failures
 from server.core.periodic import repeat_every
 from server.core.subscriptions import Stop, Subscriptions, TopicKind
 
@@ -82,10 +83,10 @@ class PresenceTopics:
         if topic is None:
             return
         topic.listeners.pop(who, None)
-        self.untrack(key, who)
         if not topic.listeners and topic.stop is not None:
             topic.stop()
             del self._topics[key]
+        self._untrack(topic, who)
 
     def track(self, key: str, who: Listener, presence_key: str, meta: Mapping[str, Any]) -> None:
         """Say what a channel that has joined tells of itself; raise `TooManyPresent`."""
@@ -103,7 +104,11 @@ class PresenceTopics:
     def untrack(self, key: str, who: Listener) -> None:
         """Have a channel tell nothing of itself any more."""
         topic = self._topics.get(key)
-        if topic is not None and who.channel_id in topic.present:
+        if topic is not None:
+            self._untrack(topic, who)
+
+    def _untrack(self, topic: _Topic, who: Listener) -> None:
+        if who.channel_id in topic.present:
             self._apply(topic, {}, [who.channel_id], is_ours=True)
             self._announce(topic, {"gone": [who.channel_id]})
 
@@ -113,15 +118,19 @@ class PresenceTopics:
 
     async def repeat(self) -> None:
         """Do it once."""
-        since = self._now() - GONE_AFTER_S
         for topic in list(self._topics.values()):
-            self._announce_all(topic)
-            gone = [
-                name
-                for name, each in topic.present.items()
-                if not each.is_ours and each.seen_at < since
-            ]
-            self._apply(topic, {}, gone, is_ours=False)
+            with contain_failures("repeating who is present on a topic"):
+                self._repeat_one(topic)
+
+    def _repeat_one(self, topic: _Topic) -> None:
+        since = self._now() - GONE_AFTER_S
+        self._announce_all(topic)
+        gone = [
+            name
+            for name, each in topic.present.items()
+            if not each.is_ours and each.seen_at < since
+        ]
+        self._apply(topic, {}, gone, is_ours=False)
 
     # ------------------------------------------------------------------ other nodes
 
@@ -164,21 +173,24 @@ class PresenceTopics:
     ) -> None:
         """Take note of changes, and tell the channels here of what is new."""
         joins, leaves = [], []
+        there = topic.present.copy()
         for name, (key, meta) in put.items():
-            before = topic.present.get(name)
-            if before is None and len(topic.present) >= PRESENT_MAX:
+            before = there.get(name)
+            if before is None and len(there) >= PRESENT_MAX:
                 continue
-            topic.present[name] = _Present(key, meta, is_ours, self._now())
+            there[name] = _Present(key, meta, is_ours, self._now())
             if before is None or before.meta != meta:
                 joins.append((key, meta))
                 if before is not None:
                     leaves.append((before.key, before.meta))
         for name in gone:
-            known = topic.present.pop(name, None)
+            known = there.pop(name, None)
             if known is not None:
                 leaves.append((known.key, known.meta))
+        # Written before anything is kept: what cannot be written would stay in everybody's way.
+        diff = orjson.dumps({"joins": group_by_key(joins), "leaves": group_by_key(leaves)})
+        topic.present = there
         if joins or leaves:
-            diff = orjson.dumps({"joins": group_by_key(joins), "leaves": group_by_key(leaves)})
             for who in list(topic.listeners):
                 who.push_presence(diff)
 
