@@ -49,6 +49,7 @@ class ReplicaReads:
         self._marks: deque[tuple[float, int]] = deque(maxlen=MARKS_MAX)
         self._reached_at: float | None = None  # the time of the newest mark that it has reached
         self._was_fresh = False
+        self._is_away = False
         self.reads = 0
         self.fallbacks = 0
 
@@ -88,7 +89,11 @@ class ReplicaReads:
             await self._compare(self._replica)
         except (Unavailable, Overloaded, StartRefused, asyncpg.PostgresError) as error:
             self._reached_at = None
-            log.debug("the standby cannot be read: %s", error)
+            if not self._is_away:
+                log.warning("the standby cannot be read, so the primary is: %s", error)
+            self._is_away = True
+        else:
+            self._is_away = False
         if self.is_fresh != self._was_fresh:
             self._was_fresh = self.is_fresh
             log.warning("reading from the standby %s", "begins" if self._was_fresh else "has ended")

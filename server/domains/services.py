@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from persistence.broker import Broker
 from persistence.broker.memory import MemoryBroker
 from persistence.database import Database
+from persistence.dsn import EXAMPLE_URL, find_dsn_problem
 from persistence.errors import StartRefused
 from persistence.objects import ObjectStorage
 from persistence.replica import LOOK_EVERY_S, ReplicaReads
@@ -140,14 +141,18 @@ async def watch_replica(replica: ReplicaReads) -> None:
 
 
 def _build_replica(config: Config, database: Database, clock: Clock) -> ReplicaReads:
+    """Read from the standby, if there is one. Raise `StartRefused` for a URL that is none."""
     url = config.database_replica_url
+    given = url.get_secret_value() if url is not None else ""
+    if given and (problem := find_dsn_problem(given)):
+        raise StartRefused(f"PLAYHALL_DATABASE_REPLICA_URL: {problem}; the format is {EXAMPLE_URL}")
     return ReplicaReads(
         database,
         open_replica=None
-        if url is None or not url.get_secret_value()
+        if not given
         else partial(
             Database.open,
-            url.get_secret_value(),
+            given,
             pool_max=config.database_pool,
             allow_unsafe=True,  # nothing is written there
             only_reads=True,

@@ -426,7 +426,11 @@ async def test_broadcasts_reach_the_others_in_both_versions(web: aiohttp.ClientS
         for _ in range(2):
             assert await first.event("broadcast") == broadcast("e", {"z": 3})
             assert await second.event("broadcast") == broadcast("e", {"z": 3})
-        for wrong in ({}, {"messages": []}, {"messages": [{"topic": "r"}]}, [1]):
+        nul = {"topic": "a\0", "event": "e", "payload": {}, "private": True}
+        for wrong in (
+            *({}, {"messages": []}, {"messages": [{"topic": "r"}]}, [1]),
+            {"messages": [nul]},
+        ):
             async with web.post(path, json=wrong, headers=headers) as answer:
                 assert answer.status == 422
         deep = b"[" * 200 + b"1" + b"]" * 200
@@ -550,6 +554,7 @@ async def test_joins_that_cannot_be_are_answered(web: aiohttp.ClientSession) -> 
             ("realtime:", "TopicNameRequired: You must provide a topic name"),
             ("room", "unmatched topic"),
             (f"realtime:{'x' * 255}", "InvalidTopic: at most 255 characters"),
+            ("realtime:nul\0", "InvalidTopic: remove NUL characters (U+0000)"),
         ):
             assert await socket.ask(topic, "phx_join", {}) == ("error", {"reason": reason})
         assert await socket.ask("realtime:a", "broadcast", {}) == (

@@ -7,6 +7,7 @@ import pytest
 
 from persistence.database import Database
 from persistence.replica import ReplicaReads
+from protocol.errors import Unavailable
 from server.domains import services
 
 
@@ -33,3 +34,15 @@ async def test_failure_that_nobody_expected_does_not_end_the_watch(
     watch.cancel()
     with pytest.raises(asyncio.CancelledError):
         await watch
+
+
+async def test_a_standby_that_is_away_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def open_replica() -> Database:
+        raise Unavailable
+
+    loop = asyncio.get_running_loop()
+    replica = ReplicaReads(Database.unopened(), open_replica=open_replica, now=loop.time)
+    for _ in range(3):
+        await replica.look()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "the standby cannot be read" in caplog.text

@@ -407,6 +407,8 @@ class RealtimeConnection:
             raise JoinRefused("TopicNameRequired: You must provide a topic name")
         if len(topic) > TOPIC_CHARS_MAX:
             raise JoinRefused(f"InvalidTopic: at most {TOPIC_CHARS_MAX} characters")
+        if "\0" in topic:  # which policies could not be asked about
+            raise JoinRefused("InvalidTopic: remove NUL characters (U+0000)")
         if len(self.channels) >= self.hub.limits.channels_max:
             raise JoinRefused("ChannelRateLimitReached: Too many channels")
         options, bindings, waits = self._read_config(message)

@@ -138,6 +138,8 @@ def _read_one(request: web.Request, body: bytes) -> list[dict[str, Any]]:
 def _checked(topic: object, event: object, payload: object, is_private: object) -> dict[str, Any]:
     if not isinstance(topic, str) or not 1 <= len(topic) <= TOPIC_CHARS_MAX - len(PREFIX):
         raise _Invalid(f"topic must have 1 to {TOPIC_CHARS_MAX - len(PREFIX)} characters")
+    if "\0" in topic:
+        raise _Invalid("topic must not have NUL characters (U+0000)")
     if not isinstance(event, str) or not 1 <= len(event) <= EVENT_CHARS_MAX:
         raise _Invalid(f"event must have 1 to {EVENT_CHARS_MAX} characters")
     size = len(payload) if isinstance(payload, bytes) else len(orjson.dumps(payload))

@@ -1,0 +1,38 @@
+"""`PLAYHALL_DATABASE_REPLICA_URL`: a bad one is one sentence, and no password is ever said."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.node import SECRET_KEYS, Node
+from tests.fixtures.ports import free_port
+from tests.fixtures.shell import playhall
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://x:s3cret@127.0.0.1/playhall"])
+def test_bad_url_ends_the_start_with_one_line(tmp_path: Path, serving_dsn: str, url: str) -> None:
+    done = playhall(
+        "serve",
+        environment={
+            "PLAYHALL_DATABASE_URL": serving_dsn,
+            "PLAYHALL_SECRET_KEYS": SECRET_KEYS,
+            "PLAYHALL_DATA_DIR": str(tmp_path),
+            "PLAYHALL_DATABASE_REPLICA_URL": url,
+        },
+    )
+    assert done.status == 1
+    (line,) = done.err.splitlines()
+    assert "PLAYHALL_DATABASE_REPLICA_URL" in line
+    assert "postgresql://" in line
+    assert "s3cret" not in done.said
+
+
+def test_standby_that_is_away_is_said_without_its_password(
+    tmp_path: Path, serving_dsn: str
+) -> None:
+    url = f"postgresql://x:s3cret@127.0.0.1:{free_port()}/playhall"
+    with Node(tmp_path, serving_dsn, database_replica_url=url) as node:
+        assert node.stop() == 0
+    said = "\n".join(node.output)
+    assert "the standby cannot be read, so the primary is" in said
+    assert "s3cret" not in said
