@@ -43,7 +43,7 @@ class ApiClient(NamedTuple):
 
     @property
     def requester(self) -> Requester | None:
-        """As whom the database takes it."""
+        """The account that row level security applies to; None for a key alone."""
         return None if self.identity is None else self.identity.requester
 
 

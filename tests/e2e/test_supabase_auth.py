@@ -230,6 +230,7 @@ async def test_a_mailed_link_is_good_for_the_client_that_asked_alone(client: Cli
     assert code != first
     status, said = await client.exchange(code, secrets.token_hex(56))
     assert (status, said["error_code"]) == (403, "otp_expired")
+    assert said["msg"] == "The verifier does not match the challenge that you sent."
     status, made = await client.exchange(code)
     assert status == 200, made
     assert (made["user"]["email"], made["user"]["user_metadata"]["color"]) == (email, "red")

@@ -3,7 +3,7 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -447,3 +447,34 @@ async def test_parts_that_are_refused_leave_nothing_behind(
         assert await refused_unread(355) == b"403"
     finally:
         await database.close()
+
+
+async def test_all_ways_in_share_an_owners_places(web: aiohttp.ClientSession) -> None:
+    ann, token = await guest(web)
+
+    async def send(name: str) -> int:
+        headers = {"Content-Type": "application/pdf", "x-upsert": "true"}
+        pdf = b"%PDF-1.7 plan"
+        path = f"object/notes/{ann}/{name}.pdf"
+        return (await ask(web, "POST", path, token, data=pdf, headers=headers))[0]
+
+    assert await asyncio.gather(*map(send, "abcd")) == [200] * 4, "each takes one place"
+    new = {
+        "bucket": "notes",
+        "path": f"{ann}/e.pdf",
+        "size": 4,
+        "content_type": "application/pdf",
+    }
+    async with web.post("/v1/files/uploads", json=new, headers=bearer(token)) as answer:
+        url = (await answer.json())["upload_url"]
+    async with AsyncExitStack() as stack, asyncio.timeout(30):
+        for number in range(4):
+            upload = Resumable(web, token)
+            path = f"user-assets/{ann}/{BLUEPRINT}/model{number}.glb"
+            assert await upload.create(path, 1000) == 201
+            await stack.enter_async_context(sending(web, upload, 0, b"glTF", of=1000))
+        while await send("f") != 429:
+            await asyncio.sleep(0.1)
+        pdf = {"Content-Type": "application/pdf"}
+        async with web.put(url, data=b"%PDF", headers=pdf) as answer:
+            assert answer.status == 429

@@ -74,7 +74,7 @@ class HttpRequest:
 
     @property
     def requester(self) -> Requester | None:
-        """As whom the database takes the request; None for one without a token."""
+        """The account that row level security applies to; None without a token."""
         return None if self.identity is None else self.identity.requester
 
     def parse_path(self, model: type[PathModel]) -> PathModel:

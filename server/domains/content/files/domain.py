@@ -23,7 +23,7 @@ from server.domains.content.files.settings import FileSettings
 from server.domains.content.files.supabase_clients import StorageClients
 from server.domains.content.files.supabase_storage import SIGNED_S_MAX, SupabaseStorage
 from server.domains.content.files.supabase_uploads import SupabaseUploads
-from server.domains.content.files.uploads import UploadLimits, Uploads, UploadShares, upload_limiter
+from server.domains.content.files.uploads import UploadLimits, Uploads, upload_limiter
 from server.domains.contract import Domain, Job, provide
 from server.domains.interfaces import (
     Authenticator,
@@ -43,6 +43,7 @@ from server.gateway.supabase_keys import ApiKeys
 def build(services: Services) -> Domain:
     """Put the domain together."""
     settings, objects = services.settings(FileSettings), services.objects
+    buckets = parse_buckets(settings.files_buckets)
     files = Files(
         database=services.database,
         rls=services.rls,
@@ -56,7 +57,7 @@ def build(services: Services) -> Domain:
             services.shared_limits.add(upload_limiter(settings.uploads_per_minute)),
         ),
         rulesets=services.rulesets,
-        buckets=parse_buckets(settings.files_buckets),
+        buckets=buckets,
         images=services.interfaces.get(ImageIntake),
     )
     authenticate = services.interfaces.get(Authenticator).authenticate
@@ -64,15 +65,14 @@ def build(services: Services) -> Domain:
     mounts: list[Callable[[web.Application], None]] = [lambda app: files.mount(app, authenticate)]
     if services.config.supabase_api_secret is not None:
         secret = services.config.supabase_api_secret.get_secret_value()
-        clients, receiving = StorageClients(ApiKeys(secret), authenticate), UploadShares()
+        clients = StorageClients(ApiKeys(secret), authenticate)
         resumable = SupabaseUploads(
             clients=clients,
             files=files.store,
             parts=PartStore(services.database),
             uploads=files.uploads,
             objects=objects,
-            receiving=receiving,
-            buckets=parse_buckets(settings.files_buckets),
+            buckets=buckets,
             clock=services.clock,
             folder=services.config.data_dir / "uploads",
         )
@@ -81,12 +81,11 @@ def build(services: Services) -> Domain:
             store=files.store,
             objects=objects,
             uploads=files.uploads,
-            receiving=receiving,
             serving=files.serving(authenticate),
             tokens=services.interfaces.get(TokenScopes)("storage", SIGNED_S_MAX),
             clock=services.clock,
             folder=services.config.data_dir / "uploads",
-            buckets=parse_buckets(settings.files_buckets),
+            buckets=buckets,
         )
         mounts += [resumable.mount, storage.mount]
 

@@ -1,4 +1,4 @@
-"""Who asks at `/storage/v1`, and how an error is answered there."""
+"""Authentication and error responses of `/storage/v1`."""
 
 import orjson
 from aiohttp import web
@@ -11,7 +11,7 @@ from server.gateway.supabase_keys import ApiClient, ApiKeys
 
 
 class StorageClients:
-    """Reads whom a request is for."""
+    """Authenticates requests."""
 
     def __init__(self, keys: ApiKeys, authenticate: Authenticate) -> None:
         self._keys = keys

@@ -32,7 +32,7 @@ from server.domains.content.files import rules
 from server.domains.content.files.http import CHUNK_BYTES, FileServing
 from server.domains.content.files.model import BucketRules, Buckets
 from server.domains.content.files.supabase_clients import StorageClients, error_response
-from server.domains.content.files.uploads import Uploads, UploadShares
+from server.domains.content.files.uploads import Uploads
 from server.domains.interfaces import TokenScope
 from server.gateway.http.bodies import BODY_BYTES_MAX, read_body
 
@@ -86,7 +86,6 @@ class SupabaseStorage:
         store: FileStore,
         objects: ObjectStorage,
         uploads: Uploads,
-        receiving: UploadShares,
         serving: FileServing,
         tokens: TokenScope,
         clock: Clock,
@@ -102,7 +101,6 @@ class SupabaseStorage:
         self._clock = clock
         self._folder = folder
         self._buckets = buckets
-        self._receiving = receiving
         self._since = wire_time(clock.now())  # buckets are settings, as old as the node
 
     def mount(self, app: web.Application) -> None:
@@ -329,7 +327,7 @@ class SupabaseStorage:
                 link=f"{bucket}/{path}",
                 content_type=content_type,
                 chunks=_chunks(file),
-                remote=request.remote or "",
+                remote=None,
             )
         link = f"{stored.bucket}/{stored.path}"
         return {"Id": stored.file_id, "Key": link}
@@ -387,7 +385,7 @@ class SupabaseStorage:
         """Write what is sent to disk: how long a file is has to be known before it is announced."""
         network = client_network(request.remote or "")
         with (
-            self._receiving.place(who.user_id, network),
+            self._uploads.receiving.place(who.user_id, network),
             reporting_full_disk(),
             self._place_on_disk() as file,
         ):

@@ -32,7 +32,7 @@ from server.domains.content.files import rules
 from server.domains.content.files.http import CHUNK_BYTES
 from server.domains.content.files.model import Buckets
 from server.domains.content.files.supabase_clients import StorageClients, error_response
-from server.domains.content.files.uploads import RECEIVE_S, SETTLE_S, Uploads, UploadShares
+from server.domains.content.files.uploads import RECEIVE_S, SETTLE_S, Uploads
 
 PATH: Final = "/storage/v1/upload/resumable"
 VERSION: Final = "1.0.0"
@@ -88,7 +88,6 @@ class SupabaseUploads:
         parts: PartStore,
         uploads: Uploads,
         objects: ObjectStorage,
-        receiving: UploadShares,
         buckets: Buckets,
         clock: Clock,
         folder: Path,
@@ -99,7 +98,6 @@ class SupabaseUploads:
         self._parts = parts
         self._uploads = uploads
         self._objects = objects
-        self._receiving = receiving
         self._clock = clock
         self._folder = folder
 
@@ -237,7 +235,7 @@ class SupabaseUploads:
         """
         if (request.content_length or 0) > upload.announced.size - upload.received:
             raise TooLarge(f"The upload was announced with {upload.announced.size} bytes.")
-        with self._receiving.place(who.user_id, client_network(request.remote or "")):
+        with self._uploads.receiving.place(who.user_id, client_network(request.remote or "")):
             chunks = aiter(request.content.iter_chunked(CHUNK_BYTES))
             try:
                 async with asyncio.timeout(RECEIVE_S):

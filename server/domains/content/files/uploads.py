@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -103,7 +103,7 @@ class Uploads:
         self._limits = limits
         self._buckets = buckets
         self._images = images
-        self._receiving = UploadShares()
+        self.receiving = UploadShares()  # one for every way in
         self._checks = asyncio.Semaphore(CHECKED_AT_ONCE)
 
     async def announce(self, who: Requester, new: NewUpload) -> Upload:
@@ -150,18 +150,28 @@ class Uploads:
         return self._signed(upload, expires_at)
 
     async def receive(
-        self, token: str, *, link: str, content_type: str, chunks: AsyncIterator[bytes], remote: str
+        self,
+        token: str,
+        *,
+        link: str,
+        content_type: str,
+        chunks: AsyncIterator[bytes],
+        remote: str | None,
     ) -> StoredFile:
         """Take in what was announced; the URL is used up, whatever comes once bytes have come.
 
-        `link` is the bucket and path that it was sent to, `remote` the client's address. Raises
-        `BadUpload`, `FileRefused`, `Overloaded`, `RateLimited`, and `RequestTimeout` after
-        `RECEIVE_S`; pauses within a body are the connection's business.
+        `link` is the bucket and path that it was sent to, `remote` the client's address, or None
+        for a client that holds a place already. Raises `BadUpload`, `FileRefused`, `Overloaded`,
+        `RateLimited`, and `RequestTimeout` after `RECEIVE_S`; pauses within a body are the
+        connection's business.
         """
         upload_id = await self._upload_in(token)
         owner = await self._store.read_upload_owner(upload_id)
         first = await anext(chunks, b"")  # silence takes no place, and leaves the URL as it is
-        with self._receiving.place(owner, client_network(remote)):
+        place: AbstractContextManager[None] = nullcontext()
+        if remote is not None:
+            place = self.receiving.place(owner, client_network(remote))
+        with place:
             upload = await self._store.claim_upload(upload_id, for_s=RECEIVE_S + SETTLE_S)
             try:
                 async with self._under_way(upload), asyncio.timeout(RECEIVE_S):

@@ -25,6 +25,10 @@ LIFETIMES_S: Final[dict[Purpose, int]] = {EMAIL: 3600, REDIRECT: 120, MAILED: 36
 Contents = dict[str, str | None]
 
 
+class UnknownCode(BadCode):
+    """The link or code is invalid, expired, or already used; request a new one."""
+
+
 class VerifiedCode(NamedTuple):
     """A good code: what it says, and the account that it links something to."""
 
@@ -81,11 +85,11 @@ class OneTimeCodes:
         return self._seal.blind_indexes(folded_email(address), about="code")
 
     async def read(self, purpose: Purpose, code: str) -> VerifiedCode:
-        """Read a code without using it up; raise `BadCode`."""
+        """Read a code without using it up; raise `BadCode`, `UnknownCode` if there is none."""
         code_hash = token_hash(code)
         stored = await self._store.read_code(code_hash, purpose, self._clock.now())
         if stored is None:
-            raise BadCode
+            raise UnknownCode
         try:
             opened = self._seal.open(stored.sealed, about=code_context(code_hash))
         except Unsealable as error:

@@ -47,7 +47,7 @@ from server.domains.people.accounts.browser_sign_in import (
     start_path,
     with_error_page,
 )
-from server.domains.people.accounts.codes import EMAIL
+from server.domains.people.accounts.codes import EMAIL, UnknownCode
 from server.domains.people.accounts.email import ClientLink, EmailSignIn
 from server.domains.people.accounts.providers import ProviderSignIn
 from server.domains.people.accounts.revocation import SessionRevocation
@@ -296,7 +296,7 @@ class SupabaseAuth:
     async def _exchange(self, body: _Exchange, remote: str) -> Tokens:
         try:
             return await self._email.exchange(body.auth_code, body.code_verifier, remote=remote)
-        except BadCode:  # then it may come from a provider
+        except UnknownCode:  # then it may come from a provider
             return await self._providers.exchange(body.auth_code, body.code_verifier)
 
     async def _otp(self, request: web.Request) -> Any:
