@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from hashlib import file_digest
+from os import SEEK_END
 from typing import IO, Final, NamedTuple
 
 import asyncpg
@@ -96,7 +97,7 @@ class GameArchiveStore:
             return None
         with tempfile.TemporaryFile() as file:
             contents = await self._write(game, file)
-            size = file.tell()
+            size = file.seek(0, SEEK_END)
             file.seek(0)
             key = object_key(game.game_id, file_digest(file, "sha256").hexdigest())
             file.seek(0)
