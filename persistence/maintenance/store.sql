@@ -72,11 +72,12 @@ SELECT name, bytes FROM table_sizes() LIMIT $1;
 SELECT coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) FROM pg_stat_archiver;
 
 -- name: read_standbys
--- List what receives this server's log, and how far each is behind. Without the right to read it, none.
+-- List what receives this server's log, and how far each is behind; without the right to read it, none.
+-- What is only connecting, or copies the data folder, receives no log.
 SELECT application_name AS name, coalesce(extract(epoch FROM coalesce(replay_lag, flush_lag, write_lag)), 0)::float8
     AS lag_s, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(replay_lsn, flush_lsn, sent_lsn)), 0)::float8
     AS lag_bytes
-FROM pg_stat_replication WHERE state IS NOT NULL AND NOT pg_is_in_recovery() ORDER BY application_name LIMIT $1;
+FROM pg_stat_replication WHERE state IN ('catchup', 'streaming', 'stopping') AND NOT pg_is_in_recovery() ORDER BY application_name LIMIT $1;
 
 -- name: has_statements
 -- Say whether pg_stat_statements can be read here.

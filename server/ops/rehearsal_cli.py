@@ -4,9 +4,11 @@ Each prints one token a line, and nothing else, so that the output is a file for
 `playhall loadtest epoch`.
 """
 
+import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import date, timedelta
 from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
@@ -17,10 +19,12 @@ from persistence.accounts.store import AccountStore
 from persistence.bots.store import BotStore
 from persistence.bots.tokens import BotTokenStore
 from persistence.bots.wallets import WalletStore
+from persistence.epochs.steps import SettlementStore
 from persistence.epochs.store import EpochStore
 from persistence.rls import open_with_rls
 from protocol.accounts import Tokens
 from protocol.bots import BotTaken, NewBot, NewBotToken
+from protocol.epochs import EpochNotFound
 from protocol.errors import NotFound
 from protocol.ids import BotId, UserId
 from server.config import Config
@@ -39,6 +43,8 @@ from server.ops.shell import DataDir, Shell
 CAST_MAX: Final = 10_000
 DAYS_AHEAD_MAX: Final = 1_000
 LEFT_MIN: Final = timedelta(minutes=30)  # that a live day must have left, in real time
+BEGUN_WITHIN_S: Final = 15.0  # a node that is running begins a day whose time has come
+LOOK_EVERY_S: Final = 0.2
 WHY: Final = "rehearsal"
 # No contract of anybody's: a chain that developers use, and an address that is easy to recognise.
 CHAIN_ID: Final = 31_337
@@ -65,6 +71,7 @@ class RehearsalContext(NamedTuple):
     bots: BotStore
     tokens: BotTokenStore
     days: EpochStore
+    settlement: SettlementStore
     issuer: TokenIssuer
     clock: Clock
 
@@ -155,6 +162,23 @@ async def make_live(days: EpochStore, *, speed: float | None) -> None:
     raise NotFound(f"None of the next {DAYS_AHEAD_MAX} days can be played; wait.")
 
 
+async def wait_until_live(days: EpochStore, settlement: SettlementStore) -> bool:
+    """Wait until a running node has begun the day; says whether it takes claims and votes.
+
+    Without a node there is nothing to wait for: one that starts begins the day.
+    """
+    until = time.monotonic() + BEGUN_WITHIN_S
+    while await settlement.read_leader() is not None:
+        with suppress(EpochNotFound):  # the first of all days is not made yet
+            day = await days.read_day(None)
+            if day.phase == "live" and day.starts_at <= await days.now() < day.freeze_at:
+                return True
+        if time.monotonic() > until:
+            return False
+        await asyncio.sleep(LOOK_EVERY_S)
+    return True
+
+
 async def _first_playable(days: EpochStore, today: date) -> date:
     """Give today, or the day after the last one that is over already."""
     newest = await days.list_days(before=date.max, limit=1)
@@ -167,6 +191,10 @@ async def _prepare(context: RehearsalContext, *, live: bool, speed: float | None
     if live:
         await require_profiles(context.days)
         await make_live(context.days, speed=speed)
+        if not await wait_until_live(context.days, context.settlement):
+            typer.echo(
+                "The day is not live yet; look for the reason in the server's log.", err=True
+            )
     typer.echo(
         "For rehearsals only: anyone who has one of these tokens can use its account.", err=True
     )
@@ -215,6 +243,7 @@ async def _context(config: Config, dsn: str) -> AsyncIterator[RehearsalContext]:
             bots=BotStore(database, rls),
             tokens=BotTokenStore(database),
             days=EpochStore(database),
+            settlement=SettlementStore(database),
             issuer=TokenIssuer(keys=keys, clock=clock, lifetimes=lifetimes),
             clock=clock,
         )

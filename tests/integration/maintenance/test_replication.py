@@ -55,6 +55,10 @@ async def test_a_standby_that_falls_behind_and_an_archive_that_fails_are_seen(
                 }
                 with receiving(dsn, tmp_path) as receiver:
                     await fall_behind(figures, admin, receiver)
+                with connecting(dsn):
+                    await wait_for_row(admin, "startup")
+                    standbys = "playhall_replication_standbys"
+                    await wait_for(figures, lambda found: found[standbys] == 0)
                 admin.execute("SELECT pg_switch_wal()")
                 await wait_for(figures, lambda found: found["playhall_wal_archive_failing"] == 1)
 
@@ -82,6 +86,25 @@ def receiving(dsn: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
             yield receiver
         finally:
             receiver.kill()
+
+
+@contextmanager
+def connecting(dsn: str) -> Iterator[None]:
+    """Open a connection for replication that asks for nothing."""
+    host = parse_qs(urlsplit(dsn).query)["host"][0]
+    connection = psycopg.pq.PGconn.connect(f"host={host} user=postgres replication=true".encode())
+    assert connection.status == psycopg.pq.ConnStatus.OK, connection.error_message
+    try:
+        yield
+    finally:
+        connection.finish()
+
+
+async def wait_for_row(admin: psycopg.Connection, state: str) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        asked = "SELECT FROM pg_stat_replication WHERE state = %s"
+        while admin.execute(asked, [state]).fetchone() is None:
+            await asyncio.sleep(0.05)
 
 
 async def fall_behind(
