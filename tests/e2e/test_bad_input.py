@@ -99,7 +99,9 @@ async def _furnish(world: World) -> None:
     ids |= {role: guest.player_id for role, guest in world.guests.items()}
     ids["token of member"] = world.guests["member"].token
     ids["expired token"] = await _expired(world, world.guests["host"])
-    ids["el_dorado"] = await sit_down([host, member], "el_dorado", config={"rounds": 3})
+    ids["el_dorado"] = await sit_down(
+        [host, member], "el_dorado", config={"rounds": 3, "turn_timeout_s": 600}
+    )
     ids["relay"] = await sit_down([host, member], "relay")
     ids["over"] = await sit_down([host], "relay")
     for line in (host, member):
