@@ -22,7 +22,8 @@ test: $(DEV)     ## Run the whole suite on a real database
 	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 faults: $(DEV)   ## Run the long fault tests (kill, freeze, cut, fill): see docs/explanation/durability.md
-	@PLAYHALL_FAULTS=long $(BIN)/python -m pytest tests/faults tests/integration/persistence/test_migrations.py tests/e2e/test_pages_in_a_browser.py tests/e2e/pages tests/contract/test_javascript_client.py tests/integration/deploy/test_image.py tests/integration/deploy/test_database_steps.py tests/e2e/test_proxies.py -n 2 --dist loadscope
+	@PLAYHALL_FAULTS=long $(BIN)/python -m pytest tests/faults tests/integration/persistence/test_migrations.py -n 2 --dist loadscope
+	@PLAYHALL_FAULTS=long $(BIN)/python -m pytest tests -m long --ignore tests/faults -n 2 --dist loadscope
 
 SOAK_MINUTES ?= 60
 soak: $(DEV)     ## Let everything fail at random under load for an hour (SOAK_MINUTES=60): nothing grows

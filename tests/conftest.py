@@ -33,6 +33,8 @@ GARBAGE_OBJECTS = 50_000
 # made is a checkpoint, after which every page is logged whole.
 _CHEAPER = {"shared_buffers": "64MB", "wal_compression": "off"}
 
+IS_LONG = os.environ.get("PLAYHALL_FAULTS") == "long"
+
 _HERE = Path(__file__).parent
 _LONGEST_FIRST = ("faults", "e2e", "fuzz", "integration")  # then all others
 
@@ -58,7 +60,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that parallel workers end together."""
+    """Begin with what takes longest, so that parallel workers end together; skip what is long."""
+    for item in items:
+        if not IS_LONG and (long := item.get_closest_marker("long")):
+            item.add_marker(pytest.mark.skip(reason=f"{long.args[0]}: make faults"))
     places = {folder: place for place, folder in enumerate(_LONGEST_FIRST)}
     items.sort(key=lambda i: places.get(i.path.relative_to(_HERE).parts[0], len(places)))
 

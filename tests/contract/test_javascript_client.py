@@ -1,7 +1,6 @@
 """The JavaScript client and the pages ask for what there is, and the types say what that is."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -63,9 +62,8 @@ def test_texts_exist_and_markup_is_never_made_of_text(script: Path) -> None:
         assert used <= KEYS, used - KEYS
 
 
+@pytest.mark.long("fetches TypeScript")
 def test_declarations_are_those_of_the_client(tmp_path: Path) -> None:
-    if os.environ.get("PLAYHALL_FAULTS") != "long":
-        pytest.skip("fetches TypeScript; runs with PLAYHALL_FAULTS=long")
     if (npm := shutil.which("npm")) is None:
         pytest.skip("npm is not installed")
     command = [npm, "install", "--no-audit", "--no-fund", TYPESCRIPT]

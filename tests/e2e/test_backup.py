@@ -176,6 +176,7 @@ def test_own_database_is_restored_by_its_owner_and_by_another(
     serves(tmp_path / "node", databases.serving_dsn(own_databases[1]))
 
 
+@pytest.mark.long("another PostgreSQL server, and everything three times")
 def test_own_database_is_restored_into_the_bundled_one_and_back(
     filled: str, own_databases: list[str], databases: Databases, tmp_path: Path, data_dir: Path
 ) -> None:
@@ -205,6 +206,7 @@ OLDER = sorted(
 )
 
 
+@pytest.mark.long("another PostgreSQL server")
 @pytest.mark.skipif(not OLDER, reason="no PostgreSQL before 17 here")
 def test_backup_is_restored_into_an_older_postgres(filled: str, data_dir: Path) -> None:
     folder, user = data_dir.parent, "nobody" if os.geteuid() == 0 else None
@@ -240,6 +242,7 @@ def test_backup_is_restored_into_an_older_postgres(filled: str, data_dir: Path) 
         run("pg_ctl", "stop", "-m", "immediate")
 
 
+@pytest.mark.long("everything once more")
 def test_documented_way_by_hand_restores_everything_too(
     filled: str, own_databases: list[str], tmp_path: Path
 ) -> None:

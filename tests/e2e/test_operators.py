@@ -12,7 +12,7 @@ import aiohttp
 import psycopg
 import pytest
 
-from tests.e2e.test_pages_in_a_browser import IS_LONG, check
+from tests.e2e.test_pages_in_a_browser import check
 from tests.faults.client_line import Closed, Guest, Json, Line, lines, new_guests, sit_down, until
 from tests.fixtures.browser import CHROMIUM, Browser, Page
 from tests.fixtures.http import bearer
@@ -517,7 +517,7 @@ async def section_is_drawn(page: Page, section: str) -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-@pytest.mark.skipif(not IS_LONG, reason="half a minute; runs with PLAYHALL_FAULTS=long")
+@pytest.mark.long("half a minute")
 async def test_console_is_accessible_and_fits_in_every_look(
     hall: Hall, table: list[Line], chromium: Browser, axe: str
 ) -> None:

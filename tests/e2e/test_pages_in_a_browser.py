@@ -2,7 +2,8 @@
 
 With PLAYHALL_SCREENSHOTS, a folder, the pages are drawn into it as they are visited:
 
-    PLAYHALL_SCREENSHOTS=docs/images pytest tests/e2e/test_pages_in_a_browser.py
+    PLAYHALL_FAULTS=long PLAYHALL_SCREENSHOTS=docs/images pytest \
+        tests/e2e/test_pages_in_a_browser.py
 """
 
 import json
@@ -22,7 +23,6 @@ from tests.fixtures.ports import free_port
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
-IS_LONG = os.environ.get("PLAYHALL_FAULTS") == "long" or "PLAYHALL_SCREENSHOTS" in os.environ
 SERIOUS = ("serious", "critical")
 WIDE, NARROW = (960, 720), (360, 720)
 TABLE = "document.querySelector('.table-root')?.dataset.mine === 'true'"
@@ -70,7 +70,7 @@ async def check(page: Page, name: str, axe: str) -> None:
             await page.screenshot(Path(folder) / f"{name}-{look}.png")
 
 
-@pytest.mark.skipif(not IS_LONG, reason="half a minute; runs with PLAYHALL_FAULTS=long")
+@pytest.mark.long("half a minute")
 async def test_nothing_serious_on_any_page(pages_node: Node, chromium: Browser, axe: str) -> None:
     async with chromium.person(pages_node.url) as page:
         for address, drawn, name in PAGES:
@@ -140,7 +140,7 @@ async def carried(*pages: Page, by: str) -> None:
         await page.until(f"document.querySelector('#transport')?.dataset.transport === '{by}'")
 
 
-@pytest.mark.skipif(not IS_LONG, reason="two servers; runs with PLAYHALL_FAULTS=long")
+@pytest.mark.long("two servers")
 async def test_people_on_two_nodes_play_with_each_other(
     tmp_path: Path, serving_dsn: str, chromium: Browser
 ) -> None:

@@ -213,9 +213,7 @@ async def test_no_log_has_what_a_query_holds(name: str, tmp_path: Path) -> None:
     assert "secret-of" not in said
 
 
-@pytest.mark.skipif(
-    os.environ.get("PLAYHALL_FAULTS") != "long", reason="starts nodes again and again: make faults"
-)
+@pytest.mark.long("starts nodes again and again")
 @pytest.mark.parametrize("name", PROXIES)
 async def test_a_rolling_restart_behind_a_proxy_loses_nothing(
     name: str, world: World, tmp_path: Path

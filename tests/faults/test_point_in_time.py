@@ -25,9 +25,7 @@ from server.rulesets import find_rulesets
 from tests.integration.audit.conftest import open_room
 from tests.integration.games.conftest import act
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("PLAYHALL_FAULTS") != "long", reason="two more PostgreSQL servers: make faults"
-)
+pytestmark = pytest.mark.long("two more PostgreSQL servers")
 
 ARCHIVED_WITHIN_S = 60
 DURABLE = {**SETTINGS, "shared_buffers": "64MB", "archive_mode": "on", "archive_timeout": "60"}

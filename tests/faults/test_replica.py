@@ -26,9 +26,7 @@ from tests.fixtures.http import bearer
 from tests.fixtures.node import Node
 from tests.integration.audit.conftest import open_room, play_and_leave
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("PLAYHALL_FAULTS") != "long", reason="two more PostgreSQL servers: make faults"
-)
+pytestmark = pytest.mark.long("two more PostgreSQL servers")
 
 SMALL = {**SETTINGS, "shared_buffers": "64MB"}
 LAG_MAX_S = 0.5

@@ -5,7 +5,6 @@ database, so a game can live in any of several; and what it costs. Run with `-s`
 """
 
 import asyncio
-import os
 import shutil
 import tempfile
 import time
@@ -27,9 +26,7 @@ from tests.fixtures.postgres import copy_stopped, postmaster_pid, stop_immediate
 from tests.integration.audit.conftest import open_room
 from tests.integration.games.conftest import Room, act
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("PLAYHALL_FAULTS") != "long", reason="two more PostgreSQL servers: make faults"
-)
+pytestmark = pytest.mark.long("two more PostgreSQL servers")
 
 GAMES = 32
 MOVES = 60

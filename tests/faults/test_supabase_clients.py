@@ -31,9 +31,7 @@ from tests.fixtures.ports import free_port
 from tests.fixtures.postgres import TEMPLATE, Databases
 from tests.fixtures.smtp import PostOffice, post_office, until
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("PLAYHALL_FAULTS") != "long", reason="installs packages; part of make faults"
-)
+pytestmark = pytest.mark.long("installs packages")
 
 HERE: Final = Path(__file__).parent / "supabase"
 SECRET: Final = "a secret of the tests, long enough to sign"

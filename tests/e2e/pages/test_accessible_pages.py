@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.pages.conftest import Site
-from tests.e2e.test_pages_in_a_browser import IS_LONG, check
+from tests.e2e.test_pages_in_a_browser import check
 from tests.faults.client_line import lines, sit_down, until
 from tests.fixtures.postgres import TEMPLATE, Databases
 from tests.integration.epochs.served import serving
 from tests.integration.epochs.stage import DAY, MIDNIGHT
 
-pytestmark = pytest.mark.skipif(not IS_LONG, reason="a minute; runs with PLAYHALL_FAULTS=long")
+pytestmark = pytest.mark.long("a minute")
 
 
 async def test_nothing_serious_where_people_look(site: Site, axe: str) -> None:

@@ -25,6 +25,9 @@ def photograph(width: int = 120, height: int = 80, **options: Any) -> bytes:
     return out.getvalue() + b"<script>alert(1)</script>"
 
 
+LONG = pytest.mark.long("a process for each image")
+
+
 def animation(kind: str) -> bytes:
     frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "lime", "blue")]
     out = io.BytesIO()
@@ -107,7 +110,9 @@ async def test_files_follow_their_creation_at_once(platform: Platform) -> None:
         assert (await read(platform, each, ann))[0] == 200
 
 
-@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    "kind", ["GIF", *(pytest.param(kind, marks=LONG) for kind in ("PNG", "WEBP"))]
+)
 async def test_animation_is_kept(platform: Platform, kind: str) -> None:
     [ann] = await platform.people(1)
     creation = await ann.draft(type="image")

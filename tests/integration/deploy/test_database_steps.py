@@ -19,9 +19,7 @@ from tests.integration.deploy.test_manifests import DEPLOY, PRODUCTION
 PASSWORDS = {"PLAYHALL_OWNER_PASSWORD": "it's", "PLAYHALL_NODE_PASSWORD": "another"}
 
 
-@pytest.mark.skipif(
-    os.environ.get("PLAYHALL_FAULTS") != "long", reason="a database of its own: `make faults`"
-)
+@pytest.mark.long("a database of its own")
 async def test_the_database_of_the_compose_file_is_made_migrated_granted_and_served(
     data_dir: Path, tmp_path: Path
 ) -> None:

@@ -19,7 +19,6 @@ ROOT: Final = Path(__file__).parents[3]
 DOCKERFILE: Final = ROOT / "deploy" / "Dockerfile"
 START_TIMEOUT_S: Final = 60
 STOP_TIMEOUT_S: Final = 40
-is_long = os.environ.get("PLAYHALL_FAULTS") == "long"
 
 
 class Step(NamedTuple):
@@ -60,7 +59,7 @@ def test_every_step_is_one_that_is_known_here() -> None:
     assert {step.name for step in steps()} <= known | {"HEALTHCHECK", "ENTRYPOINT", "CMD"}
 
 
-@pytest.mark.skipif(not is_long, reason="installs everything from the registry: `make faults`")
+@pytest.mark.long("installs everything from the registry")
 def test_what_the_steps_install_serves_and_writes_to_its_data_folder_alone(
     databases: Databases, tmp_path: Path
 ) -> None:
