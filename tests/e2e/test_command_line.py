@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -227,3 +228,17 @@ def test_misspelled_variable_is_named_with_the_one_that_was_meant(tmp_path: Path
     assert "PLAYHALL_DATABSE_URL is set, but nothing reads it" in done.said
     assert "did you mean PLAYHALL_DATABASE_URL?" in done.said
     assert "PLAYHALL_OF_SOMEBODY" not in done.said
+
+
+def test_ctrl_c_while_it_is_being_imported_is_quiet() -> None:
+    program = Path(sys.executable).with_name("playhall")
+    command = [sys.executable, "-X", "importtime", program, "--version"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.split()[-1] == "typer":  # many more are to come
+                process.send_signal(signal.SIGINT)
+                break
+        left = process.stderr.read()
+    assert process.returncode == 130
+    assert "Traceback" not in left, left
