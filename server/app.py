@@ -146,8 +146,9 @@ DOMAINS: Final[Sequence[Build]] = (
 class App:
     """The domains of one node, mounted on its one port."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, collectors: Sequence[Collector] = ()) -> None:
         self.services = services
+        self._observed = collectors  # of what is only observed where an operator asks for it
         self._started_at = services.clock.monotonic()
         self._listener: Listener | None = None
         self.domains: list[Domain] = []
@@ -371,6 +372,7 @@ class App:
             node_call_metrics(services.calls),
             self._events.collector,
             self.retention,
+            *self._observed,
             *(each for domain in self.domains for each in domain.metrics),
         ]
 
