@@ -184,8 +184,8 @@ BATCH_BYTES_MAX = 1024 * 1024
 # Commands are refused beyond this. It bounds the memory that an outage of the database can cost.
 QUEUED_EVENTS_MAX = 20_000
 # More than one, so that a game whose statement hangs does not hold up the completions, and so many
-# that games which end together do not wait for each other. Each holds a connection of the pool, which
-# has eight by default, so not more.
+# that games which end together do not wait for each other. Each holds a connection of the pool,
+# which has eight by default, so not more.
 SOLO_WORKERS = 6
 # Beyond this the writers wait, and the queue before them fills until commands are refused.
 SOLO_BATCHES_MAX = 1000
