@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Final
@@ -23,7 +24,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadtest.benching import elsewhere, loads, progression, recovery, rest, social
+from loadtest.benching import elsewhere, loads, progression, recovery, rest, social, waits
 from loadtest.benching.figures import (
     BenchFigures,
     RunResult,
@@ -216,7 +217,8 @@ class BenchRun:
     def _node(self, name: str) -> Iterator[BenchNode]:
         """Start a node with an empty database for a block: nothing is left of an earlier part."""
         kept = self._seeded if name == Measurement.SOCIAL else None
-        node = BenchNode(self._folder / name if kept is None else kept, on=self._on)
+        env = waits.SETTINGS if name == Measurement.LATENCY else {}
+        node = BenchNode(self._folder / name if kept is None else kept, on=self._on, env=env)
         try:
             node.start()
             yield node
@@ -249,14 +251,17 @@ class BenchRun:
             loads.run_matches(node, self._on, seconds=self._scale.seconds).numbers["moves/s"]
         ]
         think_s = 2 * loads.ROOMS * 2 / median(full)
+        half_load = partial(
+            loads.run_matches,
+            node,
+            self._on,
+            seconds=self._scale.seconds,
+            think_s=think_s,
+            rounds=HALF_LOAD_ROUNDS,
+        )
+        waits.prepare(node)
         for _ in range(self._scale.times):
-            run = loads.run_matches(
-                node,
-                self._on,
-                seconds=self._scale.seconds,
-                think_s=think_s,
-                rounds=HALF_LOAD_ROUNDS,
-            )
+            run = waits.measure(node, half_load, out)
             names = {"p50": "p50", "p99": "p99", "worst": "max"}
             self._record(run, **{key: run.numbers[f"reply {of} ms"] for key, of in names.items()})
 

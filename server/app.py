@@ -22,6 +22,7 @@ from server.config import Config
 from server.core.containment import FAILURES
 from server.core.database_clock import DatabaseClock
 from server.core.event_delivery import OutboxDeliverer
+from server.core.loop_watch import LoopWatch
 from server.core.retention import RetentionJob, RetentionSweep
 from server.core.settings import nearest_variable, split_names, unread_variables, variable_names
 from server.domains.compete.blockchain.domain import build as blockchain
@@ -77,6 +78,7 @@ from server.gateway.metrics import (
     MetricsCollector,
     MetricSource,
     broker_metrics,
+    loop_metrics,
     metrics_writer,
     node_call_metrics,
 )
@@ -144,8 +146,9 @@ DOMAINS: Final[Sequence[Build]] = (
 class App:
     """The domains of one node, mounted on its one port."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, collectors: Sequence[Collector] = ()) -> None:
         self.services = services
+        self._observed = collectors  # of what is only observed where an operator asks for it
         self._started_at = services.clock.monotonic()
         self._listener: Listener | None = None
         self.domains: list[Domain] = []
@@ -153,6 +156,7 @@ class App:
         for build in (*DOMAINS, *services.titles):
             self._mount(build(services))
         self._database_clock = DatabaseClock(services.database, services.clock)
+        self._loop_watch = LoopWatch()
         self._outbox = outbox = EventOutbox(services.database)
         config = services.config
         self._events = OutboxDeliverer(
@@ -211,6 +215,7 @@ class App:
                 await start()
         tasks = services.tasks
         tasks.start_loop(self._database_clock.run(), name="clock")
+        tasks.start_loop(self._loop_watch.run(), name="watch of the loop")
         tasks.start_loop(services.broker.run(), name="broker")
         tasks.start_loop(services.subscriptions.run(), name="subscriptions")
         if services.config.database_replica_url is not None:
@@ -360,12 +365,14 @@ class App:
         )
         return [
             of_the_node,
+            *loop_metrics(self._loop_watch),
             ErrorCollector(lambda: services.error_counts.counts),
             broker_metrics(services.subscriptions, is_configured=bool(services.config.redis_url)),
             *([] if services.config.database_replica_url is None else [self._of_the_replica()]),
             node_call_metrics(services.calls),
             self._events.collector,
             self.retention,
+            *self._observed,
             *(each for domain in self.domains for each in domain.metrics),
         ]
 

@@ -169,6 +169,9 @@ class Config(Settings):
     traces_sampled: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.01, description="Share of commands and requests that are traced."
     )
+    slow_reply_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=0.0, description="Replies to moves that take longer are logged; 0 measures none."
+    )
 
     def ruleset_directories(self) -> list[Path]:
         """List where rulesets besides our own are: as configured, and in title packages."""

@@ -32,7 +32,7 @@ from server.domains.services import Services, build_broker
 from server.gamekit.fold import AnyRuleset
 from server.gateway.transport.http_connection import http_runner
 from server.listening import bind, bind_own_port
-from server.ops.observability.install import ObserveHttp, observing
+from server.ops.observability.install import Observation, observing
 from server.ops.reload_rulesets import RulesetReloader
 
 log = logging.getLogger(__name__)
@@ -171,12 +171,12 @@ async def _serve(
                 titles,
                 settings,
             )
-            observe_http = await observers.enter_async_context(observing(config, node))
-            app = App(base)
+            observation = await observers.enter_async_context(observing(config, node))
+            app = App(base, collectors=observation.collectors)
             if config.reload_rulesets:
                 reloader = RulesetReloader(rulesets, config.ruleset_directories())
                 tasks.start_loop(reloader.run(), name="reloading of rulesets")
-            async with _listening(app, config, worker, observe_http) as url:
+            async with _listening(app, config, worker, observation) as url:
                 ready(url)
                 await stop.wait()
                 log.info(
@@ -191,10 +191,10 @@ async def _serve(
 
 @asynccontextmanager
 async def _listening(
-    app: App, config: Config, worker: int | None, observe_http: ObserveHttp
+    app: App, config: Config, worker: int | None, observation: Observation
 ) -> AsyncIterator[str]:
     http = app.http()
-    observe_http(http)
+    observation.observe_http(http)
     runner = http_runner(http)
     await runner.setup()
     assert runner.server is not None

@@ -50,7 +50,7 @@ class BenchServer:
     ) -> None:
         self.url = ""
         self._command = command
-        self._log = log
+        self.log = log
         self._env = {**os.environ, **env}
         self._on = on
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,13 +64,13 @@ class BenchServer:
     def start(self) -> float:
         """Start it; gives the seconds until it was ready."""
         began = time.monotonic()
-        with self._log.open("wb") as out:
+        with self.log.open("wb") as out:
             self._process = self._launch(out)
         pin_process(self.pid, self._on.server)
-        while not (found := _READY.search(self._log.read_text(errors="replace"))):
+        while not (found := _READY.search(self.log.read_text(errors="replace"))):
             if self._process.poll() is not None or time.monotonic() - began > START_TIMEOUT_S:
                 self.stop_with_signal(signal.SIGKILL)
-                raise ServerDidNotStart(self._log.read_text(errors="replace"))
+                raise ServerDidNotStart(self.log.read_text(errors="replace"))
             time.sleep(0.005)
         self.url = found[1]
         return time.monotonic() - began

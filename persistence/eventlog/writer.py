@@ -4,10 +4,10 @@
     _Writer   one connection, one statement at a time, which commits rows of many games at once
     GameLog   one game's place in the log: the rows that wait, and at most one batch under way
 
-A game always has the same writer. Whenever a writer is idle and something waits, it takes all
-that waits, of many games, and commits it in one statement. There is no timer. A game that the
-statement could not settle goes to the solo lane, which finds out one game's fate at a time, so
-that one game's failure touches no other.
+Games with rows stand in one line. Whenever a writer is idle and something waits, it takes all that
+waits, of many games, and commits it in one statement. There is no timer. A game that the statement
+could not settle goes to the solo lane, which finds out one game's fate at a time, so that one
+game's failure touches no other.
 
 The states of a game
 ====================
@@ -26,12 +26,12 @@ it is a bug of ours, never something that a client or the database can cause. ::
       OWNER_RAISED:  from IDLE and QUEUED to DEAD, as it is called after its batch is settled
       FORGET:        from every state to DEAD
 
-    state     rows wait   a batch is under way          in its writer's line
+    state     rows wait   a batch is under way          in line
     IDLE      no          no                            no
     QUEUED    yes         no                            once
-    WRITING   perhaps     in its writer's statement     no
+    WRITING   perhaps     in a writer's statement       no
     SOLO      perhaps     in the solo lane              no
-    DEAD      no          perhaps, but it is the last   perhaps; the writer passes over it
+    DEAD      no          perhaps, but it is the last   perhaps; writers pass over it
 
 What the database may answer, and where that leads::
 
@@ -183,8 +183,10 @@ BATCH_EVENTS_MAX = 1000
 BATCH_BYTES_MAX = 1024 * 1024
 # Commands are refused beyond this. It bounds the memory that an outage of the database can cost.
 QUEUED_EVENTS_MAX = 20_000
-# More than one, so that a game whose statement hangs does not hold up the completions.
-SOLO_WORKERS = 2
+# More than one, so that a game whose statement hangs does not hold up the completions, and so many
+# that games which end together do not wait for each other. Each holds a connection of the pool,
+# which has eight by default, so not more.
+SOLO_WORKERS = 6
 # Beyond this the writers wait, and the queue before them fills until commands are refused.
 SOLO_BATCHES_MAX = 1000
 RETRY_PAUSE_S = 0.25
@@ -257,8 +259,8 @@ class LogState(Enum):
     """Where one game's rows are on their way to the database."""
 
     IDLE = auto()  # all that was appended is committed
-    QUEUED = auto()  # rows wait for the writer
-    WRITING = auto()  # a batch is in the writer's statement
+    QUEUED = auto()  # rows wait for a writer
+    WRITING = auto()  # a batch is in a writer's statement
     SOLO = auto()  # a batch is in the solo lane, perhaps for a long time
     DEAD = auto()  # nothing is written any more
 
@@ -267,7 +269,7 @@ class LogInput(Enum):
     """What happens to one game's place in the log."""
 
     APPEND = auto()  # the owner has more rows
-    TAKE = auto()  # the writer takes all that waits
+    TAKE = auto()  # a writer takes all that waits
     SET_ASIDE = auto()  # the writer hands the batch to the solo lane
     COMMIT = auto()  # the batch is in the database, and nothing came meanwhile
     COMMIT_MORE = auto()  # the batch is in the database, and more rows wait
@@ -350,21 +352,21 @@ class GameLog:
         "committed",
         "failed",
         "game_id",
+        "log",
         "owner_epoch",
         "state",
-        "writer",
     )
 
     def __init__(
         self,
-        writer: "_Writer",
+        log: "EventLogWriter",
         game_id: GameId,
         owner_epoch: int,
         *,
         committed: Callable[[list[EventRow]], None],
         failed: Callable[[RowsLost], None],
     ) -> None:
-        self.writer = writer
+        self.log = log
         self.game_id = game_id
         self.owner_epoch = owner_epoch  # fences every write; a new owner makes a new `GameLog`
         self.committed = committed
@@ -383,14 +385,14 @@ class GameLog:
             return  # the owner hears of its loss, or wants to hear nothing
         self._rows += rows
         self._completion = completion
-        self.writer.log.queued += len(rows)
+        self.log.queued += len(rows)
         for row in rows:  # mostly one; a generator for `sum` costs more than it adds
             self.bytes += len(row.payload)
         # Only from IDLE: in every other state the game is in line already, or comes back to it
         # in `settle`. A second place in line would be taken with no rows.
         if state is IDLE:
             self.state = QUEUED
-            self.writer.offer(self)
+            self.log.offer(self)
 
     def take_batch(self) -> GameBatch:
         """Take all that waits; nothing more is taken until `settle`."""
@@ -400,7 +402,7 @@ class GameLog:
         batch = GameBatch(self, self._rows, self._completion)
         # A new list, as the batch keeps the old one: rows that come now are the next batch's.
         self._rows, self._completion, self.bytes = [], None, 0
-        self.writer.log.queued -= len(batch.rows)
+        self.log.queued -= len(batch.rows)
         return batch
 
     def move_to_solo(self) -> None:
@@ -423,14 +425,14 @@ class GameLog:
         try:
             self.committed(batch.rows)
         except Exception:
-            self.writer.log.log_failure(f"the owner of game {self.game_id}")
+            self.log.log_failure(f"the owner of game {self.game_id}")
             # The rows are in the log; what the owner has made of them is not known.
             self._die(LogInput.OWNER_RAISED, RowsRefused("its owner failed"))
             return
         # After the call, as the owner may have raised, or gone: then these rows are not written.
         # Those that it appended itself, where none waited, stand in line already.
         if more and self.state is QUEUED:
-            self.writer.offer(self)
+            self.log.offer(self)
 
     def detach_owner(self) -> None:
         """Call nobody back any more: the game is over, or its owner is gone.
@@ -451,12 +453,12 @@ class GameLog:
         try:
             self.failed(lost)
         except Exception:
-            self.writer.log.log_failure(f"the owner of game {self.game_id}, which was lost,")
+            self.log.log_failure(f"the owner of game {self.game_id}, which was lost,")
 
     def _drop_waiting(self) -> None:
         # These were decided on top of rows that are lost, so none of them may be written. They
         # must leave the count as well, or `drain` would wait for them for ever.
-        self.writer.log.queued -= len(self._rows)
+        self.log.queued -= len(self._rows)
         self._rows, self._completion, self.bytes = [], None, 0
 
     def _move(self, event: LogInput) -> None:
@@ -480,6 +482,10 @@ class EventLogWriter:
         # A bound on the queue would not do: a batch that goes back in line would wait for the very
         # workers that put it there.
         self._solo_room = asyncio.BoundedSemaphore(SOLO_BATCHES_MAX)
+        # Every game that is QUEUED, once, and games that died in line. One line for all writers: in
+        # a line of its writer's own, a game would wait for that one while another is idle.
+        self.waiting: deque[GameLog] = deque()
+        self._idle: list[_Writer] = []
         self._writers = [_Writer(self, database) for _ in range(writers)]
         self.metrics = LogMetrics()
         self.queued = 0
@@ -491,6 +497,16 @@ class EventLogWriter:
                 group.create_task(writer.run(), name="log writer")
             for _ in range(SOLO_WORKERS):
                 group.create_task(self._settle_alone(), name="log solo lane")
+
+    def offer(self, game: GameLog) -> None:
+        """Put a game that has rows in line, and wake a writer that is idle."""
+        self.waiting.append(game)
+        if self._idle:
+            self._idle.pop().wake()
+
+    def note_idle(self, writer: "_Writer") -> None:
+        """Have a writer woken by the next game that comes."""
+        self._idle.append(writer)
 
     def log_failure(self, what: str) -> None:
         """Log a bug that is being handled and was contained, and count it."""
@@ -509,9 +525,8 @@ class EventLogWriter:
         committed: Callable[[list[EventRow]], None],
         failed: Callable[[RowsLost], None],
     ) -> GameLog:
-        """Open a game that this node owns at this epoch; it always has the same writer."""
-        writer = self._writers[hash(game_id) % len(self._writers)]
-        return GameLog(writer, game_id, owner_epoch, committed=committed, failed=failed)
+        """Open a game that this node owns at this epoch."""
+        return GameLog(self, game_id, owner_epoch, committed=committed, failed=failed)
 
     async def drain(self) -> None:
         """Wait until nothing waits and nothing is under way."""
@@ -665,40 +680,39 @@ class _Writer:
     def __init__(self, log: EventLogWriter, database: Database) -> None:
         self.log = log
         self._database = database
-        # Every game that is QUEUED, once, and games that died in line.
-        self._waiting: deque[GameLog] = deque()
         self._wake = asyncio.Event()
         # One of its own, not of the pool: a pool that is used up must not stop the log.
         self._connection: asyncpg.Connection | None = None
         # Whether rows may be neither in the queue nor committed: for `drain`.
         self.busy = False
 
-    def offer(self, game: GameLog) -> None:
-        """Put a game that has rows in line."""
-        self._waiting.append(game)
+    def wake(self) -> None:
+        """Have it look at the line."""
         self._wake.set()
 
     async def run(self) -> None:
         """Commit what waits, batch after batch."""
         try:
             while True:
-                await self._wake.wait()
-                # Before the line is looked at: cleared after it, this could swallow the wake-up of
-                # a game that came while the last batch was written.
-                self._wake.clear()
-                while self._waiting:
+                while self.log.waiting:
                     # Before `_take`, which lowers `queued`: `drain` must see one of the two.
                     self.busy = True
                     await self._write(await self._take())
                 self.busy = False
+                # Nothing is awaited since the line was seen to be empty, so no game can have come
+                # that found this writer neither busy nor idle.
+                self._wake.clear()
+                self.log.note_idle(self)
+                await self._wake.wait()
         finally:
             self._terminate()
 
     async def _take(self) -> list[GameBatch]:
         taken: list[GameBatch] = []
         events = size = 0
-        while self._waiting and events < BATCH_EVENTS_MAX and size < BATCH_BYTES_MAX:
-            game = self._waiting.popleft()
+        waiting = self.log.waiting
+        while waiting and events < BATCH_EVENTS_MAX and size < BATCH_BYTES_MAX:
+            game = waiting.popleft()
             if game.state is DEAD:
                 continue  # it died in line; a deque has no quick way to take it out
             size += game.bytes

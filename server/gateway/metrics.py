@@ -14,9 +14,16 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
+from server.core.durations import Durations
+from server.core.loop_watch import LoopWatch
 from server.core.node_calls import NodeCalls
 from server.core.subscriptions import Subscriptions
 from server.gateway.error_counts import Transport
@@ -45,6 +52,61 @@ class MetricsCollector(Collector):
             yield GaugeMetricFamily(f"playhall_{name}", meaning, value=read())
         for name, meaning, read in self._counters:
             yield CounterMetricFamily(f"playhall_{name}", meaning, value=read())
+
+
+class DurationCollector(Collector):
+    """Durations of one kind, by the values of its labels."""
+
+    def __init__(
+        self,
+        name: str,
+        meaning: str,
+        labels: Sequence[str],
+        read: Callable[[], Mapping[tuple[str, ...], Durations]],
+    ) -> None:
+        self._name = name
+        self._meaning = meaning
+        self._labels = labels
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything once."""
+        family = HistogramMetricFamily(
+            f"playhall_{self._name}", self._meaning, labels=list(self._labels)
+        )
+        for values, durations in self._read().items():
+            family.add_metric(values, list(durations.cumulative()), durations.sum_s)
+        yield family
+
+
+def loop_metrics(watch: LoopWatch) -> list[Collector]:
+    """Give the collectors of how the event loop comes to its work."""
+    pauses: dict[tuple[str, ...], Durations] = {
+        (str(n),): each for n, each in enumerate(watch.collector.pauses)
+    }
+    return [
+        MetricsCollector(
+            gauges=(
+                MetricSource(
+                    "loop_lag_worst_seconds",
+                    "The longest that the event loop was late within the last minute.",
+                    lambda: watch.worst_s,
+                ),
+            )
+        ),
+        DurationCollector(
+            "loop_lag_seconds",
+            "By how much the event loop was late for a timer.",
+            (),
+            lambda: {(): watch.lag},
+        ),
+        DurationCollector(
+            "gc_pause_seconds",
+            "How long the garbage collector stopped everything.",
+            ("generation",),
+            lambda: pauses,
+        ),
+    ]
 
 
 def node_call_metrics(calls: NodeCalls) -> Collector:

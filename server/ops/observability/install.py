@@ -3,25 +3,36 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple
 
 from aiohttp import web
+from prometheus_client.registry import Collector
 
 from persistence.errors import StartRefused
 from server.config import Config
 from server.core.extras import OTEL
 from server.core.json_logs import find_json_formatter
 
-ObserveHttp: TypeAlias = Callable[[web.Application], None]
+
+class Observation(NamedTuple):
+    """What observes the requests of an application, and the metrics of what is observed."""
+
+    observe_http: Callable[[web.Application], None]
+    collectors: list[Collector]
 
 
 @asynccontextmanager
-async def observing(config: Config, node: str) -> AsyncIterator[ObserveHttp]:
-    """Observe commands from here on; gives what observes the requests of an application.
+async def observing(config: Config, node: str) -> AsyncIterator[Observation]:
+    """Observe commands and replies from here on.
 
     Enter it before anything is built, once in a process. Raise `StartRefused`.
     """
-    observers: list[ObserveHttp] = []
+    observers: list[Callable[[web.Application], None]] = []
+    collectors: list[Collector] = []
+    if config.slow_reply_s:
+        from server.ops.observability.reply_times import ReplyTimes
+
+        collectors.append(ReplyTimes(slow_s=config.slow_reply_s).observe())
     formatter = find_json_formatter()
     if formatter is not None:
         from server.ops.observability import request_ids
@@ -35,8 +46,9 @@ async def observing(config: Config, node: str) -> AsyncIterator[ObserveHttp]:
         for observe in observers:
             observe(app)
 
+    observation = Observation(observe_http, collectors)
     if not config.otlp_url:
-        yield observe_http
+        yield observation
         return
     if not OTEL.is_installed:
         raise StartRefused(
@@ -52,6 +64,6 @@ async def observing(config: Config, node: str) -> AsyncIterator[ObserveHttp]:
     if formatter is not None:
         formatter.sources.append(tracing.current_ids)
     try:
-        yield observe_http
+        yield observation
     finally:
         await tracing.shut_down(provider)

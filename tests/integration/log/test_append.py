@@ -9,11 +9,16 @@ import pytest
 
 from persistence.database import Database
 from persistence.eventlog.hashchain import genesis_hash
-from persistence.eventlog.writer import EventRow, OwnerFenced, RowsLost, RowsRefused
+from persistence.eventlog.writer import EventRow, LogState, OwnerFenced, RowsLost, RowsRefused
 from persistence.games.model import GameRow, LobbyChanged
 from persistence.games.store import GameStore
 from protocol.ids import GameId, LobbyId, new_id
 from tests.integration.log.conftest import AT, Bench, Written
+
+INSERT_EVENT = (
+    "INSERT INTO game_events (game_id, event_index, type, payload, created_at, hash)"
+    " VALUES ($1, $2, 'moved', '{}', $3, $4)"
+)
 
 
 async def test_appended_events_are_stored_in_order_without_a_gap(bench: Bench) -> None:
@@ -36,7 +41,34 @@ async def test_many_games_share_a_batch(bench: Bench) -> None:
         game.append(2)
     for game in games:
         await game.until(committed=2)
-    assert bench.log.metrics.batches - before == 2  # one a writer
+    assert bench.log.metrics.batches - before == 1
+
+
+async def test_a_game_does_not_wait_for_a_writer_that_is_busy_while_another_is_idle(
+    bench: Bench,
+) -> None:
+    held, *others = [await bench.game() for _ in range(8)]
+    intruder = await bench.database.open_unpooled_connection()
+    try:
+        transaction = intruder.transaction()
+        await transaction.start()
+        # An event of the same index that may yet be committed: the writer's statement waits for it.
+        await intruder.execute(INSERT_EVENT, held.game_id, held.next_index, AT, held.hash)
+        held.append(1)
+        assert held.handle is not None
+        async with asyncio.timeout(20):
+            while held.handle.state is not LogState.WRITING:
+                await asyncio.sleep(0)
+        for game in others:
+            game.append(1)
+        for game in others:
+            await game.until(committed=1)
+        # Not in the solo lane, where it is once the database has given its statement up.
+        assert held.handle.state is LogState.WRITING
+        await transaction.rollback()
+        await held.until(committed=1)
+    finally:
+        await intruder.close()
 
 
 async def test_what_was_written_is_read_back_the_same(bench: Bench) -> None:

@@ -52,14 +52,14 @@ class Place:
     def take(self) -> None:
         """Take as the writer does: whoever stands in line, and once for each time."""
         self.batch = self.game.take_batch()
-        self.game.writer._waiting.remove(self.game)
+        self.log.waiting.remove(self.game)
 
     def settle(self, lost: RowsLost | None = None) -> None:
         self.game.settle(self.batch or GameBatch(self.game, [ROW], None), lost)
 
     @property
     def times_in_line(self) -> int:
-        return self.game.writer._waiting.count(self.game)
+        return self.log.waiting.count(self.game)
 
 
 def reach(state: LogState) -> Place:
@@ -211,7 +211,7 @@ async def test_writer_passes_over_a_game_that_died_in_line() -> None:
     place.game.detach_owner()
     other.game = place.log.open_game(GameId(new_id()), 1, committed=print, failed=print)
     other.append()
-    taken = await place.game.writer._take()
+    taken = await place.log._writers[0]._take()
     assert [batch.game for batch in taken] == [other.game]
 
 
