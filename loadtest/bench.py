@@ -1,7 +1,7 @@
 """`make bench`: measure a server of its own, pinned to one core, and compare with the budgets.
 
     python -m loadtest.bench [--quick] [--only matches …] [--peer colyseus|peerjs]
-                             [--json FILE] [--update-docs]
+                             [--peer el-dorado --el-dorado FOLDER] [--json FILE] [--update-docs]
 
 Linux only. See docs/operations/benchmarks.md for what each figure means.
 """
@@ -36,6 +36,7 @@ from loadtest.benching.figures import (
 )
 from loadtest.benching.loads import Colyseus, PeerUnavailable, install_peer_server
 from loadtest.benching.machine import CoreAssignment, allow_files, assign_cores
+from loadtest.benching.original import OriginalServer
 from loadtest.benching.servers import BenchNode, BenchServer, ServerDidNotStart
 from loadtest.processes import ScenarioFailed
 from playhall.errors import ClientError
@@ -58,6 +59,7 @@ class ComparedServer(StrEnum):
 
     COLYSEUS = "colyseus"
     PEERJS = "peerjs"
+    EL_DORADO = "el-dorado"
 
 
 class Measurement(StrEnum):
@@ -87,6 +89,7 @@ class BenchScale:
     """How much is done: enough to count, or just enough to see that it works."""
 
     seconds: float = 10.0
+    original_seconds: float = 45.0  # beside the original server, one of whose games takes so long
     times: int = 3
     starts: int = STARTS
     rooms: tuple[int, ...] = (50, 500)
@@ -111,6 +114,7 @@ class BenchScale:
 
 QUICK: Final = BenchScale(
     seconds=2.0,
+    original_seconds=5.0,
     times=1,
     starts=2,
     arenas=4,
@@ -143,6 +147,7 @@ class BenchRun:
         on: CoreAssignment,
         scale: BenchScale,
         peer: ComparedServer | None,
+        original: Path | None,
         seeded: Path | None,
     ) -> None:
         self.figures = BenchFigures(
@@ -156,6 +161,7 @@ class BenchRun:
         self._on = on
         self._scale = scale
         self._peer = peer
+        self._original = original
         self._seeded = seeded
 
     def run(self, parts: list[Measurement]) -> None:
@@ -234,11 +240,37 @@ class BenchRun:
     # ------------------------------------------------------------------ the parts
 
     def _matches(self, node: BenchNode) -> None:
-        for _ in range(self._scale.times):
-            run = loads.run_matches(node, self._on, seconds=self._scale.seconds)
-            moves, games = run.numbers["moves/s"], run.numbers.get("games/s", 0.0)
-            costs = _costs(run, "move", "moves/s")
-            self._record(run, moves=moves, games=games, **costs)
+        """Play in turns with the original server; a game has as many moves on both."""
+        pairs: list[tuple[RunResult, RunResult]] = []
+        with self._original_server() as peer:
+            seconds = self._scale.seconds if peer is None else self._scale.original_seconds
+            for _ in range(self._scale.times):
+                ours = loads.run_matches(node, self._on, seconds=seconds)
+                moves, games = ours.numbers["moves/s"], ours.numbers.get("games/s", 0.0)
+                costs = _costs(ours, "move", "moves/s")
+                self._record(ours, moves=moves, games=games, **costs)
+                if peer is not None:
+                    theirs = peer.run_matches(seconds=seconds)
+                    self._record_original(theirs)
+                    pairs.append((ours, theirs))
+        if pairs:
+            self.figures.compare("original", pairs, "moves/s")
+
+    def _record_original(self, run: RunResult) -> None:
+        moves, games = run.numbers["moves/s"], run.numbers.get("games/s", 0.0)
+        values = {"original moves": moves, "original games": games}
+        self._record(run, **values, **_costs(run, "original", "moves/s"))
+
+    @contextmanager
+    def _original_server(self) -> Iterator[OriginalServer | None]:
+        if self._peer is not ComparedServer.EL_DORADO:
+            yield None
+            return
+        peer = OriginalServer(self._original, self._folder / "original", on=self._on)
+        try:
+            yield peer
+        finally:
+            peer.destroy()
 
     def _statements(self, node: BenchNode) -> None:
         run = loads.count_statements(node, self._on, games=self._scale.counted_games)
@@ -507,6 +539,12 @@ def bench(
     peer: Annotated[
         ComparedServer | None, typer.Option(help="Compare with it (Node.js, npm).")
     ] = None,
+    el_dorado: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="PLAYHALL_EL_DORADO", help="Folder of the original El Dorado server, built."
+        ),
+    ] = None,
     seeded: Annotated[
         Path | None,
         typer.Option(help="Keep the social platform's database in this folder, to use it again."),
@@ -528,7 +566,12 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="playhall-bench-") as folder:
         Path(folder).chmod(0o755)
         measured = BenchRun(
-            Path(folder), on=on, scale=QUICK if quick else BenchScale(), peer=peer, seeded=seeded
+            Path(folder),
+            on=on,
+            scale=QUICK if quick else BenchScale(),
+            peer=peer,
+            original=el_dorado,
+            seeded=seeded,
         )
         with suppress(KeyboardInterrupt):  # what was measured until then is shown
             measured.run(only or list(Measurement))

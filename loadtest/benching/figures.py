@@ -102,6 +102,12 @@ _ROWS: Final = (
     ("µs/move", "… server CPU for a move", "µs", None),
     ("µs/move database", "… database CPU for a move", "µs", None),
     ("µs/move load", "… CPU of the load for a move", "µs", None),
+    ("original moves", "… the original server: moves", "/s", None),
+    ("original games", "… its games", "/s", None),
+    ("µs/original", "… its server CPU for a move", "µs", None),
+    ("µs/original database", "… its database CPU for a move", "µs", None),
+    ("µs/original load", "… CPU of its load for a move", "µs", None),
+    ("original", "… we to the original server", "times", _at_least(10)),
     ("statements", "… statements for a game but its appends, from lobby to replay", "", None),
     ("transactions", "… and transactions", "", None),
     ("relay 50", "relay, 50 rooms of 4: deliveries", "/s", None),
@@ -223,18 +229,20 @@ class BenchFigures:
         for key, value in values.items():
             self.by_key[key].add(run, value)
 
-    def compare(self, key: str, pairs: Sequence[tuple[RunResult, RunResult]]) -> None:
+    def compare(
+        self, key: str, pairs: Sequence[tuple[RunResult, RunResult]], rate: str = "deliveries/s"
+    ) -> None:
         """Take the ratio of the medians of runs that took turns."""
         ours = [run for run, _ in pairs]
         theirs = [run for _, run in pairs]
         ratio = self.by_key[key]
-        ratio.values = [_median(ours) / _median(theirs)]
+        ratio.values = [_median(ours, rate) / _median(theirs, rate)]
         ratio.ok = all(run.ok for pair in pairs for run in pair)
         ratio.disturbed = any(run.disturbed for pair in pairs for run in pair)
 
 
-def _median(runs: Sequence[RunResult]) -> float:
-    return median(run.numbers["deliveries/s"] for run in runs)
+def _median(runs: Sequence[RunResult], rate: str) -> float:
+    return median(run.numbers[rate] for run in runs)
 
 
 # ---------------------------------------------------------------------- showing them

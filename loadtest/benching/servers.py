@@ -67,12 +67,12 @@ class BenchServer:
         with self.log.open("wb") as out:
             self._process = self._launch(out)
         pin_process(self.pid, self._on.server)
-        while not (found := _READY.search(self.log.read_text(errors="replace"))):
+        while (url := self._find_url()) is None:
             if self._process.poll() is not None or time.monotonic() - began > START_TIMEOUT_S:
                 self.stop_with_signal(signal.SIGKILL)
                 raise ServerDidNotStart(self.log.read_text(errors="replace"))
             time.sleep(0.005)
-        self.url = found[1]
+        self.url = url
         return time.monotonic() - began
 
     def stop_with_signal(self, number: signal.Signals) -> None:
@@ -80,6 +80,11 @@ class BenchServer:
         if self._process is not None:
             self._process.send_signal(number)
             self._process.wait(STOP_TIMEOUT_S)
+
+    def _find_url(self) -> str | None:
+        """Find out where it is, once it is ready."""
+        found = _READY.search(self.log.read_text(errors="replace"))
+        return None if found is None else found[1]
 
     def _launch(self, out: IO[bytes]) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(  # noqa: S603 - a program of ours, or one that the user asked for
@@ -113,9 +118,9 @@ class BenchNode(BenchServer):
             pin_process(pid, self._on.rest)
         return seconds
 
-    def dsn(self, user: str) -> str:
-        """Name its database, for a user."""
-        return f"postgresql://{user}@/postgres?host={quote(str(self._postmaster.parent))}"
+    def dsn(self, user: str, database: str = "postgres") -> str:
+        """Name its database, or another one beside it, for a user."""
+        return f"postgresql://{user}@/{database}?host={quote(str(self._postmaster.parent))}"
 
     def set_database(self, name: str, value: str) -> None:
         """Set a parameter of PostgreSQL; it holds from the next start on."""

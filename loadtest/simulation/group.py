@@ -68,7 +68,7 @@ class PlayerGroup:
     async def wait_for_end(self, trace: GameTrace) -> FinishedGame | None:
         """Wait for the game's end, and check its result."""
         try:
-            await _until_done(trace)
+            await wait_until_done(trace)
         finally:
             for player in self.players:
                 player.leave_seat()
@@ -114,7 +114,8 @@ class PlayerGroup:
         return str(started["lobby"]["game_id"])
 
 
-async def _until_done(trace: GameTrace) -> None:
+async def wait_until_done(trace: GameTrace) -> None:
+    """Wait until everybody saw the end of a game, or nothing has come for a long time."""
     while not trace.done.is_set():
         head = trace.head
         try:

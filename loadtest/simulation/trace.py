@@ -148,7 +148,7 @@ class GameTrace:
         """Check the result against the count, and give what an audit needs."""
         last, totals = self.events[-1].payload, self._score.totals
         self.checks.note_check(AGREE, None)
-        self.checks.note_check(SCORE, self._fault_of_result(last, totals))
+        self.checks.note_check(SCORE, self.fault_of_result(last, totals))
         return FinishedGame(
             game_id=self.game_id,
             head=self.head,
@@ -199,7 +199,8 @@ class GameTrace:
             del self.frames[:behind], self.events[:behind]
             self.base += behind
 
-    def _fault_of_result(self, last: dict[str, Any], totals: dict[str, int]) -> str | None:
+    def fault_of_result(self, last: dict[str, Any], totals: dict[str, int]) -> str | None:
+        """Say what is wrong with the result that the last event states; None if it is right."""
         if last["final_scores"] != totals:
             return f"game {self.game_id}: counted {totals}, the result is {last['final_scores']}"
         seed_hash = sha256(last["session_seed"].encode()).hexdigest()
