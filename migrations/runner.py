@@ -100,6 +100,17 @@ def choose_memory_search(dsn: str) -> str:
     return chosen
 
 
+def choose_event_form(dsn: str) -> str:
+    """Have events cheaper to append where the server is PostgreSQL 18 or newer by now.
+
+    Returns `virtual` or `stored`, which is how their ids are made. For a database at the newest
+    revision.
+    """
+    with _said_plainly(dsn), _connection(dsn) as connection:
+        chosen: str = connection.exec_driver_sql(_queries["choose_event_form"]).scalar_one()
+    return chosen
+
+
 def downgrade(dsn: str, to: str) -> None:
     """Take the steps back down to a revision, or to "base": their tables and rows go."""
     _require_below(dsn, to)

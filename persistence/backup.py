@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import IO, Final
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -39,6 +39,14 @@ AS_ONE: Final = ("--single-transaction",)
 TRANSACTION_TIMEOUT_SINCE: Final = 17_00_00
 UNKNOWN_BEFORE: Final = b"SET transaction_timeout = 0;\n"
 HEADER_LINES_MAX: Final = 100
+# What definitions say that servers before this version do not know; see `choose_event_form`.
+EVENT_FORM_SINCE: Final = 18_00_00
+COMPUTED_ON_READ: Final = re.compile(
+    rb"^(    id uuid GENERATED ALWAYS AS \(\(md5\(.*\)\)::uuid\))(,?\n)$"
+)
+NOT_ENFORCED: Final = re.compile(
+    rb"^(    ADD CONSTRAINT \w+ FOREIGN KEY .*) NOT ENFORCED;\n$",
+)
 
 _queries = load_queries("backup")
 
@@ -113,7 +121,7 @@ def restore_dump(dsn: str, file: Path) -> None:
         connection.execute(_queries["roles"])
         with _roles_for_now(connection, owners), _list_of(dsn, file) as wanted:
             what = ("--no-owner", f"--use-list={wanted}", str(file))
-            if connection.info.server_version >= TRANSACTION_TIMEOUT_SINCE:
+            if connection.info.server_version >= EVENT_FORM_SINCE:
                 _run(dsn, "pg_restore", *AS_ONE, "--exit-on-error", *what)
             else:
                 _restore_into_older(dsn, *what)
@@ -199,16 +207,11 @@ def _list_of(dsn: str, file: Path) -> Iterator[Path]:
 
 
 def _restore_into_older(dsn: str, *what: str) -> None:
-    """Restore as text, without the setting that an older server does not know."""
+    """Restore as text, without what an older server does not know."""
     url, environment = _without_password(normalise_dsn(dsn))
     psql = [_program(dsn, "psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *AS_ONE]
     with (
         tempfile.TemporaryFile() as said,
-        subprocess.Popen(  # noqa: S603 - PostgreSQL's own program
-            [_program(dsn, "pg_restore"), "--file=-", *what],
-            stdout=subprocess.PIPE,
-            stderr=said,
-        ) as source,
         subprocess.Popen(  # noqa: S603 - PostgreSQL's own program
             [*psql, "--no-password", f"--dbname={url}"],
             stdin=subprocess.PIPE,
@@ -217,20 +220,49 @@ def _restore_into_older(dsn: str, *what: str) -> None:
             env=environment,
         ) as target,
     ):
-        assert source.stdout is not None
         assert target.stdin is not None
+        is_read = True
         try:
-            for line in islice(source.stdout, HEADER_LINES_MAX):
-                target.stdin.write(b"" if line == UNKNOWN_BEFORE else line)
-            shutil.copyfileobj(source.stdout, target.stdin)
-            if source.wait() != 0:
-                target.kill()  # before it commits a part
+            # One after the other, so that only definitions are looked at, never what rows hold.
+            for section in ("pre-data", "data", "post-data"):
+                command = [_program(dsn, "pg_restore"), "--file=-", f"--section={section}", *what]
+                is_read = _copy_section(command, section, target.stdin, said)
+                if not is_read:
+                    target.kill()  # before it commits a part
+                    break
             target.stdin.close()
         except BrokenPipeError:
-            source.terminate()  # psql has ended, and said why
-        if source.wait() or target.wait():
+            pass  # psql has ended, and said why
+        if target.wait() or not is_read:
             said.seek(0)
             raise BackupFailed(_said("pg_restore", said.read()))
+
+
+def _copy_section(command: list[str], section: str, into: IO[bytes], said: IO[bytes]) -> bool:
+    """Write a section of a dump as older servers take it; says if all of it could be read."""
+    with subprocess.Popen(  # noqa: S603 - PostgreSQL's own program
+        command, stdout=subprocess.PIPE, stderr=said
+    ) as source:
+        assert source.stdout is not None
+        try:
+            is_data = section == "data"
+            for line in islice(source.stdout, HEADER_LINES_MAX if is_data else None):
+                into.write(_without_timeout(line) if is_data else _for_older(line))
+            shutil.copyfileobj(source.stdout, into)
+        except BrokenPipeError:
+            source.terminate()
+            raise
+        return source.wait() == 0
+
+
+def _without_timeout(line: bytes) -> bytes:
+    return b"" if line == UNKNOWN_BEFORE else line
+
+
+def _for_older(line: bytes) -> bytes:
+    """Write a line of a definition in the form that tables have on older servers."""
+    line = COMPUTED_ON_READ.sub(rb"\1 STORED NOT NULL\2", _without_timeout(line))
+    return NOT_ENFORCED.sub(rb"\1;\n", line)
 
 
 def _output_of(dsn: str, name: str, *arguments: str) -> bytes:

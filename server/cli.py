@@ -306,7 +306,9 @@ def migrate(
             _remove_title(dsn, titles, remove, yes=yes)
         elif goes_up and not stands.pending:
             _upgrade_titles(dsn, titles)
-            runner.choose_memory_search(dsn)  # pgvector may have been installed since
+            # pgvector may have been installed since, and the server been upgraded.
+            runner.choose_memory_search(dsn)
+            runner.choose_event_form(dsn)
         pending = [*stands.pending, *_pending_of_titles(dsn, titles)]
     out.print(f"The database is at revision {stands.current or 'base'}.")
     if pending:

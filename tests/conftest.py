@@ -25,6 +25,8 @@ pytest.register_assert_rewrite(
 
 # Set by the process that starts the run; the workers of a parallel run inherit it.
 _FOLDER = "PLAYHALL_TEST_POSTGRES"
+# Names another server to test on, as its superuser, such as one of an older version.
+_OWN_SERVER = "PLAYHALL_TEST_DATABASE_URL"
 
 # As many as a server waits for; see `server.cli`.
 GARBAGE_OBJECTS = 50_000
@@ -117,6 +119,9 @@ def used_data_dir(data_dir: Path, stopped_data_dir: Path) -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The data source name of a running server, as its superuser."""
+    if own := os.environ.get(_OWN_SERVER):
+        yield own
+        return
     server = EmbeddedPostgres(settings={**SETTINGS, **_CHEAPER})
     yield server.start(Path(os.environ[_FOLDER]))
     server.stop()

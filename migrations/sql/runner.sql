@@ -36,3 +36,7 @@ WHERE n.nspname IN ('public', 'playhall_auth', 'auth') AND c.relkind IN ('r', 'p
 -- name: choose_memory_search
 -- Have memories compared by pgvector where it is installed.
 SELECT playhall_auth.choose_memory_search();
+
+-- name: choose_event_form
+-- Have events in the form that is cheapest to append on this server.
+SELECT playhall_auth.choose_event_form();

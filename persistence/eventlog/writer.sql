@@ -4,16 +4,17 @@ WITH batch AS (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[])
         WITH ORDINALITY AS t(game_id, owner_epoch, expected, events, nth)
 ), locked AS (
-    SELECT g.id FROM games g JOIN batch b ON b.game_id = g.id
+    -- With what `moved` needs of the batch: joined to both, it would compare each game with each.
+    SELECT g.id, b.owner_epoch, b.expected, b.events, b.nth FROM games g JOIN batch b ON b.game_id = g.id
     ORDER BY g.id FOR NO KEY UPDATE OF g SKIP LOCKED
 ), moved AS (
-    UPDATE games g SET next_event_index = b.expected + b.events
-    FROM batch b JOIN locked l ON l.id = b.game_id
-    WHERE g.id = b.game_id
-      AND g.owner_epoch = b.owner_epoch
-      AND g.next_event_index = b.expected
+    UPDATE games g SET next_event_index = l.expected + l.events
+    FROM locked l
+    WHERE g.id = l.id
+      AND g.owner_epoch = l.owner_epoch
+      AND g.next_event_index = l.expected
       AND g.status = 'in_progress'
-    RETURNING g.id, b.nth
+    RETURNING g.id, l.nth
 ), put AS (
     INSERT INTO game_events (game_id, event_index, type, payload, created_at, hash)
     SELECT m.id, e.event_index, e.type, e.payload, e.created_at, e.hash

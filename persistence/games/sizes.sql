@@ -24,7 +24,11 @@ CROSS JOIN LATERAL (
     ORDER BY g.created_at DESC LIMIT $1
 ) newest
 CROSS JOIN LATERAL (
-    SELECT count(*) AS events, sum(pg_column_size(x.*)) AS bytes FROM game_events x WHERE x.game_id = newest.id
+    -- An id that is computed when it is read is no part of a row, but counted in it.
+    SELECT count(*) AS events, sum(pg_column_size(x.*) - CASE (
+            SELECT attgenerated FROM pg_attribute WHERE attrelid = 'game_events'::regclass AND attname = 'id'
+        ) WHEN 's' THEN 0 ELSE pg_column_size(x.id) END) AS bytes
+    FROM game_events x WHERE x.game_id = newest.id
 ) e
 GROUP BY r.ruleset ORDER BY r.ruleset;
 

@@ -75,6 +75,8 @@ async def test_an_index_is_taken_once(owner: asyncpg.Connection) -> None:
 
 
 async def test_an_event_belongs_to_a_game(owner: asyncpg.Connection) -> None:
+    # From PostgreSQL 18 on, it is the writers that see to it: `integration/log/test_append`.
+    await owner.execute("SELECT playhall_auth.choose_event_form(false)")
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await rows.add_event(owner, uuid4(), 0)
 
@@ -89,11 +91,20 @@ async def test_a_hash_of_another_size_is_refused(owner: asyncpg.Connection) -> N
         await rows.add_event(owner, await rows.add_game(owner), 0, rows.HASH + b"\0")
 
 
-async def test_an_events_id_follows_from_its_key(owner: asyncpg.Connection) -> None:
+@pytest.mark.parametrize("use_newest", [False, True])
+async def test_an_events_id_follows_from_its_key(
+    owner: asyncpg.Connection, use_newest: bool
+) -> None:
+    choose = "SELECT playhall_auth.choose_event_form($1)"
+    await owner.execute(choose, use_newest)
     game_id = await rows.add_game(owner)
     await rows.add_event(owner, game_id, 12)
     expected = await owner.fetchval("SELECT md5($1)::uuid", f"{game_id}:12")
     assert await owner.fetchval("SELECT id FROM game_events") == expected
+    await owner.execute(choose, not use_newest)
+    assert await owner.fetchval("SELECT id FROM game_events") == expected
+    with pytest.raises(asyncpg.GeneratedAlwaysError):
+        await owner.execute("INSERT INTO game_events (id) VALUES ($1)", uuid4())
 
 
 async def test_events_are_spread_over_eight_parts(owner: asyncpg.Connection) -> None:

@@ -80,6 +80,7 @@ def test_the_whole_way_back_leaves_nothing_of_ours(empty_dsn: str) -> None:
         "alembic_version_pkc",
         "column alembic_version.version_num character varying(32)",
         "column alembic_version_pkc.version_num character varying(32)",
+        "kind of column alembic_version.version_num NOT NULL",
     }
 
 
@@ -159,6 +160,43 @@ def test_what_deleted_slots_held_is_discarded(empty_dsn: str) -> None:
     runner.upgrade(empty_dsn)
     with psycopg.connect(empty_dsn) as connection:
         assert connection.execute(held, [slot]).fetchall() == [("grant", 3), ("take_back", -3)]
+
+
+EVENT_FORM = """
+    SELECT a.attgenerated::text, (SELECT pg_get_constraintdef(k.oid) FROM pg_constraint k
+        WHERE k.conrelid = a.attrelid AND k.contype = 'f')
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE a.attname = 'id' AND c.relname ~ '^game_events(_[0-7])?$' AND c.relkind IN ('r', 'p')
+"""
+EVENT_FILES = """
+    SELECT relname, pg_relation_filenode(oid) FROM pg_class
+    WHERE relname ~ '^game_events_[0-7]$' AND relkind = 'r'
+"""
+KEY = "FOREIGN KEY (game_id) REFERENCES games(id)"
+
+
+def test_events_take_the_form_of_the_servers_version_without_being_written_again(
+    empty_dsn: str,
+) -> None:
+    runner.upgrade(empty_dsn, "20261130_000180")
+    _insert(empty_dsn, REVISIONS[: REVISIONS.index("20261130_000180") + 1])
+    with psycopg.connect(empty_dsn, autocommit=True) as connection:
+        is_newest = connection.info.server_version >= 18_00_00
+        expected = ("v", f"{KEY} NOT ENFORCED") if is_newest else ("s", KEY)
+        ids = connection.execute("SELECT game_id, event_index, id FROM game_events").fetchall()
+        files = connection.execute(EVENT_FILES).fetchall()
+
+        runner.upgrade(empty_dsn)
+        assert connection.execute(EVENT_FORM).fetchall() == [expected] * 9
+        assert connection.execute(EVENT_FILES).fetchall() == files
+        again = connection.execute("SELECT game_id, event_index, id FROM game_events").fetchall()
+        assert sorted(again) == sorted(ids)
+
+        # As a database is that was upgraded later, or restored from an older server.
+        connection.execute("SELECT playhall_auth.choose_event_form(false)")
+        assert connection.execute(EVENT_FORM).fetchall() == [("s", KEY)] * 9
+        assert runner.choose_event_form(empty_dsn) == ("virtual" if is_newest else "stored")
+        assert connection.execute(EVENT_FORM).fetchall() == [expected] * 9
 
 
 # ------------------------------------------------------------------ Supabase

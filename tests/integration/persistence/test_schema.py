@@ -82,7 +82,7 @@ SPECIFIED: dict[str, set[tuple[str, str, bool]]] = {
         ("created_at", "timestamptz", False),
     },
     "game_events": {
-        ("id", "uuid", False),
+        # ("id", "uuid", ...): computed when it is read, and nullable then, from PostgreSQL 18 on
         ("game_id", "uuid", False),
         ("event_index", "int4", False),
         ("type", "text", False),
@@ -520,6 +520,17 @@ async def test_every_specified_column_is_there(owner: asyncpg.Connection, table:
         table,
     )
     assert SPECIFIED[table] <= {tuple(column) for column in columns}
+
+
+async def test_the_specified_id_of_an_event_is_there(owner: asyncpg.Connection) -> None:
+    is_newest = owner.get_server_version().major >= 18
+    found = await owner.fetchrow(
+        """
+        SELECT format_type(atttypid, atttypmod), attgenerated::text, attnotnull
+        FROM pg_attribute WHERE attrelid = 'game_events'::regclass AND attname = 'id'
+        """
+    )
+    assert tuple(found) == (("uuid", "v", False) if is_newest else ("uuid", "s", True))
 
 
 async def test_every_specified_index_is_there(owner: asyncpg.Connection) -> None:

@@ -1,0 +1,2 @@
+-- A function, and another form of a table that has rows already.
+SELECT 1;
