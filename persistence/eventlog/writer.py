@@ -93,15 +93,16 @@ from typing import Any, Final, NamedTuple, TypeVar
 import asyncpg
 import orjson
 
-from persistence.database import Database
+from persistence.database import Connection, Database
 from persistence.errors import DATABASE_ERRORS, is_bad_value, is_transient
 from persistence.eventlog.completion import NO_XP, Completion, XpRule
 from persistence.games.model import GameRow, LobbyChanged
+from persistence.group_commit import GroupCommit
 from persistence.queries import load_queries
 from protocol.domain_events import GameCompleted
 from protocol.errors import NotCommitted, Overloaded, Unavailable
 from protocol.history import GameSummary
-from protocol.ids import GameId
+from protocol.ids import GameId, LobbyId
 
 SQL = load_queries("eventlog/writer")
 
@@ -226,6 +227,29 @@ class EventRow(NamedTuple):
     payload: bytes
     at: datetime
     hash: bytes
+
+
+class _MadeGame(NamedTuple):
+    """A new game, and how `create_games` takes it with its first events."""
+
+    game_id: GameId
+    lobby_id: LobbyId | None
+    row: bytes
+
+
+def _made_game(game: GameRow, rows: Sequence[EventRow]) -> _MadeGame:
+    events = [
+        {
+            "event_index": row.event_index,
+            "type": row.type,
+            "payload": orjson.Fragment(row.payload),
+            "created_at": row.at,
+            "hash": row.hash.hex(),
+        }
+        for row in rows
+    ]
+    encoded = orjson.dumps({**game.create_parameters(), "events": events})
+    return _MadeGame(game.id, game.lobby_id, encoded)
 
 
 class RowsLost(Exception):
@@ -487,6 +511,7 @@ class EventLogWriter:
         self.waiting: deque[GameLog] = deque()
         self._idle: list[_Writer] = []
         self._writers = [_Writer(self, database) for _ in range(writers)]
+        self._creations = GroupCommit[_MadeGame, bool](self._create_together)
         self.metrics = LogMetrics()
         self.queued = 0
 
@@ -497,6 +522,7 @@ class EventLogWriter:
                 group.create_task(writer.run(), name="log writer")
             for _ in range(SOLO_WORKERS):
                 group.create_task(self._settle_alone(), name="log solo lane")
+            group.create_task(self._creations.run(), name="log creations")
 
     def offer(self, game: GameLog) -> None:
         """Put a game that has rows in line, and wake a writer that is idle."""
@@ -541,30 +567,43 @@ class EventLogWriter:
     async def create_game(self, game: GameRow, rows: Sequence[EventRow]) -> None:
         """Create a game with its first events, and start its lobby, in one transaction.
 
-        Raises `LobbyChanged` where the lobby is not as it was read, `Unavailable` where
-        the database cannot be reached. Safe against a lost answer: the id is there then.
+        Raises `LobbyChanged` where the lobby is not as it was read, `Overloaded` where too many
+        are being created, `Unavailable` where the database cannot be reached. Safe against a lost
+        answer: the id is there then.
         """
+        made = _made_game(game, rows)
+        if not await self._creations.commit(made):
+            await self._create_alone(made)
+        self.metrics.events += len(rows)
+
+    async def _create_together(self, games: Sequence[_MadeGame]) -> list[bool]:
+        """Create many games in one statement; says of each whether that is known to have worked."""
+        try:
+            async with self._database.acquire() as connection:
+                created = {row["id"] for row in await _create(connection, games)}
+        except Exception as error:  # of one of them, or an answer was lost: each of them finds out
+            log.warning("creating %d games at once: %r; one by one", len(games), error)
+            return [False] * len(games)
+        return [game.game_id in created for game in games]
+
+    async def _create_alone(self, game: _MadeGame) -> None:
+        """Create a game that was not created with others, and find out why if it cannot be."""
         for _ in range(CREATE_TRIES):
             try:
-                await self._create_once(game, rows)
+                async with self._database.transaction() as connection:
+                    # Without it the statement would pass over a lobby that is locked: perhaps by an
+                    # earlier try whose answer was lost, which has ended after this.
+                    await connection.execute(SQL["lock_lobby_of_game"], game.lobby_id)
+                    if not (
+                        await _create(connection, [game])
+                        or await connection.fetchval(SQL["is_created"], game.game_id)
+                    ):
+                        raise LobbyChanged
             except (Unavailable, Overloaded):
                 await asyncio.sleep(RETRY_PAUSE_S)
             else:
-                self.metrics.events += len(rows)
                 return
         raise Unavailable
-
-    async def _create_once(self, game: GameRow, rows: Sequence[EventRow]) -> None:
-        parameters = (*game.create_parameters(), *row_columns(rows))
-        async with self._database.acquire() as connection:
-            found = await connection.fetchrow(SQL["create_game"], *parameters)
-            assert found is not None
-            if found["was_there"] or found["is_made"]:
-                return
-            # An earlier try may have committed while this one waited for the lobby, whose answer
-            # was lost: the lobby has moved on because of us then, and not because of others.
-            if not await connection.fetchval(SQL["is_created"], game.id):
-                raise LobbyChanged
 
     # ------------------------------------------------------------------ the solo lane
 
@@ -789,6 +828,12 @@ class _Writer:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+async def _create(connection: Connection, games: Sequence[_MadeGame]) -> list[asyncpg.Record]:
+    """Create some games; gives the ids of those that were."""
+    rows = b"[" + b",".join(game.row for game in games) + b"]"
+    return list(await connection.fetch(SQL["create_games"], rows))
 
 
 def _refused(error: Exception) -> RowsRefused:

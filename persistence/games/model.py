@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-import orjson
-
 from protocol.ids import GameId, LobbyId, PlayerId
 
 
@@ -65,23 +63,23 @@ class GameRow:
     seats: int = 0
     taken: int = 0
 
-    def create_parameters(self) -> tuple[Any, ...]:
-        """Give the parameters of `create_game`, but for its events."""
-        return (
-            self.id,
-            self.ruleset,
-            self.ruleset_version,
-            self.seed,
-            orjson.dumps({**self.config, MIN_PLAYERS: self.players_min, MAX_PLAYERS: self.seats}),
-            self.lobby_id,
-            self.is_public,
-            self.node,
-            self.created_at,
-            self.lobby_version,
-            self.join_code,
-            self.seats,
-            self.taken,
-        )
+    def create_parameters(self) -> dict[str, Any]:
+        """Give what `create_games` takes of a game, but for its events."""
+        return {
+            "id": self.id,
+            "ruleset": self.ruleset,
+            "ruleset_version": self.ruleset_version,
+            "seed": self.seed,
+            "config": {**self.config, MIN_PLAYERS: self.players_min, MAX_PLAYERS: self.seats},
+            "lobby_id": self.lobby_id,
+            "lobby_version": self.lobby_version,
+            "is_public": self.is_public,
+            "join_code": self.join_code,
+            "node": self.node,
+            "created_at": self.created_at,
+            "seats": self.seats,
+            "taken": self.taken,
+        }
 
 
 @dataclass(frozen=True, slots=True)

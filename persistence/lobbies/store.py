@@ -1,13 +1,22 @@
-"""Lobbies as they are stored, and the one way in which they change.
+"""Lobbies as they are stored, and the two ways in which they change.
 
 A change is a transaction that locks the lobby's row, reads it whole, and writes the
 difference to what it shall be:
 
     async with store.transaction() as transaction:
-        before = await transaction.lobby(lobby_id)
+        before = await transaction.lock_lobby(lobby_id)
         after = await transaction.save(before, decide(before))
+
+Of a lobby that is known already, the difference is decided first and written together with
+those of other lobbies, if the lobby still has the version that it was decided on:
+
+    after = await store.change(before, decide(before), open_max=...)
+
+Where that gives None, nothing was written, and a transaction says what is wrong.
 """
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,7 +26,9 @@ import asyncpg
 import orjson
 
 from persistence.accounts.audit_log import record_entry
+from persistence.batched_reads import BatchedReads
 from persistence.database import Connection, Database
+from persistence.group_commit import GroupCommit
 from persistence.lobbies.model import (
     AdministeredLobby,
     JoiningPlayer,
@@ -31,9 +42,11 @@ from persistence.lobbies.model import (
 )
 from persistence.queries import load_queries
 from persistence.rls import Requester, RlsDatabase
-from protocol.errors import TooManyLobbies
+from protocol.errors import Unavailable
 from protocol.ids import LobbyId, MatchId, PlayerId
 from protocol.lobbies import ListQuery
+
+log = logging.getLogger(__name__)
 
 SQL = load_queries("lobbies/store")
 
@@ -46,6 +59,15 @@ class LobbyStore:
     def __init__(self, database: Database, rls: RlsDatabase) -> None:
         self._database = database
         self._rls = rls
+        self._lobbies = BatchedReads[LobbyId, Lobby](self._read_lobbies)
+        self._openings = GroupCommit[bytes, asyncpg.Record | None](self._open_together)
+        self._changes = GroupCommit[bytes, asyncpg.Record | None](self._change_together)
+
+    async def run(self) -> None:
+        """Write what is opened and changed, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._openings.run(), name="opening lobbies")
+            group.create_task(self._changes.run(), name="changing lobbies")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["LobbyTransaction"]:
@@ -55,47 +77,59 @@ class LobbyStore:
 
     async def read(self, lobby_id: LobbyId) -> Lobby | None:
         """Read a lobby."""
-        async with self._database.acquire() as connection:
-            return await _read(connection, lobby_id)
+        return await self._lobbies.read(lobby_id)
 
     async def open(self, lobby: Lobby, *, open_max: int) -> Lobby | None:
-        """Add a lobby with its host alone; None if its join code is taken.
+        """Add a lobby with its host alone, together with those of others.
 
-        Raise `TooManyLobbies` for a host who is in `open_max` open ones.
+        None, and nothing is written, if its join code is taken, or if the host is in `open_max`
+        open lobbies or about to enter one: a transaction says what is wrong then.
         """
         host = lobby.host_player_id
-        columns = _columns(lobby)
-        async with self._database.acquire() as connection:
-            row = await connection.fetchrow(
-                SQL["open_lobby"], host, open_max, *columns[:13], lobby.region
-            )
-        if row is None:
-            raise TooManyLobbies
-        return _named(lobby, host, row["host_name"]) if row["is_opened"] else None
+        row = await self._openings.commit(_opening(lobby, open_max))
+        return None if row is None else _named(lobby, host, row["host_name"])
 
     async def change(
         self, before: Lobby, after: Lobby, *, joiner: PlayerId | None = None, open_max: int
     ) -> Lobby | None:
-        """Write the difference and return the lobby with its new version, in one statement.
+        """Write the difference and return the lobby with its new version; together with others.
 
-        None, and nothing is written, if the stored lobby has another version than `before`, or if
-        the `joiner` is in `open_max` open lobbies: a transaction says what is wrong then.
+        None, and nothing is written, if the stored lobby has another version than `before` or is
+        locked, or if the `joiner` is in `open_max` open lobbies or about to enter one: a
+        transaction says what is wrong then.
         """
-        removed, changed, added = _member_changes(before, after)
-        columns = (
-            removed,
-            list(after.bans - before.bans),
-            *_member_columns(changed)[:4],
-            *_member_columns(added)[:5],
-            *_changed_columns(after),
-        )
-        async with self._database.acquire() as connection:
-            row = await connection.fetchrow(
-                SQL["change_lobby"], after.lobby_id, before.version, joiner, open_max, *columns
-            )
+        row = await self._changes.commit(_change(before, after, joiner, open_max))
         if row is None:
             return None
         return replace(_named(after, joiner, row["joiner_name"]), version=row["new_version"])
+
+    async def _read_lobbies(self, lobby_ids: Collection[LobbyId]) -> dict[LobbyId, Lobby]:
+        async with self._database.acquire() as connection:
+            records = await connection.fetch(SQL["read_lobbies"], lobby_ids)
+        return {record["lobby_id"]: _lobby(record) for record in records}
+
+    async def _open_together(self, openings: Sequence[bytes]) -> list[asyncpg.Record | None]:
+        return await self._write_together("open_lobbies", openings)
+
+    async def _change_together(self, changes: Sequence[bytes]) -> list[asyncpg.Record | None]:
+        return await self._write_together("change_lobbies", changes)
+
+    async def _write_together(
+        self, query: str, changes: Sequence[bytes]
+    ) -> list[asyncpg.Record | None]:
+        """Write many in one statement; gives None for each that was not written."""
+        written: list[asyncpg.Record | None] = [None] * len(changes)
+        try:
+            async with self._database.acquire() as connection:
+                rows = await connection.fetch(SQL[query], b"[" + b",".join(changes) + b"]")
+        except Unavailable:  # the answer is lost, so nobody knows
+            raise
+        except Exception as error:  # of one of them, or a bug: each of them meets its own alone
+            log.warning("%s of %d lobbies: %r; one by one", query, len(changes), error)
+            return written
+        for row in rows:
+            written[row["nth"] - 1] = row
+        return written
 
     async def close_as(self, requester: Requester, lobby_id: LobbyId) -> bool:
         """Close an open lobby in the name of whoever asks; the database lets only its host."""
@@ -371,6 +405,73 @@ def _changed_columns(lobby: Lobby) -> tuple[object, ...]:
     )
 
 
+def _opening(lobby: Lobby, open_max: int) -> bytes:
+    """Lay out a new lobby as `open_lobby` takes it."""
+    return orjson.dumps(
+        {
+            "lobby_id": lobby.lobby_id,
+            "host": lobby.host_player_id,
+            "open_max": open_max,
+            "name": lobby.name,
+            "mode": lobby.mode,
+            "ruleset": lobby.ruleset,
+            "config": lobby.config,
+            "seats": lobby.seats,
+            "spectators_max": lobby.spectators_max,
+            "is_public": lobby.is_public,
+            "join_code": lobby.join_code,
+            "password_hash": lobby.password_hash,
+            "quick_play": lobby.quick_play,
+            "fill_at": lobby.fill_at,
+            "created_at": lobby.created_at,
+            "region": lobby.region,
+        }
+    )
+
+
+def _change(before: Lobby, after: Lobby, joiner: PlayerId | None, open_max: int) -> bytes:
+    """Lay out how a lobby changes as `change_lobby` takes it."""
+    removed, changed, added = _member_changes(before, after)
+    return orjson.dumps(
+        {
+            "lobby_id": after.lobby_id,
+            "version": before.version,
+            "joiner": joiner,
+            "open_max": open_max,
+            "removed": removed,
+            "banned": list(after.bans - before.bans),
+            "changed": [
+                {"player_id": m.player_id, "role": m.role, "seat": m.seat, "ready": m.ready}
+                for m in changed
+            ],
+            "added": [
+                {
+                    "nth": nth,
+                    "player_id": m.player_id,
+                    "role": m.role,
+                    "seat": m.seat,
+                    "ready": m.ready,
+                    "bot": m.bot,
+                }
+                for nth, m in enumerate(added)
+            ],
+            "name": after.name,
+            "status": after.status,
+            "config": after.config,
+            "seats": after.seats,
+            "is_public": after.is_public,
+            "fill_at": after.fill_at,
+            "host_player_id": after.host_player_id,
+            "mode": after.mode,
+            "ruleset": after.ruleset,
+            "host_peer_id": after.host_peer_id,
+            "match_id": after.match_id,
+            "started_at": after.started_at,
+            "lineup": after.lineup,
+        }
+    )
+
+
 def _member_changes(
     before: Lobby, after: Lobby
 ) -> tuple[list[PlayerId], list[Member], list[Member]]:
@@ -401,7 +502,7 @@ def _named(lobby: Lobby, player_id: PlayerId | None, name: str | None) -> Lobby:
 
 
 async def _read(connection: Connection, lobby_id: LobbyId) -> Lobby | None:
-    record = await connection.fetchrow(SQL["read_lobby"], lobby_id)
+    record = await connection.fetchrow(SQL["read_lobbies"], [lobby_id])
     return None if record is None else _lobby(record)
 
 

@@ -3,7 +3,7 @@
 -- statement would still see the members as they were before a concurrent join.
 SELECT id FROM lobbies WHERE id = $1 FOR NO KEY UPDATE;
 
--- name: read_lobby
+-- name: read_lobbies
 -- Read a lobby with its members (longest-standing first), bans and games at its tables, as of one
 -- moment. Whoever was removed from the lobby with the tables may not see the games at them either.
 SELECT l.id AS lobby_id, l.version, l.name, l.mode, l.status::text, l.ruleset, l.config, l.seats,
@@ -22,7 +22,7 @@ SELECT l.id AS lobby_id, l.version, l.name, l.mode, l.status::text, l.ruleset, l
             FROM lobbies t WHERE t.table_of = l.id AND t.status <> 'CLOSED')
        ELSE '[]' END AS table_games,
        ARRAY(SELECT DISTINCT b.player_id FROM lobby_bans b WHERE b.lobby_id IN (l.id, l.table_of)) AS bans
-FROM lobbies l WHERE l.id = $1;
+FROM lobbies l WHERE l.id = ANY ($1::uuid[]);
 
 -- name: lobby_of_code
 -- Find the lobby that a code leads to.
@@ -62,16 +62,15 @@ UPDATE lobbies SET
 WHERE id = $1
 RETURNING version;
 
--- name: open_lobby
--- Add a lobby with its host in one statement, as `migrations` has it; returns nothing to a host who is in too many.
-SELECT is_opened, host_name FROM open_lobby(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
+-- name: open_lobbies
+-- Add lobbies with their hosts in one statement, as `migrations` has it; returns those that were added, by their place in what is given.
+SELECT c.nth, o.host_name
+FROM jsonb_array_elements($1) WITH ORDINALITY AS c(opened, nth), LATERAL open_lobby(c.opened) AS o;
 
--- name: change_lobby
--- Write how a lobby changes from a version in one statement, as `migrations` has it; returns nothing if it has another, or if who joins is in too many.
-SELECT new_version, joiner_name FROM change_lobby(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-    $24, $25, $26, $27, $28);
+-- name: change_lobbies
+-- Write how lobbies change from a version in one statement, as `migrations` has it; returns those that were written, by their place in what is given.
+SELECT c.nth, o.new_version, o.joiner_name
+FROM jsonb_array_elements($1) WITH ORDINALITY AS c(change, nth), LATERAL change_lobby(c.change) AS o;
 
 -- name: close_lobby
 -- Close an open lobby as whoever asks; row level security lets its host alone.

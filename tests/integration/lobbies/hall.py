@@ -320,6 +320,8 @@ async def open_hall(
         tasks.start_loop(passwords.run(), name="password hashing")
         rulesets = find_rulesets() if rulesets is None else rulesets
         hall = Hall(database, rls, tasks, rulesets, passwords, hub)
+        tasks.start_loop(hall.store.run(), name="committing lobbies")
+        tasks.start_loop(hall.log.run(), name="log")
         if hub is not None:
             tasks.start_loop(hall.subscriptions.broker.run(), name="broker")
             tasks.start_loop(hall.subscriptions.run(), name="subscriptions")

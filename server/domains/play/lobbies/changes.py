@@ -162,8 +162,9 @@ class _Change(NamedTuple):
 class LobbyChanges:
     """Changes lobbies, one at a time each, and publishes that in the order of the versions.
 
-    Of a lobby that is known, the change is decided first and written in one statement. Where that
-    does not hold, and of all others, a transaction locks the lobby, reads it and decides.
+    Of a lobby that is known, the change is decided first and written in one statement with those of
+    other lobbies. Where that does not hold, and of all others, a transaction locks the lobby, reads
+    it and decides.
     """
 
     def __init__(self, store: LobbyStore, subscribers: LobbySubscribers) -> None:
@@ -174,25 +175,20 @@ class LobbyChanges:
 
     async def open_lobby(self, draft: Lobby, host: PlayerId) -> Lobby:
         """Open a lobby for its host."""
-        opened = await (self._open_tables if draft.has_tables else self._open)(draft, host)
+        opened = None if draft.has_tables else await self._open_together(draft, host)
+        if opened is None:
+            async with self._store.transaction() as transaction:
+                joiner = await transaction.lock_player(host)
+                seated = rules.join_lobby(draft, joiner, "player")
+                opened = await add_with_code(transaction, replace(seated, host_player_id=host))
         self.publish(opened, "created", host)
         return opened
 
-    async def _open(self, draft: Lobby, host: PlayerId) -> Lobby:
+    async def _open_together(self, draft: Lobby, host: PlayerId) -> Lobby | None:
+        """Open a lobby in one statement with those of others; None if that has to be looked at."""
         seated = rules.join_lobby(draft, JoiningPlayer(host, "", 0), "player")
-        for _ in range(DRAWS_MAX):
-            coded = replace(seated, host_player_id=host, join_code=draw_join_code())
-            opened = await self._store.open(coded, open_max=OPEN_LOBBIES_MAX)
-            if opened is not None:
-                return opened
-        raise Overloaded
-
-    async def _open_tables(self, draft: Lobby, host: PlayerId) -> Lobby:
-        """Open a lobby with several tables, which nothing stores in one statement."""
-        async with self._store.transaction() as transaction:
-            joiner = await transaction.lock_player(host)
-            seated = rules.join_lobby(draft, joiner, "player")
-            return await add_with_code(transaction, replace(seated, host_player_id=host))
+        coded = replace(seated, host_player_id=host, join_code=draw_join_code())
+        return await self._store.open(coded, open_max=OPEN_LOBBIES_MAX)
 
     async def enter_lobby(
         self, lobby_id: LobbyId, player_id: PlayerId, role: Role, table: int | None = None

@@ -103,7 +103,10 @@ def build(services: Services) -> Domain:
             provide(MatchLobbies, lobbies.matches),
             provide(SeatedGames, lobbies.seated_games),
         ),
-        jobs=[Job("lobbies", lobbies.maintenance.run)],
+        jobs=[
+            Job("lobbies: committing", store.run),
+            Job("lobbies", lobbies.maintenance.run),
+        ],
         retention=[
             RetentionSweep("lobbies", partial(store.delete_closed, settings.closed_lobbies_kept_s))
         ],

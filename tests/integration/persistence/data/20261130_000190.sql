@@ -1,0 +1,2 @@
+-- Functions only.
+SELECT 1;
