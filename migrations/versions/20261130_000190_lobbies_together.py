@@ -3,7 +3,7 @@
 from migrations.script import run_beside
 
 revision = "20261130_000190"
-down_revision = "20261130_000180"
+down_revision = "20261130_000185"
 
 
 def upgrade() -> None:
