@@ -34,7 +34,7 @@ TIMEOUT_S: Final = 10.0
 STATISTICS_S: Final = 1.2  # how long a connection of PostgreSQL may keep its statistics to itself
 
 _LOG_WRITES: Final = Path(__file__).with_name("log_writes.sql").read_text("utf-8")
-_MAKE_SEGMENTS: Final = Path(__file__).with_name("make_segments.sql").read_text("utf-8")
+_PREPARE: Final = Path(__file__).with_name("prepare_log.sql").read_text("utf-8")
 _BUCKET: Final = re.compile(r"playhall_(reply|loop_lag)_seconds_bucket\{(.*)\}")
 _LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
 _SLOW: Final = re.compile(r"a reply took ([\d.]+) ms: .*")
@@ -73,8 +73,7 @@ def prepare(node: BenchNode) -> None:
     """Have PostgreSQL time its log, and make the segments that a new one does not have yet."""
     node.set_database("track_wal_io_timing", "on")
     with _open(node) as database:
-        database.execute("SELECT pg_reload_conf()")
-        database.execute(_MAKE_SEGMENTS.encode())
+        database.execute(_PREPARE.encode())
         database.execute("CHECKPOINT")
 
 

@@ -1,9 +1,0 @@
--- Make segments of PostgreSQL's log ahead, as a database has that has run for a while; a checkpoint keeps them.
-DO $$
-BEGIN
-    FOR n IN 1..32 LOOP
-        PERFORM pg_logical_emit_message(false, 'bench', 'a segment');
-        PERFORM pg_switch_wal();
-    END LOOP;
-END
-$$;
