@@ -35,18 +35,15 @@ ERROR_CHARS_MAX: Final = 1000
 OWNER_POLICY: Final = re.compile(rb'^CREATE POLICY owner ON \S+ TO ("(?:[^"]|"")+"|\w+)', re.M)
 
 AS_ONE: Final = ("--single-transaction",)
-# pg_restore makes a setting that servers before this version do not know.
-TRANSACTION_TIMEOUT_SINCE: Final = 17_00_00
-UNKNOWN_BEFORE: Final = b"SET transaction_timeout = 0;\n"
-HEADER_LINES_MAX: Final = 100
-# What definitions say that servers before this version do not know; see `choose_event_form`.
+# A dump of a newer server has what servers before this version do not know: a setting that
+# `pg_restore` makes (from 17 on), and the form of events (`choose_event_form`).
 EVENT_FORM_SINCE: Final = 18_00_00
+UNKNOWN_SETTING: Final = b"SET transaction_timeout = 0;\n"
+HEADER_LINES_MAX: Final = 100
 COMPUTED_ON_READ: Final = re.compile(
     rb"^(    id uuid GENERATED ALWAYS AS \(\(md5\(.*\)\)::uuid\))(,?\n)$"
 )
-NOT_ENFORCED: Final = re.compile(
-    rb"^(    ADD CONSTRAINT \w+ FOREIGN KEY .*) NOT ENFORCED;\n$",
-)
+NOT_ENFORCED: Final = re.compile(rb"^(    ADD CONSTRAINT \w+ FOREIGN KEY .*) NOT ENFORCED;\n$")
 
 _queries = load_queries("backup")
 
@@ -256,7 +253,7 @@ def _copy_section(command: list[str], section: str, into: IO[bytes], said: IO[by
 
 
 def _without_timeout(line: bytes) -> bytes:
-    return b"" if line == UNKNOWN_BEFORE else line
+    return b"" if line == UNKNOWN_SETTING else line
 
 
 def _for_older(line: bytes) -> bytes:

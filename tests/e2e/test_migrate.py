@@ -93,3 +93,17 @@ def test_way_down_that_deletes_nothing_asks_nothing(fresh_dsn: str, tmp_path: Pa
         connection.execute("DELETE FROM luminors")  # those that are there from the start
     done = migrate(fresh_dsn, tmp_path, "--down", "20261121_000014")
     assert (done.status, done.err) == (0, "")
+
+
+def test_events_get_the_form_of_a_server_that_was_upgraded(fresh_dsn: str, tmp_path: Path) -> None:
+    form = """
+        SELECT attgenerated::text FROM pg_attribute
+        WHERE attrelid = 'game_events'::regclass AND attname = 'id'
+    """
+    with psycopg.connect(fresh_dsn, autocommit=True) as connection:
+        newest = connection.execute(form).fetchone()
+        connection.execute("SELECT playhall_auth.choose_event_form(false)")
+        assert connection.execute(form).fetchone() == ("s",)
+        assert migrate(fresh_dsn, tmp_path).status == 0
+        assert connection.execute(form).fetchone() == newest
+        assert newest == ("v" if connection.info.server_version >= 18_00_00 else "s",)
