@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from persistence.eventlog.hashchain import canonical_json, genesis_hash, link_hash
@@ -22,7 +23,8 @@ from server.gamekit.table import (
 )
 
 
-class RecordedEvent(NamedTuple):
+@dataclass(slots=True)
+class RecordedEvent:
     """An event as it is sent: its index, itself, its payload and time as bytes."""
 
     event_index: int

@@ -7,7 +7,7 @@ their own viewers, with a `Subscribers` of theirs.
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Final, Protocol
 
 import orjson
@@ -106,7 +106,7 @@ class ViewEncoder:
         return self.frames_for(recorded, (viewer,))[viewer]
 
     def frames_for(
-        self, recorded: Sequence[RecordedEvent], viewers: Iterable[Viewer]
+        self, recorded: Sequence[RecordedEvent], viewers: Collection[Viewer]
     ) -> dict[Viewer, bytes]:
         """Frame some events for each viewer; equal views share one encoding."""
         try:
@@ -117,29 +117,35 @@ class ViewEncoder:
             return self._frames_for(recorded, viewers)
 
     def _frames_for(
-        self, recorded: Sequence[RecordedEvent], viewers: Iterable[Viewer]
+        self, recorded: Sequence[RecordedEvent], viewers: Collection[Viewer]
     ) -> dict[Viewer, bytes]:
-        views: dict[Viewer, list[bytes]] = {viewer: [] for viewer in viewers}
         redact_other, redact_refused = self._redact, self._redact_refused
+        whole: list[bytes] = []  # for viewers who may see all of every event
+        own: dict[Viewer, list[bytes]] = {}  # for each who may not
         for item in recorded:
-            shared: bytes | None = None
-            payload = item.event.payload
-            redact = redact_refused if item.event.type == INVALID_ACTION else redact_other
-            for viewer, frames in views.items():
+            event = item.event
+            payload = event.payload
+            redact = redact_refused if event.type == INVALID_ACTION else redact_other
+            frame = self._frame(item, item.payload)
+            for viewer in viewers:
                 try:
-                    seen = redact(item.event, viewer)
+                    seen = redact(event, viewer)
                 except RulesTooSlow:
                     raise
                 except RAISED_BY_RULES as error:
                     self._note(error)
                     seen = None
                 if seen is not payload:
-                    frames.append(self._frame(item, self._encoded(seen)))
-                    continue
-                if shared is None:
-                    shared = self._frame(item, item.payload)
-                frames.append(shared)
-        return {viewer: b"".join(frames) for viewer, frames in views.items()}
+                    if viewer not in own:
+                        own[viewer] = whole.copy()
+                    own[viewer].append(self._frame(item, self._encoded(seen)))
+                elif viewer in own:
+                    own[viewer].append(frame)
+            whole.append(frame)
+        frames = dict.fromkeys(viewers, b"".join(whole))
+        for viewer, parts in own.items():
+            frames[viewer] = b"".join(parts)
+        return frames
 
     def _encoded(self, seen: Payload | None) -> bytes:
         try:
