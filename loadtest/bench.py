@@ -1,6 +1,6 @@
 """`make bench`: measure a server of its own, pinned to one core, and compare with the budgets.
 
-    python -m loadtest.bench [--quick] [--only matches …] [--peer colyseus|peerjs]
+    python -m loadtest.bench [--quick] [--targets] [--only matches …] [--peer colyseus|peerjs …]
                              [--json FILE] [--update-docs]
 
 Linux only. See docs/operations/benchmarks.md for what each figure means.
@@ -9,7 +9,7 @@ Linux only. See docs/operations/benchmarks.md for what each figure means.
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,6 +81,19 @@ class Measurement(StrEnum):
     NODES = "nodes"
 
 
+# What the targets for speed are about.
+TARGETS: Final = (
+    Measurement.MATCHES,
+    Measurement.STATEMENTS,
+    Measurement.LATENCY,
+    Measurement.RELAY,
+    Measurement.SIGNALING,
+    Measurement.IDLE,
+    Measurement.START,
+    Measurement.EPOCH,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class BenchScale:
     """How much is done: enough to count, or just enough to see that it works."""
@@ -141,7 +154,7 @@ class BenchRun:
         *,
         on: CoreAssignment,
         scale: BenchScale,
-        peer: ComparedServer | None,
+        peers: Sequence[ComparedServer],
         seeded: Path | None,
     ) -> None:
         self.figures = BenchFigures(
@@ -154,7 +167,7 @@ class BenchRun:
         self._folder = folder
         self._on = on
         self._scale = scale
-        self._peer = peer
+        self._peers = peers
         self._seeded = seeded
 
     def run(self, parts: list[Measurement]) -> None:
@@ -287,6 +300,8 @@ class BenchRun:
                 pairs.append((ours, theirs))
         if pairs:
             self.figures.compare(f"ratio {rooms}", pairs)
+            self.figures.compare(f"µs/ratio {rooms}", pairs, _server_us)
+            self.figures.compare(f"µs/whole ratio {rooms}", pairs, _server_and_database_us)
 
     def _realtime(self, node: BenchNode) -> None:
         """Play the arena in turns with the peer."""
@@ -309,12 +324,21 @@ class BenchRun:
     def _record_relay(self, key: str, run: RunResult) -> None:
         self._record(run, **{key: run.numbers["deliveries/s"]}, **_costs(run, key, "deliveries/s"))
 
+    def _say_without(self, peer: ComparedServer, error: PeerUnavailable) -> None:
+        """Say why a peer has no figures; ours are measured all the same."""
+        out.print(f"[red]{peer}: not compared:[/red] {escape(str(error))}", soft_wrap=True)
+
     @contextmanager
     def _colyseus(self) -> Iterator[Colyseus | None]:
-        if self._peer is not ComparedServer.COLYSEUS:
+        if ComparedServer.COLYSEUS not in self._peers:
             yield None
             return
-        peer = Colyseus(self._folder / "colyseus", on=self._on)
+        try:
+            peer = Colyseus(self._folder / "colyseus", on=self._on)
+        except PeerUnavailable as error:
+            self._say_without(ComparedServer.COLYSEUS, error)
+            yield None
+            return
         try:
             yield peer
         finally:
@@ -330,6 +354,7 @@ class BenchRun:
                     pairs.append((ours, self._signal("peerjs", peer, "PeerJS server")))
         if pairs:
             self.figures.compare("signaling", pairs)
+            self.figures.compare("µs/signaling", pairs, _server_us)
 
     def _signal(self, key: str, server: BenchServer, name: str) -> RunResult:
         run = loads.run_signaling(
@@ -340,10 +365,15 @@ class BenchRun:
 
     @contextmanager
     def _peerjs(self) -> Iterator[BenchServer | None]:
-        if self._peer is not ComparedServer.PEERJS:
+        if ComparedServer.PEERJS not in self._peers:
             yield None
             return
-        server = install_peer_server("peerjs", self._folder / "peerjs", on=self._on)
+        try:
+            server = install_peer_server("peerjs", self._folder / "peerjs", on=self._on)
+        except PeerUnavailable as error:
+            self._say_without(ComparedServer.PEERJS, error)
+            yield None
+            return
         server.start()
         try:
             yield server
@@ -480,6 +510,17 @@ def _us_per(run: RunResult, rate: str) -> float:
     return run.usage.server / run.numbers[rate] * 1e6
 
 
+def _server_us(run: RunResult) -> float:
+    """Give the server's processor time for a delivery, in microseconds."""
+    return _us_per(run, "deliveries/s")
+
+
+def _server_and_database_us(run: RunResult) -> float:
+    """Give the same with the database's; a peer has none."""
+    assert run.usage is not None
+    return (run.usage.server + run.usage.database) / run.numbers["deliveries/s"] * 1e6
+
+
 def _costs(run: RunResult, key: str, rate: str) -> dict[str, float]:
     """Give what one of it cost the server, its database if it has one, and the load."""
     assert run.usage is not None
@@ -500,8 +541,11 @@ def bench(
         list[Measurement] | None, typer.Option(help="Measure no more than this.")
     ] = None,
     peer: Annotated[
-        ComparedServer | None, typer.Option(help="Compare with it (Node.js, npm).")
+        list[ComparedServer] | None, typer.Option(help="Compare with these (Node.js, npm).")
     ] = None,
+    targets: Annotated[
+        bool, typer.Option("--targets", help="Measure what the targets are about, beside peers.")
+    ] = False,
     seeded: Annotated[
         Path | None,
         typer.Option(help="Keep the social platform's database in this folder, to use it again."),
@@ -523,10 +567,14 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="playhall-bench-") as folder:
         Path(folder).chmod(0o755)
         measured = BenchRun(
-            Path(folder), on=on, scale=QUICK if quick else BenchScale(), peer=peer, seeded=seeded
+            Path(folder),
+            on=on,
+            scale=QUICK if quick else BenchScale(),
+            peers=list(ComparedServer) if targets else peer or [],
+            seeded=seeded,
         )
         with suppress(KeyboardInterrupt):  # what was measured until then is shown
-            measured.run(only or list(Measurement))
+            measured.run(only or (list(TARGETS) if targets else list(Measurement)))
     figures = measured.figures
     print_table(figures, out)
     if json_file is not None:
