@@ -140,6 +140,8 @@ class MoveQueue:
         item.asked = False
         if isinstance(reply, ClientError):
             return  # the connection is gone; the next one repeats the move
+        if item not in self.under_way:
+            return  # the game was given up while the answer was on its way
         if reply["type"] != "ok":
             if reply["code"] == _OVER and item.logged is not None:
                 reply = item.logged
