@@ -45,8 +45,8 @@ format: $(DEV)   ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(DEV)    ## Run the benchmarks on a server pinned to one core: see docs/operations/benchmarks.md
-	@$(BIN)/python -m loadtest.bench
+bench: $(DEV)    ## Measure the targets on a server pinned to one core, beside its peers: see docs/operations/benchmarks.md
+	@$(BIN)/python -m loadtest.bench --targets
 
 lock: $(DEV)     ## Update the lock files from pyproject.toml
 	@$(compile) --upgrade --extra build --extra blockchain --extra stripe --extra images --extra otel -o requirements.lock pyproject.toml

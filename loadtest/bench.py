@@ -1,6 +1,6 @@
 """`make bench`: measure a server of its own, pinned to one core, and compare with the budgets.
 
-    python -m loadtest.bench [--quick] [--only matches …] [--peer colyseus|peerjs]
+    python -m loadtest.bench [--quick] [--targets] [--only matches …] [--peer colyseus|peerjs …]
                              [--peer el-dorado --el-dorado FOLDER] [--json FILE] [--update-docs]
 
 Linux only. See docs/operations/benchmarks.md for what each figure means.
@@ -9,7 +9,7 @@ Linux only. See docs/operations/benchmarks.md for what each figure means.
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -84,6 +84,19 @@ class Measurement(StrEnum):
     NODES = "nodes"
 
 
+# What the targets for speed are about.
+TARGETS: Final = (
+    Measurement.MATCHES,
+    Measurement.STATEMENTS,
+    Measurement.LATENCY,
+    Measurement.RELAY,
+    Measurement.SIGNALING,
+    Measurement.IDLE,
+    Measurement.START,
+    Measurement.EPOCH,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class BenchScale:
     """How much is done: enough to count, or just enough to see that it works."""
@@ -146,7 +159,7 @@ class BenchRun:
         *,
         on: CoreAssignment,
         scale: BenchScale,
-        peer: ComparedServer | None,
+        peers: Sequence[ComparedServer],
         original: Path | None,
         seeded: Path | None,
     ) -> None:
@@ -160,7 +173,7 @@ class BenchRun:
         self._folder = folder
         self._on = on
         self._scale = scale
-        self._peer = peer
+        self._peers = peers
         self._original = original
         self._seeded = seeded
 
@@ -254,7 +267,7 @@ class BenchRun:
                     self._record_original(theirs)
                     pairs.append((ours, theirs))
         if pairs:
-            self.figures.compare("original", pairs, "moves/s")
+            self.figures.compare("original", pairs, lambda run: run.numbers["moves/s"])
 
     def _record_original(self, run: RunResult) -> None:
         moves, games = run.numbers["moves/s"], run.numbers.get("games/s", 0.0)
@@ -263,7 +276,7 @@ class BenchRun:
 
     @contextmanager
     def _original_server(self) -> Iterator[OriginalServer | None]:
-        if self._peer is not ComparedServer.EL_DORADO:
+        if ComparedServer.EL_DORADO not in self._peers:
             yield None
             return
         peer = OriginalServer(self._original, self._folder / "original", on=self._on)
@@ -324,6 +337,8 @@ class BenchRun:
                 pairs.append((ours, theirs))
         if pairs:
             self.figures.compare(f"ratio {rooms}", pairs)
+            self.figures.compare(f"µs/ratio {rooms}", pairs, _server_us)
+            self.figures.compare(f"µs/whole ratio {rooms}", pairs, _server_and_database_us)
 
     def _realtime(self, node: BenchNode) -> None:
         """Play the arena in turns with the peer."""
@@ -346,12 +361,21 @@ class BenchRun:
     def _record_relay(self, key: str, run: RunResult) -> None:
         self._record(run, **{key: run.numbers["deliveries/s"]}, **_costs(run, key, "deliveries/s"))
 
+    def _say_without(self, peer: ComparedServer, error: PeerUnavailable) -> None:
+        """Say why a peer has no figures; ours are measured all the same."""
+        out.print(f"[red]{peer}: not compared:[/red] {escape(str(error))}", soft_wrap=True)
+
     @contextmanager
     def _colyseus(self) -> Iterator[Colyseus | None]:
-        if self._peer is not ComparedServer.COLYSEUS:
+        if ComparedServer.COLYSEUS not in self._peers:
             yield None
             return
-        peer = Colyseus(self._folder / "colyseus", on=self._on)
+        try:
+            peer = Colyseus(self._folder / "colyseus", on=self._on)
+        except PeerUnavailable as error:
+            self._say_without(ComparedServer.COLYSEUS, error)
+            yield None
+            return
         try:
             yield peer
         finally:
@@ -367,6 +391,7 @@ class BenchRun:
                     pairs.append((ours, self._signal("peerjs", peer, "PeerJS server")))
         if pairs:
             self.figures.compare("signaling", pairs)
+            self.figures.compare("µs/signaling", pairs, _server_us)
 
     def _signal(self, key: str, server: BenchServer, name: str) -> RunResult:
         run = loads.run_signaling(
@@ -377,10 +402,15 @@ class BenchRun:
 
     @contextmanager
     def _peerjs(self) -> Iterator[BenchServer | None]:
-        if self._peer is not ComparedServer.PEERJS:
+        if ComparedServer.PEERJS not in self._peers:
             yield None
             return
-        server = install_peer_server("peerjs", self._folder / "peerjs", on=self._on)
+        try:
+            server = install_peer_server("peerjs", self._folder / "peerjs", on=self._on)
+        except PeerUnavailable as error:
+            self._say_without(ComparedServer.PEERJS, error)
+            yield None
+            return
         server.start()
         try:
             yield server
@@ -517,6 +547,22 @@ def _us_per(run: RunResult, rate: str) -> float:
     return run.usage.server / run.numbers[rate] * 1e6
 
 
+def _all_peers(original: Path | None) -> list[ComparedServer]:
+    """Give those that can be had: the original El Dorado server only from a folder."""
+    return [each for each in ComparedServer if original or each is not ComparedServer.EL_DORADO]
+
+
+def _server_us(run: RunResult) -> float:
+    """Give the server's processor time for a delivery, in microseconds."""
+    return _us_per(run, "deliveries/s")
+
+
+def _server_and_database_us(run: RunResult) -> float:
+    """Give the same with the database's; a peer has none."""
+    assert run.usage is not None
+    return (run.usage.server + run.usage.database) / run.numbers["deliveries/s"] * 1e6
+
+
 def _costs(run: RunResult, key: str, rate: str) -> dict[str, float]:
     """Give what one of it cost the server, its database if it has one, and the load."""
     assert run.usage is not None
@@ -537,7 +583,7 @@ def bench(
         list[Measurement] | None, typer.Option(help="Measure no more than this.")
     ] = None,
     peer: Annotated[
-        ComparedServer | None, typer.Option(help="Compare with it (Node.js, npm).")
+        list[ComparedServer] | None, typer.Option(help="Compare with these (Node.js, npm).")
     ] = None,
     el_dorado: Annotated[
         Path | None,
@@ -545,6 +591,9 @@ def bench(
             envvar="PLAYHALL_EL_DORADO", help="Folder of the original El Dorado server, built."
         ),
     ] = None,
+    targets: Annotated[
+        bool, typer.Option("--targets", help="Measure what the targets are about, beside peers.")
+    ] = False,
     seeded: Annotated[
         Path | None,
         typer.Option(help="Keep the social platform's database in this folder, to use it again."),
@@ -569,12 +618,12 @@ def bench(
             Path(folder),
             on=on,
             scale=QUICK if quick else BenchScale(),
-            peer=peer,
+            peers=_all_peers(el_dorado) if targets else peer or [],
             original=el_dorado,
             seeded=seeded,
         )
         with suppress(KeyboardInterrupt):  # what was measured until then is shown
-            measured.run(only or list(Measurement))
+            measured.run(only or (list(TARGETS) if targets else list(Measurement)))
     figures = measured.figures
     print_table(figures, out)
     if json_file is not None:

@@ -1,6 +1,7 @@
 """The load tester's websocket: picows, which takes a fraction of `websockets`' time per frame."""
 
 import asyncio
+from typing import Final
 
 import picows
 
@@ -15,6 +16,9 @@ from playhall.transport import (
     Transport,
     WebsocketClosed,
 )
+
+_TEXT: Final = picows.WSMsgType.TEXT
+_CLOSE: Final = picows.WSMsgType.CLOSE
 
 
 async def open_picows(url: str, on_frame: OnFrame) -> Transport:
@@ -45,9 +49,10 @@ class _PicowsTransport(picows.WSListener):
         self._transport = transport
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        if frame.msg_type is picows.WSMsgType.TEXT:
+        kind = frame.msg_type
+        if kind is _TEXT:
             self._on_frame(frame.get_payload_as_bytes())
-        elif frame.msg_type is picows.WSMsgType.CLOSE:
+        elif kind is _CLOSE:
             # picows has names for a few codes only, so they are read from the payload.
             payload = frame.get_payload_as_bytes()
             code = int.from_bytes(payload[:2], "big") if payload else NORMAL
@@ -61,7 +66,7 @@ class _PicowsTransport(picows.WSListener):
 
     def send(self, frame: bytes) -> None:
         if self._transport is not None and not self._closed.done():
-            self._transport.send(picows.WSMsgType.TEXT, frame)
+            self._transport.send(_TEXT, frame)
 
     def close(self) -> None:
         if self._transport is not None and not self._transport.is_disconnected:

@@ -22,7 +22,7 @@ from loadtest.simulation.player import (
     connected_players,
     sign_in_guests,
 )
-from loadtest.simulation.trace import LOG, ORDER, GameTrace, digest_event, parse_seen_event
+from loadtest.simulation.trace import LOG, ORDER, GameTrace, SeenEvent, digest_event
 from playhall.errors import ClientError
 from playhall.game import GameStream
 from playhall.http import HttpClient
@@ -127,7 +127,7 @@ async def _adopted(http: HttpClient, games: int) -> int:
 def _under_way(group: PlayerGroup, trace: GameTrace) -> ObservedGame:
     digest = blake2b(digest_size=16)
     for index, seen in enumerate(trace.events):
-        digest_event(digest, index, seen)
+        digest_event(digest, index, seen, {})
     return ObservedGame(trace.game_id, trace.head, digest.digest(), group.players[0].account.token)
 
 
@@ -146,11 +146,8 @@ async def _fault_of(http: HttpClient, game: ObservedGame) -> str | None:
             if event["event_index"] != after:
                 return f"game {game.game_id}: {event['event_index']} comes where {after} is due"
             if after <= game.head:
-                digest_event(
-                    digest,
-                    after,
-                    parse_seen_event(event["event"], event["payload"], event["at"], {}),
-                )
+                seen = SeenEvent(event["event"], event["payload"], event["at"])
+                digest_event(digest, after, seen, {})
     same = digest.digest() == game.digest
     return None if same else f"game {game.game_id}: the log is not what its player got"
 

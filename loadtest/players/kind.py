@@ -40,7 +40,8 @@ class RulesetPlayer:
 
     `behaviour` is made for a seat from its player id and a source of chance, `score` for a
     game's player ids. `hidden` names, by event type, the payload's key under which a player
-    finds only the entry with its own player id; None if that is not known.
+    finds only the entry with its own player id; None if that is not known. `ignored` names the
+    events that neither a behaviour nor the score takes any notice of.
     """
 
     ruleset: str
@@ -48,6 +49,7 @@ class RulesetPlayer:
     score: Callable[[list[str]], ScoreKeeper]
     seats: int
     hidden: Mapping[str, str] | None = field(default_factory=dict)
+    ignored: frozenset[str] = frozenset()
 
     @property
     def asks_for_moves(self) -> bool:

@@ -45,4 +45,10 @@ class RelayScore:
             self.totals.update(payload["scores"])
 
 
-KIND: Final = RulesetPlayer(ruleset="relay", behaviour=RelayBehaviour, score=RelayScore, seats=4)
+KIND: Final = RulesetPlayer(
+    ruleset="relay",
+    behaviour=RelayBehaviour,
+    score=RelayScore,
+    seats=4,
+    ignored=frozenset({"relayed"}),
+)

@@ -1,7 +1,7 @@
 """Messages through games without rules: ordered, logged, committed, and sent to all."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 
@@ -49,8 +49,12 @@ class RelayScenario:
 
     async def _measure(self, http: HttpClient, meter: Meter, rooms: list[PlayerGroup]) -> None:
         meter.stage = "sitting down"
+        audited = self.shard.share_of(self.sample)
         async with asyncio.TaskGroup() as tasks:
-            starting = [tasks.create_task(group.start_game()) for group in rooms]
+            starting = [
+                tasks.create_task(group.start_game(is_audited=number < audited))
+                for number, group in enumerate(rooms)
+            ]
         meter.stage = "sending"
         for group in rooms:
             group.begin_playing()
@@ -64,14 +68,14 @@ class RelayScenario:
         finished = [
             await _end(group, task.result()) for group, task in zip(rooms, starting, strict=True)
         ]
-        for game in finished[: self.shard.share_of(self.sample)]:
+        for game in finished[:audited]:
             if game is not None:
                 await audit_games(http, game, meter.checks)
                 meter.done += 1
 
     def _kind(self) -> RulesetPlayer:
         behaviour = partial(_behaviour, payload_bytes=self.payload_bytes)
-        return RulesetPlayer(KIND.ruleset, behaviour, KIND.score, self.players)
+        return replace(KIND, behaviour=behaviour, seats=self.players)
 
 
 async def _end(group: PlayerGroup, trace: GameTrace) -> FinishedGame | None:

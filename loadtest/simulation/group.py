@@ -44,14 +44,17 @@ class PlayerGroup:
         self.begin_playing()
         return await self.wait_for_end(trace)
 
-    async def start_game(self) -> GameTrace:
-        """Open a lobby, start the game, and let everybody follow it; nobody moves yet."""
+    async def start_game(self, *, is_audited: bool = True) -> GameTrace:
+        """Open a lobby, start the game, and let everybody follow it; nobody moves yet.
+
+        A game that is not to be audited when it is over costs less to watch.
+        """
         game_id = await self._start()
         players = [player.player_id for player in self.players]
-        trace = GameTrace(self._setup.kind, game_id, players, self._checks)
+        kind, checks = self._setup.kind, self._checks
+        trace = GameTrace(kind, game_id, players, checks, is_audited=is_audited)
         self.seats = [
-            await player.take_seat(trace, self._setup.kind, self._setup.habits)
-            for player in self.players
+            await player.take_seat(trace, kind, self._setup.habits) for player in self.players
         ]
         return trace
 

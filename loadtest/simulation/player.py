@@ -22,6 +22,9 @@ from playhall.http import HttpClient
 # Fewer than the server writes into a game's log for one player.
 ILLEGAL_MOVES_MAX: Final = 50
 
+# A player's trace is told of its progress at the end, and each time that it has so many more.
+PROGRESS_EVERY: Final = 64
+
 ASK_AGAIN_S: Final = 0.2
 UNLISTED: Final = (
     "The ruleset does not list legal moves, so it needs a player of its own in loadtest/players."
@@ -93,10 +96,12 @@ class SimulatedSeat:
     __slots__ = (
         "_behaviour",
         "_counters",
+        "_counts",
         "_frame",
         "_habits",
         "_illegal_moves",
         "_me",
+        "_noted",
         "_played_turn",
         "_player",
         "_thinking",
@@ -110,13 +115,15 @@ class SimulatedSeat:
     ) -> None:
         self._player = player
         self._counters = player.counters
+        self._counts = player.counters.counts
         self._me = player.player_id
         self._trace = trace
         self._behaviour = behaviour
         self._habits = habits
-        self._frame = b""
+        self._frame = b""  # the last one that was not known
         self._played_turn = -1
         self._illegal_moves = 0
+        self._noted = 0  # the index up to which the trace was told of our progress
         self._thinking = 0
         self.paused = True
         self.stream = GameStream(
@@ -127,15 +134,25 @@ class SimulatedSeat:
         )
 
     def take_known_frame(self, frame: bytes) -> bool:
-        """Take a frame that another player of this game got already, unparsed."""
-        stream = self.stream
+        """Take a frame that another player of this game got already, unparsed.
+
+        The bytes have all that is checked of an event: game, index, type, payload and time. So a
+        frame that equals the first copy of the event that is due here is that event.
+        """
+        stream, trace = self.stream, self._trace
         index = stream.next_index
-        seen = self._trace.find_known(index, frame)
-        if seen is None or stream.failure is not None:
+        place = index - trace.base
+        frames = trace.frames
+        if place >= len(frames) or frames[place] != frame or stream.failure is not None:
             self._frame = frame
             return False
-        stream.count_event(seen.event, seen.payload, index)
-        self._see(seen.event, seen.payload, index)
+        seen = trace.events[place]
+        if seen.concerns is not None and seen.concerns != stream.seat:
+            stream.next_index = index + 1
+            self._counts["deliveries"] += 1
+        else:
+            stream.count_event(seen.event, seen.payload, index)
+            self._see(seen.event, seen.payload, index)
         return True
 
     def make_move(self, move: Json, done: Callable[[Json | ClientError, float], None]) -> None:
@@ -159,49 +176,54 @@ class SimulatedSeat:
             if move is None:
                 return
             self._played_turn = turn
-            self._think(move)
+            if habits.think_s:
+                self._think(move, habits.think_s)
+            else:
+                self._play(move)
 
     def _take(self, message: Json) -> None:
         seen = self._trace.take_event(self._me, message, self._frame)
         self._see(seen.event, seen.payload, message["event_index"])
 
     def _see(self, event: str, payload: Json, index: int) -> None:
-        self._counters.counts["deliveries"] += 1
+        self._counts["deliveries"] += 1
         self._behaviour.on_event(event, payload)
-        self._trace.note_progress(self._me, index)
-        if event != GAME_COMPLETED:
-            self.play_due()
+        if event == GAME_COMPLETED:
+            self._trace.note_progress(self._me, index)
+            return
+        if index >= self._noted + PROGRESS_EVERY:
+            self._noted = index
+            self._trace.note_progress(self._me, index)
+        self.play_due()
 
-    def _think(self, move: Json) -> None:
-        wait_s = self._habits.think_s
-        if wait_s:
-            self._thinking += 1
-            pause_s = self._player.chance.uniform(0, wait_s)
-            asyncio.get_running_loop().call_later(pause_s, self._thought, move)
-        else:
-            self._play(move)
+    def _think(self, move: Json, think_s: float) -> None:
+        self._thinking += 1
+        pause_s = self._player.chance.uniform(0, think_s)
+        asyncio.get_running_loop().call_later(pause_s, self._thought, move)
 
     def _thought(self, move: Json) -> None:
         self._thinking -= 1
         self._play(move)
 
     def _play(self, move: Json) -> None:
+        misplays = self._habits.misplays
         if (
-            self._illegal_moves < ILLEGAL_MOVES_MAX
-            and self._player.chance.random() < self._habits.misplays
+            misplays
+            and self._illegal_moves < ILLEGAL_MOVES_MAX
+            and self._player.chance.random() < misplays
         ):
             self._illegal_moves += 1
             self.make_move(
                 self._behaviour.make_illegal_move(), partial(self._illegal_move_answered, move)
             )
         else:
-            self.make_move(move, self._answered)
+            self.stream.moves.send_move(move, self._answered)
 
     def _answered(self, reply: Json | ClientError, waited_s: float) -> None:
         if isinstance(reply, ClientError):
             return  # the following has failed, and said so
         if reply["type"] == "ok":
-            self._counters.counts["moves"] += 1
+            self._counts["moves"] += 1
             self._counters.latency.record(waited_s)
         else:
             self._counters.refusals[reply["code"]] += 1

@@ -18,7 +18,7 @@ from loadtest.measure import Checks
 from loadtest.players.kind import RulesetPlayer, ScoreKeeper
 from playhall import Json
 from playhall.errors import ClientError, EventOutOfOrder
-from playhall.game import GAME_COMPLETED, INVALID_ACTION
+from playhall.game import CAUSE, GAME_COMPLETED, INVALID_ACTION
 from playhall.http import HttpClient
 from protocol.limits import EVENTS_PAGE_MAX
 
@@ -34,26 +34,39 @@ LOG: Final = "the log over HTTP is what clients got"
 SUMMARY: Final = "the summary is the score that clients counted"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SeenEvent:
-    """An event as it was seen: `public` is its payload without what is hidden from others."""
+    """An event as it was seen; not frozen, as that would triple the time to make one."""
 
     event: str
     payload: Json
-    public: Json
     at: str
+    # The seat of the only player who has to take notice of it; None if everybody has to.
+    concerns: int | None = None
+
+    def public(self, hides: dict[str, str] | None) -> Json:
+        """Give the payload without what is hidden from others: all of it, if that is not known."""
+        if hides is None:
+            return {}
+        if self.event == INVALID_ACTION:  # why a move was refused is for the mover alone
+            return {"player_id": self.payload["player_id"]}
+        key = hides.get(self.event)
+        if key is None:
+            return self.payload
+        return {name: value for name, value in self.payload.items() if name != key}
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedGame:
     """A game that is over, as its players saw it; what an audit compares with the server's.
 
-    `hidden` has what was seen of hidden parts: index, key, and the entries.
+    `hidden` has what was seen of hidden parts: index, key, and the entries. There is a digest
+    only if the game was to be audited.
     """
 
     game_id: str
     head: int
-    digest: bytes
+    digest: bytes | None
     totals: dict[str, int]
     misplays: dict[str, int]
     hidden: tuple[tuple[int, str, Json], ...]
@@ -61,32 +74,29 @@ class FinishedGame:
     token: str
 
 
-def digest_event(digest: "blake2b", index: int, seen: SeenEvent) -> None:
+def digest_event(
+    digest: "blake2b", index: int, seen: SeenEvent, hides: dict[str, str] | None
+) -> None:
     """Add one event's public part to a digest of a log."""
-    digest.update(
-        orjson.dumps([index, seen.event, seen.public, seen.at], option=orjson.OPT_SORT_KEYS)
-    )
-
-
-def parse_seen_event(
-    event: str, payload: Json | None, at: str, hides: dict[str, str] | None
-) -> SeenEvent:
-    """Split an event into what everybody sees and the rest; all is the rest, if it is not known."""
-    whole: Json = payload if payload is not None else {}
-    if hides is None:
-        return SeenEvent(event, whole, {}, at)
-    if event == INVALID_ACTION:  # why a move was refused is for the mover alone
-        return SeenEvent(event, whole, {"player_id": whole["player_id"]}, at)
-    key = hides.get(event)
-    public = whole if key is None else {name: whole[name] for name in whole if name != key}
-    return SeenEvent(event, whole, public, at)
+    public = [index, seen.event, seen.public(hides), seen.at]
+    digest.update(orjson.dumps(public, option=orjson.OPT_SORT_KEYS))
 
 
 class GameTrace:
-    """One game under way. `done` is set once all players saw its end, or it went wrong."""
+    """One game under way. `done` is set once all players saw its end, or it went wrong.
+
+    `frames` and `events` are parallel: the events, from index `base` on, that some player may
+    still be sent, and the frame in which each came first.
+    """
 
     def __init__(
-        self, kind: RulesetPlayer, game_id: str, players: list[str], checks: Checks
+        self,
+        kind: RulesetPlayer,
+        game_id: str,
+        players: list[str],
+        checks: Checks,
+        *,
+        is_audited: bool = True,
     ) -> None:
         self.game_id = game_id
         self.checks = checks
@@ -96,25 +106,20 @@ class GameTrace:
         self.frames: list[bytes] = []
         self.events: list[SeenEvent] = []
         self.base = 0  # the index of the first event that is still here
+        self._ignored = kind.ignored
         self._hides = None if kind.hidden is None else dict(kind.hidden)
         self._hidden: list[tuple[int, str, Json]] = []
         self._score: ScoreKeeper = kind.score(players)
         self._misplays: Counter[str] = Counter()
-        self._digest = blake2b(digest_size=16)
+        # A digest costs as much as all else that is done with an event.
+        self._digest = blake2b(digest_size=16) if is_audited else None
         self._next_of = dict.fromkeys(players, 0)
         self._first: Json = {}
-
-    def find_known(self, index: int, frame: bytes) -> SeenEvent | None:
-        """Find the event of a frame that another player got already, byte for byte."""
-        place = index - self.base
-        if 0 <= place < len(self.frames) and self.frames[place] == frame:
-            return self.events[place]
-        return None
 
     def take_event(self, player: str, message: Json, frame: bytes) -> SeenEvent:
         """Take an event that a player got: the first time it is added, later compared."""
         index = message["event_index"]
-        seen = parse_seen_event(message["event"], message["payload"], message["at"], self._hides)
+        seen = SeenEvent(message["event"], message["payload"] or {}, message["at"])
         self._look_for_hidden(player, index, seen)
         place = index - self.base
         if place == len(self.events):
@@ -124,7 +129,7 @@ class GameTrace:
         return seen
 
     def note_progress(self, player: str, index: int) -> None:
-        """Take note how far a player has come."""
+        """Take note how far a player has come: at the game's end, and now and then before."""
         self._next_of[player] = index + 1
         if index - self.base >= 2 * TRIM_EVENTS:
             self._trim()
@@ -152,7 +157,7 @@ class GameTrace:
         return FinishedGame(
             game_id=self.game_id,
             head=self.head,
-            digest=self._digest.digest(),
+            digest=None if self._digest is None else self._digest.digest(),
             totals=dict(totals),
             misplays=dict(self._misplays),
             hidden=tuple(self._hidden),
@@ -161,10 +166,13 @@ class GameTrace:
         )
 
     def _add(self, index: int, seen: SeenEvent, frame: bytes) -> None:
+        if seen.event in self._ignored and (cause := seen.payload.get(CAUSE)) is not None:
+            seen.concerns = cause[0]
         self.head = index
         self.frames.append(frame)
         self.events.append(seen)
-        digest_event(self._digest, index, seen)
+        if self._digest is not None:
+            digest_event(self._digest, index, seen, self._hides)
         self._score.on_event(seen.event, seen.payload)
         if index == 0:
             self._first = seen.payload
@@ -172,7 +180,10 @@ class GameTrace:
             self._misplays[seen.payload["player_id"]] += 1
 
     def _compare(self, index: int, seen: SeenEvent, first: SeenEvent) -> None:
-        if (seen.event, seen.at, seen.public) != (first.event, first.at, first.public):
+        hides = self._hides
+        if (seen.event, seen.at) != (first.event, first.at) or (
+            seen.public(hides) != first.public(hides)
+        ):
             self.note_fault(AGREE, f"game {self.game_id}: event {index} is {seen} or {first}")
 
     def _look_for_hidden(self, player: str, index: int, seen: SeenEvent) -> None:
@@ -259,8 +270,8 @@ async def _fault_of_log(http: HttpClient, game: FinishedGame) -> str | None:
             after += 1
             if event["event_index"] != after:
                 return f"game {game.game_id}: {event['event_index']} comes where {after} is due"
-            seen = parse_seen_event(event["event"], event["payload"], event["at"], game.hides)
-            digest_event(digest, after, seen)
+            seen = SeenEvent(event["event"], event["payload"] or {}, event["at"])
+            digest_event(digest, after, seen, game.hides)
             if (fault := hidden.fault(after, event["payload"])) is not None:
                 return fault
     if digest.digest() != game.digest:

@@ -16,6 +16,7 @@ sent, so the indexes of its events have gaps; `LiveView` sees to it that no chan
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from playhall.errors import ClientError, ConnectionLost, EventOutOfOrder, Json, RequestRefused
@@ -27,7 +28,7 @@ TRIES_MAX: Final = 40
 GAME_COMPLETED: Final = "game_completed"
 INVALID_ACTION: Final = "invalid_action"
 # The key, in an event's payload, of the command that caused it: [seat, cmd_no].
-_CMD: Final = "_cmd"
+CAUSE: Final = "_cmd"
 # Codes of refused moves.
 _GAP: Final = "cmd_no_gap"
 _OVER: Final = "game_over"
@@ -133,17 +134,20 @@ class MoveQueue:
         fields: Json = {"cmd_no": item.cmd_no, "move": item.move}
         if item.expected_head is not None:
             fields["expected_head"] = item.expected_head
-        self._send(fields, lambda reply: self._answered(item, reply))
+        self._send(fields, partial(self._answered, item))
 
     def _answered(self, item: PendingMove, reply: Json | ClientError) -> None:
         item.asked = False
         if isinstance(reply, ClientError):
             return  # the connection is gone; the next one repeats the move
-        if reply.get("code") == _OVER and item.logged is not None:
-            reply = item.logged
-        if _may_be_repeated(reply) and item.tries < TRIES_MAX:
-            self._repeat_later(item.tries)
-            return
+        if item not in self.under_way:
+            return  # the game was given up while the answer was on its way
+        if reply["type"] != "ok":
+            if reply["code"] == _OVER and item.logged is not None:
+                reply = item.logged
+            if _may_be_repeated(reply) and item.tries < TRIES_MAX:
+                self._repeat_later(item.tries)
+                return
         if "event_index" in reply:
             self.used = max(self.used, item.cmd_no)
         self.under_way.remove(item)
@@ -151,8 +155,10 @@ class MoveQueue:
         self._repeat_later(0)
 
     def _repeat_later(self, tries: int) -> None:
-        waiting = [item for item in self.under_way if not item.asked]
-        if waiting and len(waiting) == len(self.under_way):
+        for item in self.under_way:
+            if item.asked:
+                return  # numbers may still change: its answer comes back here
+        if self.under_way:
             self._later(tries, self.resend_pending)
 
 
@@ -296,7 +302,7 @@ class GameStream:
             self.completed = True
         if payload is None or not self.moves.under_way:
             return
-        cause = payload.get(_CMD)
+        cause = payload.get(CAUSE)
         if cause is not None and cause[0] == self.seat:
             refusal = None
             if event == INVALID_ACTION:

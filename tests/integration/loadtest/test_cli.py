@@ -6,8 +6,9 @@ import orjson
 import pytest
 
 from loadtest.scenarios import realtime
+from loadtest.scenarios.relay import RelayScenario
 from loadtest.scenarios.scenario import Shard
-from loadtest.simulation.trace import AGREE, LEGAL, LOG, ORDER, SCORE, SUMMARY
+from loadtest.simulation.trace import AGREE, HIDDEN, LEGAL, LOG, ORDER, SCORE, SUMMARY
 from server.config import Config
 from server.domains.people.accounts.settings import AccountSettings
 from server.domains.play.games.settings import GameSettings
@@ -225,6 +226,88 @@ async def test_spoilt_stream_fails_loudly(server_url, tmp_path, spoil, promise):
     assert status == 1
     assert "CHECKS FAILED" in printed
     assert report_in(file)[1][promise][1] > 0
+
+
+def leaked():
+    """Show a player the hand that another was dealt."""
+    dealt = {}
+
+    def leak(client, message):
+        if message["type"] == "game.event" and message["event"] == "cards_dealt":
+            dealt.update(message["payload"]["hands"])
+            if len(dealt) > 1:
+                message["payload"]["hands"] = dict(dealt)
+        return [message]
+
+    return leak
+
+
+async def test_sight_of_another_hand_fails_loudly(server_url, tmp_path):
+    file = tmp_path / "report.json"
+    async with proxied(server_url, leaked()) as url:
+        status, _ = await loadtest(
+            "matches", "--url", url, "--games", 1, "--rounds", 2, "--json", file
+        )
+
+    assert status == 1
+    assert report_in(file)[1][HIDDEN][1] > 0
+
+
+def spoilt_for(victim, spoil):
+    """Spoil two relayed events of one client, the first of them from the 20th on."""
+    taken = []
+
+    def change(client, message):
+        is_relayed = message["type"] == "game.event" and message["event"] == "relayed"
+        if client != victim or not is_relayed or message["event_index"] < 20 or len(taken) == 2:
+            return [message]
+        taken.append(message)
+        return spoil(taken) if len(taken) == 2 else []
+
+    return change
+
+
+def one_dropped(taken):
+    return [taken[1]]
+
+
+def one_repeated(taken):
+    return [taken[0], taken[0], taken[1]]
+
+
+def two_swapped(taken):
+    return [taken[1], taken[0]]
+
+
+def one_byte_changed(taken):
+    """Change one byte in the middle of a long payload."""
+    data = taken[1]["payload"]["data"]
+    data["pad"] = f"{data['pad'][:99]}y{data['pad'][100:]}"
+    return taken
+
+
+@pytest.mark.parametrize("victim", range(3))
+@pytest.mark.parametrize(
+    ("spoil", "promise"),
+    [(one_dropped, ORDER), (one_repeated, ORDER), (two_swapped, ORDER), (one_byte_changed, AGREE)],
+)
+async def test_one_spoilt_event_of_one_client_of_a_relay_is_found(
+    server_url, victim, spoil, promise
+):
+    async with proxied(server_url, spoilt_for(victim, spoil)) as url:
+        share = RelayScenario(
+            shard=Shard(url),
+            rooms=1,
+            players=3,
+            window=4,
+            payload_bytes=250,
+            duration_s=0.5,
+            ramp_up_s=0.1,
+            sample=0,  # so that the log over HTTP does not give it away
+        )
+        measured = await share.run(lambda _: None)
+
+    assert measured.checks.by_name[promise].failed > 0
 
 
 async def test_nobody_at_the_address_is_said_in_a_sentence():

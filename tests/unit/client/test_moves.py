@@ -2,7 +2,7 @@
 
 import pytest
 
-from playhall.errors import ConnectionLost, RequestRefused
+from playhall.errors import ConnectionLost, EventOutOfOrder, RequestRefused
 from playhall.game import PENDING_MOVES_MAX, TRIES_MAX, MoveQueue, event_index_of
 
 OK = {"type": "ok"}
@@ -168,3 +168,12 @@ def test_refused_move_raises_its_code():
     with pytest.raises(RequestRefused) as refused:
         event_index_of({**OVER, "event_index": 9})
     assert (refused.value.code, refused.value.event_index) == ("game_over", 9)
+
+
+def test_answer_that_comes_after_all_moves_were_failed_changes_nothing(harness):
+    harness.make(0)
+    harness.moves.fail_all(EventOutOfOrder("an event is missing"))
+    harness.answer({**OK, "event_index": 10})
+
+    assert [type(reply) for _, reply in harness.done] == [EventOutOfOrder]
+    assert harness.later == []

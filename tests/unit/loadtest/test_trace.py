@@ -13,7 +13,6 @@ from playhall.account import Account
 from playhall.http import HttpClient
 from tests.unit.loadtest.games import Hall
 
-VICTIM = 1  # the seat whose stream is spoilt
 MIDDLE = 60
 
 
@@ -95,7 +94,7 @@ def swapped(frames):
 
 
 @pytest.mark.parametrize("spoil", [dropped, repeated, swapped])
-@pytest.mark.parametrize("victim", [0, VICTIM])
+@pytest.mark.parametrize("victim", range(4))
 async def test_stream_out_of_order_turns_red(played, spoil, victim):
     player = played.players[victim]
     watchers = await fed(played, **{player: spoil(played.frames[player])})
@@ -122,9 +121,15 @@ def _other_payload(message):
     message["payload"]["more"] = 1
 
 
-@pytest.mark.parametrize("change", [_later, _other_type, _other_payload])
-async def test_stream_of_another_content_turns_red(played, change):
-    player = played.players[VICTIM]
+def _deep_inside(message):
+    player = message["payload"]["player_id"]
+    message["payload"]["player_id"] = player[:-1] + ("0" if player[-1] != "0" else "1")
+
+
+@pytest.mark.parametrize("change", [_later, _other_type, _other_payload, _deep_inside])
+@pytest.mark.parametrize("victim", range(4))
+async def test_stream_of_another_content_turns_red(played, change, victim):
+    player = played.players[victim]
     frames = list(played.frames[player])
     frames[MIDDLE] = altered(frames[MIDDLE], change)
     watchers = await fed(played, **{player: frames})
@@ -132,8 +137,9 @@ async def test_stream_of_another_content_turns_red(played, change):
     assert AGREE in watchers.failed()
 
 
-async def test_sight_of_another_hand_turns_red(played):
-    player, other = played.players[VICTIM], played.players[0]
+@pytest.mark.parametrize("victim", range(4))
+async def test_sight_of_another_hand_turns_red(played, victim):
+    player, other = played.players[victim], played.players[victim - 1]
     frames = list(played.frames[player])
     deal = next(n for n, event in enumerate(played.events) if event.type == "cards_dealt")
     hand = played.events[deal].payload["hands"][other]
