@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from persistence.cluster import PostgresCluster
 from persistence.database import Database
@@ -22,6 +23,10 @@ from tests.fixtures.redis import RedisServer
 pytest.register_assert_rewrite(
     *(f"tests.{part}" for part in ("contract", "e2e", "faults", "fuzz", "integration", "unit"))
 )
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("playhall", deadline=None)
+settings.load_profile("playhall")
 
 # Set by the process that starts the run; the workers of a parallel run inherit it.
 _FOLDER = "PLAYHALL_TEST_POSTGRES"

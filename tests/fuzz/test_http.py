@@ -159,7 +159,6 @@ def send_all(callers: Sequence[Caller], cases: st.SearchStrategy[Case], examples
     @settings(
         max_examples=examples,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

@@ -27,7 +27,6 @@ payloads = st.dictionaries(text, values, max_size=5)
 @given(batch=st.lists(payloads, min_size=1, max_size=40))
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_payload_read_back_is_canonically_the_same(

@@ -134,7 +134,7 @@ def test_date_that_the_clocks_skip_has_no_day_and_leaves_no_gap() -> None:
     ),
     moments(2024, 2030),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_days_tile_whatever_zones_the_profile_goes_through(
     changes: list[tuple[str, int, int]], now: datetime
 ) -> None:

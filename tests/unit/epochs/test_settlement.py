@@ -83,7 +83,7 @@ VOTES = st.lists(
 
 
 @given(claims=CLAIMS, votes=VOTES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_two_implementations_agree_to_the_last_wei(
     claims: list[tuple[int, str, int]], votes: tuple[tuple[str, str, str], ...]
 ) -> None:
@@ -96,7 +96,7 @@ def test_two_implementations_agree_to_the_last_wei(
 
 
 @given(claims=CLAIMS, votes=VOTES, pool=st.integers(0, 10**30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_shares_sum_to_one_points_to_ten_thousand_and_wei_to_the_pool(
     claims: list[tuple[int, str, int]], votes: tuple[tuple[str, str, str], ...], pool: int
 ) -> None:
@@ -109,7 +109,7 @@ def test_shares_sum_to_one_points_to_ten_thousand_and_wei_to_the_pool(
 
 
 @given(claims=CLAIMS, votes=VOTES, seed=st.integers(0, 1_000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_order_of_rows_makes_no_difference(
     claims: list[tuple[int, str, int]], votes: tuple[tuple[str, str, str], ...], seed: int
 ) -> None:

@@ -369,7 +369,7 @@ ANY_QUERY = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     raw=ANY_QUERY,
     method=st.sampled_from(["GET", "POST", "PATCH", "DELETE", "PUT", "CALL"]),

@@ -103,7 +103,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(PIECES, max_size=120).map("".join))
 def test_any_text_is_refused_or_evaluated(source: str) -> None:
     with contextlib.suppress(BadCondition):

@@ -80,7 +80,7 @@ def meetings(pairings: Sequence[Pairing]) -> Counter[frozenset[int]]:
 
 
 @given(many, seeds)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_nobody_meets_or_rests_twice_in_a_swiss_of_the_most_rounds(count: int, seed: int) -> None:
     pairings, table = play("swiss", count, by_chance(seed), rounds=10_000)
     rounds = swiss_rounds(count, 10_000)
@@ -93,7 +93,7 @@ def test_nobody_meets_or_rests_twice_in_a_swiss_of_the_most_rounds(count: int, s
 
 
 @given(many, seeds)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_swiss_goes_on_when_entrants_withdraw(count: int, seed: int) -> None:
     chance = Random(seed)
 
@@ -106,7 +106,7 @@ def test_swiss_goes_on_when_entrants_withdraw(count: int, seed: int) -> None:
 
 
 @given(st.integers(1, 6).map(lambda half: 2 * half), seeds)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_few_players_meet_again_only_if_there_is_no_other_way(count: int, seed: int) -> None:
     chance, everybody = Random(seed), list(range(1, count + 1))
     met = {frozenset(two): 1 for two in combinations(everybody, 2) if chance.random() < 0.6}
@@ -153,7 +153,7 @@ def test_number_of_swiss_rounds_is_enough_for_one_winner_and_bounded() -> None:
 
 
 @given(st.integers(min_value=2, max_value=17), seeds)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_everybody_meets_everybody_once_in_a_round_robin(count: int, seed: int) -> None:
     pairings, table = play("round_robin", count, by_chance(seed))
     everybody = range(1, count + 1)
@@ -185,7 +185,7 @@ def test_who_withdraws_from_a_round_robin_forfeits_the_rest() -> None:
 
 
 @given(many, seeds)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_elimination_has_one_winner_whatever_the_results(count: int, seed: int) -> None:
     pairings, table = play("single_elimination", count, by_chance(seed))
     assert [row.place for row in table].count(1) == 1
