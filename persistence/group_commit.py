@@ -44,12 +44,15 @@ class GroupCommit(Generic[Change, Answer]):
         self._write = write
         self._waiting: deque[_Asked[Change, Answer]] = deque()
         self._wake = asyncio.Event()
+        self._has_ended = False
 
     async def commit(self, change: Change) -> Answer:
         """Write a change together with others; raise `Overloaded`, or what `write` raises.
 
         `Unavailable` if the server stops meanwhile: the change may be written.
         """
+        if self._has_ended:
+            raise Unavailable
         if len(self._waiting) >= WAITING_MAX:
             raise Overloaded
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -68,6 +71,7 @@ class GroupCommit(Generic[Change, Answer]):
                 while taken := self._take():
                     await self._write_together(taken)
         finally:
+            self._has_ended = True
             _fail(self._waiting, Unavailable())
 
     def _take(self) -> list[_Asked[Change, Answer]]:

@@ -237,6 +237,7 @@ async def test_every_metric_and_code_that_the_operations_page_names_is_there(nod
 
 # Roles and a schema of the database, and a folder; and what has no sample before it happens.
 NO_METRICS = {
+    "playhall_reply_seconds",  # only with PLAYHALL_SLOW_REPLY_S
     # Only where there is a standby for reads.
     "playhall_replica_lag_seconds",
     "playhall_replica_reads_total",

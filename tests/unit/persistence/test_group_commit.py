@@ -100,3 +100,11 @@ async def test_who_waits_when_the_server_stops_is_told() -> None:
     asked = [*await writing.ask(1), *await writing.ask(2)]
     await writing.stop()
     assert await outcomes(asked) == [Unavailable] * 2
+
+
+async def test_who_comes_after_the_server_stopped_is_told() -> None:
+    writing = Writing()
+    await writing.ask()  # it is running
+    await writing.stop()
+    with pytest.raises(Unavailable):
+        await writing.commits.commit(1)
