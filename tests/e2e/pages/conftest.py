@@ -105,7 +105,7 @@ def session_text(who: Guest) -> str:
     return json.dumps(json.dumps({**session, "expires_at": ends, "renew_at": ends - 60_000}))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The node and the browser; without Chromium there is nothing to test."""
     if CHROMIUM is None:

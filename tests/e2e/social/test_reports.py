@@ -12,7 +12,7 @@ from tests.e2e.social.test_feed import titles
 pytestmark = pytest.mark.xdist_group("social platform")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def moderators(platform: Platform) -> list[Person]:
     staff = await platform.people(2)
     for each in staff:

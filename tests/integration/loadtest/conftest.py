@@ -13,20 +13,20 @@ from tests.fixtures.node import Node
 from tests.fixtures.postgres import TEMPLATE, Databases
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def serving_dsn(databases: Databases) -> Iterator[str]:
     dsn = databases.create(template=TEMPLATE)
     yield databases.serving_dsn(dsn)
     databases.drop(dsn)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def node(serving_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     with Node(tmp_path_factory.mktemp("node"), serving_dsn, quick_play_wait_s=0.1) as node:
         yield node
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server_url(node: Node) -> str:
     return node.url
 

@@ -24,7 +24,7 @@ async def rehearse(dsn, folder, *arguments):
     return await asyncio.to_thread(playhall, *command, environment=settings)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def cast(node, serving_dsn, tmp_path_factory):
     """Files with the tokens of bots and voters, for a day that is live and goes fast."""
     folder = tmp_path_factory.mktemp("cast")

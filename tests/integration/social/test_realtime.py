@@ -276,7 +276,7 @@ async def notes(world: World, store: RealtimeStore) -> AsyncIterator[str]:
     """A published table whose policy fails for some people and rows, and is slow for others."""
     await world.owner.execute(
         "CREATE FUNCTION is_slow() RETURNS boolean LANGUAGE sql SECURITY DEFINER"
-        " AS 'SELECT pg_sleep(0.5) IS NOT NULL';"
+        " AS 'SELECT pg_sleep(1.5) IS NOT NULL';"
         "CREATE FUNCTION is_locked() RETURNS boolean LANGUAGE plpgsql"
         " AS 'BEGIN RAISE lock_not_available; END';"
         "CREATE TABLE notes (id int PRIMARY KEY, of_person uuid, divisor int);"
