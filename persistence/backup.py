@@ -245,6 +245,8 @@ def _copy_section(command: list[str], section: str, into: IO[bytes], said: IO[by
             is_data = section == "data"
             for line in islice(source.stdout, HEADER_LINES_MAX if is_data else None):
                 into.write(_without_timeout(line) if is_data else _for_older(line))
+                if is_data and line.startswith(b"COPY "):
+                    break  # what follows is what rows hold
             shutil.copyfileobj(source.stdout, into)
         except BrokenPipeError:
             source.terminate()

@@ -247,6 +247,11 @@ class Database:
         """
         return Loan(self, changes_session=changes_session)
 
+    @property
+    def connections_max(self) -> int:
+        """Say how many connections can be borrowed at once."""
+        return self._pool.get_max_size()
+
     async def lend(self) -> PoolConnectionProxy:
         """Take a connection out of the pool, and count how long it was waited for."""
         asked_at = perf_counter()

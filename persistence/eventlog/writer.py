@@ -185,9 +185,9 @@ BATCH_BYTES_MAX = 1024 * 1024
 # Commands are refused beyond this. It bounds the memory that an outage of the database can cost.
 QUEUED_EVENTS_MAX = 20_000
 # More than one, so that a game whose statement hangs does not hold up the completions, and so many
-# that games which end together do not wait for each other. Each holds a connection of the pool,
-# which has eight by default, so not more.
-SOLO_WORKERS = 6
+# that games which end together do not wait for each other. Each holds a connection of the pool, of
+# which they never take more than half: completions that wait for a lock must not stop all else.
+SOLO_WORKERS_MAX = 6
 # Beyond this the writers wait, and the queue before them fills until commands are refused.
 SOLO_BATCHES_MAX = 1000
 RETRY_PAUSE_S = 0.25
@@ -520,7 +520,7 @@ class EventLogWriter:
         async with asyncio.TaskGroup() as group:
             for writer in self._writers:
                 group.create_task(writer.run(), name="log writer")
-            for _ in range(SOLO_WORKERS):
+            for _ in range(min(SOLO_WORKERS_MAX, max(1, self._database.connections_max // 2))):
                 group.create_task(self._settle_alone(), name="log solo lane")
             group.create_task(self._creations.run(), name="log creations")
 
@@ -578,10 +578,14 @@ class EventLogWriter:
 
     async def _create_together(self, games: Sequence[_MadeGame]) -> list[bool]:
         """Create many games in one statement; says of each whether that is known to have worked."""
+        is_lent = False
         try:
             async with self._database.acquire() as connection:
+                is_lent = True
                 created = {row["id"] for row in await _create(connection, games)}
         except Exception as error:  # of one of them, or an answer was lost: each of them finds out
+            if isinstance(error, Overloaded) and not is_lent:
+                raise  # each of them would wait for the same pool
             log.warning("creating %d games at once: %r; one by one", len(games), error)
             return [False] * len(games)
         return [game.game_id in created for game in games]
@@ -801,10 +805,13 @@ class _Writer:
             await self._halve(batches, error)
             return
         log.warning("a batch of %d games: %s; settling one by one", len(batches), error)
+        is_connected = self._connection is not None
         # First: a session that is left open may keep the locks of the very rows that the solo lane
         # is about to ask for.
         self._terminate()
         await self._alone(batches)
+        if not is_connected:  # else it would take what a writer that can write should have
+            await asyncio.sleep(RETRY_PAUSE_S)
 
     async def _halve(self, batches: list[GameBatch], error: Exception) -> None:
         """Find the game whose events the database refuses; only that one fails.

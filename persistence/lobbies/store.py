@@ -119,12 +119,16 @@ class LobbyStore:
     ) -> list[asyncpg.Record | None]:
         """Write many in one statement; gives None for each that was not written."""
         written: list[asyncpg.Record | None] = [None] * len(changes)
+        is_lent = False
         try:
             async with self._database.acquire() as connection:
+                is_lent = True
                 rows = await connection.fetch(SQL[query], b"[" + b",".join(changes) + b"]")
         except Unavailable:  # the answer is lost, so nobody knows
             raise
         except Exception as error:  # of one of them, or a bug: each of them meets its own alone
+            if not is_lent:
+                raise  # each of them would wait for the same pool
             log.warning("%s of %d lobbies: %r; one by one", query, len(changes), error)
             return written
         for row in rows:

@@ -12,7 +12,7 @@ from persistence.database import Database
 from persistence.lobbies.model import JoiningPlayer, Lobby
 from persistence.lobbies.store import LobbyStore
 from persistence.rls import RlsDatabase
-from protocol.errors import Unavailable
+from protocol.errors import Overloaded, Unavailable
 from protocol.ids import LobbyId
 from protocol.lobbies import OPEN_LOBBIES_MAX
 from server.domains.play.lobbies import rules
@@ -184,3 +184,17 @@ async def test_when_the_connection_breaks_all_are_told_and_all_or_none_are_writt
     # Who asks again is in, and once.
     for lobby, person in zip(lobbies, people, strict=True):
         assert len((await person.lobby("join", lobby_id=lobby.lobby_id))["members"]) == 2
+
+
+async def test_without_a_free_connection_all_are_refused_at_once(
+    hall: Hall, fresh_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, lobbies = await open_lobbies(hall)
+    ann, *_ = await hall.people(1)
+    monkeypatch.setattr("persistence.database.ACQUIRE_TIMEOUT_S", 0.1)
+    async with await Database.open(fresh_dsn, embedded=True, pool_max=1) as narrow:
+        store = LobbyStore(narrow, RlsDatabase(narrow))
+        async with narrow.acquire():
+            refused = await together(store, *(join(store, each, ann) for each in lobbies))
+    assert list(map(type, refused)) == [Overloaded] * LOBBIES
+    assert await stored_members(hall, lobbies) == [1] * LOBBIES

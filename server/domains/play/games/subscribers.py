@@ -122,6 +122,7 @@ class ViewEncoder:
         redact_other, redact_refused = self._redact, self._redact_refused
         whole: list[bytes] = []  # for viewers who may see all of every event
         own: dict[Viewer, list[bytes]] = {}  # for each who may not
+        viewers = dict.fromkeys(viewers)
         for item in recorded:
             event = item.event
             payload = event.payload
