@@ -1,9 +1,10 @@
 -- Two things are cheaper on PostgreSQL 18 or newer, a quarter to a half of what an append costs there:
 --   - `id` is computed when it is read. It is not NOT NULL then, or each insert would compute it after all; it
 --     never is null, as its key is not.
---   - the foreign key to games is NOT ENFORCED. Whatever inserts events has locked the row of their game or made it
---     in the same statement, and games are never deleted: `games_kept` and `games_origin_fixed` see to it,
---     for everybody. The key stays for those who look how tables belong together.
+--   - the foreign key to games is NOT ENFORCED. Whatever inserts events has locked the row of their game, made it
+--     in the same statement, or puts back an archive, whose own key is enforced; and games are never deleted:
+--     `games_kept` and `games_origin_fixed` see to it, for everybody. The key stays for those who look how tables
+--     belong together.
 -- A server may be upgraded later: `playhall migrate` calls this again.
 CREATE FUNCTION playhall_auth.choose_event_form(use_newest boolean DEFAULT true) RETURNS text LANGUAGE plpgsql
 SET search_path = '' AS $$
