@@ -355,6 +355,15 @@ class Meter:
             self._closed = _now(self.counters)
             self._scrapes += await self._ask()
 
+    async def run_window(self, *, ramp_up_s: float, duration_s: float) -> None:
+        """Measure for so long once the load is full; notes from when to when (monotonic)."""
+        await asyncio.sleep(ramp_up_s)
+        await self.open_window()
+        self.numbers["from s"] = time.monotonic()
+        await asyncio.sleep(duration_s)
+        self.numbers["to s"] = time.monotonic()
+        await self.close_window()
+
     def result(self) -> Measurements:
         """Give what was measured, once the window is closed."""
         assert self._closed is not None

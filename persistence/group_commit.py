@@ -8,10 +8,10 @@ What a change gets:
 
 - Its own answer, and only after the commit of the statement that it was in.
 - `Overloaded`, at once, if too many wait already. It was not written.
-- What `write` raises, as all that were in the statement. `write` raises only where nobody can know
-  whether the statement was committed. If it was certainly not, it gives each change an answer that
-  says so, and whoever asked writes it alone: then one that the database refuses has its own error,
-  and the others are written.
+- What `write` raises, as all that were in the statement. `write` raises where nobody can know
+  whether the statement was committed, and where no connection was free. If the statement certainly
+  failed, each change is answered so, and whoever asked writes it alone. Then a change that the
+  database refuses gets its own error, and the others are written.
 
 Who is cancelled while their change waits takes it back. Later, it is written all the same, as a
 statement that is under way cannot be taken apart.

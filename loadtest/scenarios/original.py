@@ -100,12 +100,7 @@ class OriginalScenario:
                 finished.offer_game(game)
 
     async def _run_clock(self, meter: Meter, over: asyncio.Event) -> None:
-        await asyncio.sleep(self.ramp_up_s)
-        await meter.open_window()
-        meter.numbers["from s"] = time.monotonic()
-        await asyncio.sleep(self.duration_s)
-        meter.numbers["to s"] = time.monotonic()
-        await meter.close_window()
+        await meter.run_window(ramp_up_s=self.ramp_up_s, duration_s=self.duration_s)
         over.set()
 
 

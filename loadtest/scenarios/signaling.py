@@ -4,7 +4,6 @@ It works on any server that speaks the PeerJS server's protocol; Playhall's is o
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -58,12 +57,7 @@ class SignalingScenario:
         await meter.begin()
         for peer in peers:
             peer.begin(self.window)
-        await asyncio.sleep(self.ramp_up_s)
-        await meter.open_window()
-        meter.numbers["from s"] = time.monotonic()
-        await asyncio.sleep(self.duration_s)
-        meter.numbers["to s"] = time.monotonic()
-        await meter.close_window()
+        await meter.run_window(ramp_up_s=self.ramp_up_s, duration_s=self.duration_s)
         for peer in peers:
             meter.checks.note_check(IN_ORDER, peer.fault)
 

@@ -22,7 +22,7 @@ STEPS = 25
 # What one of two may get who do the same thing. Nobody may get anything else, such as a deadlock.
 LOST_RACES = (
     *(PlayhallError, asyncpg.UniqueViolationError, asyncpg.ForeignKeyViolationError),
-    asyncpg.DeadlockDetectedError,  # of whoever is erased, which the server does once more
+    asyncpg.DeadlockDetectedError,  # with an erasure, which the server repeats
 )
 
 
