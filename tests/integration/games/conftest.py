@@ -1,6 +1,7 @@
 """A games room on a real database, without sockets: live games are driven directly."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from server.core.clock import Clock
 from server.core.events import LobbyGameCompleted, LocalEventBus
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
+from server.domains.play.games import recorder
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
 from server.rulesets import find_rulesets
@@ -153,8 +155,10 @@ async def act(game: LiveGame, seat: int, cmd_no: int, move: dict[str, Any]) -> i
 
 
 @pytest.fixture
-async def room(database: Database) -> AsyncIterator[Room]:
-    """A node with two writers and quick bots."""
+async def room(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
+    """A node with two writers and quick bots; a test's games have the same seeds in every run."""
+    seeds = (f"{number:032x}" for number in itertools.count(1))
+    monkeypatch.setattr(recorder, "draw_seed", lambda: next(seeds))
     over: list[LobbyId] = []
     events = LocalEventBus()
     events.add_listeners({LobbyGameCompleted: lambda event: over.append(event.lobby_id)})

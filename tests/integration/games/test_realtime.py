@@ -60,6 +60,7 @@ async def test_input_is_answered_with_the_event_of_its_tick(room: Room) -> None:
 
 async def test_ticks_without_inputs_pass_and_are_not_logged(room: Room) -> None:
     game = await room.game("arena", [None, None], duration_s=600)
+    game.fold.state.runners[0].x = 0
     await act(game, 0, 1, RIGHT)
     before, x = game.fold.tick, game.fold.state.runners[0].x
     await asyncio.sleep(0.5)

@@ -109,6 +109,11 @@ class PreparedGame(NamedTuple):
     first_recorded: list[RecordedEvent]
 
 
+def draw_seed() -> str:
+    """Draw the chance of a new game."""
+    return secrets.token_hex(SEED_BYTES)
+
+
 def prepare_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> PreparedGame:
     """Draw a seed, and set the game up by its rules."""
     row = _row(new, ruleset, node=node, moment=moment)
@@ -135,7 +140,7 @@ def _row(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> Gam
         id=GameId(new_id()),
         ruleset=ruleset.name,
         ruleset_version=ruleset.version,
-        seed=secrets.token_hex(SEED_BYTES),
+        seed=draw_seed(),
         config=new.config,
         node=node,
         created_at=moment.at,
