@@ -187,7 +187,10 @@ class _Session:
         names = [saved.names.get(player["player_id"], "?") for player in snapshot["players"]]
         assert game.seat is not None
         screen = make(game.seat, [strip_control_characters(name) for name in names])
-        playing = play_by_itself(game, screen) if self._auto else play_by_keys(game, screen, out)
+        rules = await _rules_of(client, saved.ruleset)
+        playing = (
+            play_by_itself(game, screen) if self._auto else play_by_keys(game, screen, out, rules)
+        )
         described = make_screen(saved.ruleset, await client.player_id(), saved.names)
 
         async def play() -> None:

@@ -29,7 +29,7 @@ _DIRECTIONS: Final[Mapping[str, tuple[int, int]]] = {
 
 
 _HELP: Final = Text(
-    "Arrows or WASD steer, Q E Z C diagonally, X stops, space dashes. Ctrl+D leaves.",
+    "Arrows or WASD steer, QEZC diagonally, X stops, space dashes, ? rules, Ctrl+D leaves.",
     "dim",
     no_wrap=True,
     overflow="ellipsis",

@@ -8,9 +8,11 @@ from typing import Final, Protocol
 
 from prompt_toolkit.input import create_input
 from prompt_toolkit.keys import Keys
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.text import Text
 
+from loadtest.terminal.any_game import RULES_CHARS_MAX, strip_control_characters
 from loadtest.terminal.arena import ArenaScreen
 from playhall import Game, Json, RequestRefused
 
@@ -39,8 +41,8 @@ MakeScreen = Callable[[int, Sequence[str]], RealtimeScreen]
 REALTIME_SCREENS: Final = MappingProxyType[str, MakeScreen]({"arena": ArenaScreen})
 
 
-async def play_by_keys(game: Game, screen: RealtimeScreen, console: Console) -> None:
-    """Play a game until it is over.
+async def play_by_keys(game: Game, screen: RealtimeScreen, console: Console, rules: str) -> None:
+    """Play a game until it is over; `?` shows the rules, or hides them again.
 
     Raises `EOFError` after Ctrl+D, `KeyboardInterrupt` after Ctrl+C, and what ends the game.
     """
@@ -51,9 +53,10 @@ async def play_by_keys(game: Game, screen: RealtimeScreen, console: Console) -> 
             _raw_keys(pressed, left),
             Live(console=console, screen=True, auto_refresh=False) as live,
         ):
+            display = _Display(screen, live, rules)
             async with asyncio.TaskGroup() as tasks:
-                shown = tasks.create_task(_show(game, screen, live))
-                sent = tasks.create_task(_send(game, screen, pressed))
+                shown = tasks.create_task(display.follow(game))
+                sent = tasks.create_task(_obey_keys(game, screen, display, pressed))
                 await asyncio.wait({shown, left}, return_when=asyncio.FIRST_COMPLETED)
                 shown.cancel()
                 sent.cancel()
@@ -75,16 +78,47 @@ async def play_by_itself(game: Game, screen: RealtimeScreen) -> None:
                 await game.act(move)
 
 
-async def _show(game: Game, screen: RealtimeScreen, live: Live) -> None:
-    async for state in game.views():
-        size = live.console.size
-        live.update(screen.draw(state.view, columns=size.width, rows=size.height), refresh=True)
+class _Display:
+    """What the terminal shows: the game, and below it the rules once they were asked for."""
+
+    def __init__(self, screen: RealtimeScreen, live: Live, rules: str) -> None:
+        self._screen = screen
+        self._live = live
+        self._rules = Text(strip_control_characters(rules, chars_max=RULES_CHARS_MAX))
+        self._with_rules = False
+        self._view: Json | None = None
+
+    async def follow(self, game: Game) -> None:
+        """Draw the game whenever it changes, until it is over."""
+        async for state in game.views():
+            self._view = state.view
+            self._draw()
+
+    def toggle_rules(self) -> None:
+        """Show the rules, or hide them."""
+        self._with_rules = not self._with_rules
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._view is None:
+            return
+        width, rows = self._live.console.size
+        if self._with_rules:
+            rows -= len(self._rules.wrap(self._live.console, width))
+        drawn = self._screen.draw(self._view, columns=width, rows=rows)
+        self._live.update(Group(drawn, self._rules) if self._with_rules else drawn, refresh=True)
 
 
-async def _send(game: Game, screen: RealtimeScreen, pressed: asyncio.Queue[str]) -> None:
-    """Send what keys mean; a move that is refused, as in a game that has ended, has no effect."""
+async def _obey_keys(
+    game: Game, screen: RealtimeScreen, display: _Display, pressed: asyncio.Queue[str]
+) -> None:
+    """Do what keys mean; a move that is refused, as in a game that has ended, has no effect."""
     while True:
-        move = screen.read_key(await pressed.get())
+        key = await pressed.get()
+        if key == "?":
+            display.toggle_rules()
+            continue
+        move = screen.read_key(key)
         if move is not None:
             with suppress(RequestRefused):
                 await game.act(move)

@@ -215,6 +215,8 @@ def test_arena_is_drawn_and_played_with_keys(server_url, serving_dsn):
         {"type": "steer", "x": 0, "y": 1},
         {"type": "dash"},
     ]
+    terminal.type("?")
+    assert terminal.until("Run over gems to gather them", after=place) is not None, terminal.printed
     terminal.type("\x03")
     assert terminal.end() == 0, terminal.printed
     assert "Traceback" not in terminal.printed
