@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from persistence.errors import StartRefused
@@ -56,7 +56,7 @@ def read_settings(model: type[S], **given: Any) -> S:
         field = "_".join(map(str, first["loc"]))
         # What concerns several fields has no place, and names them itself.
         where = f"{_prefix(model)}{field}".upper() + ": " if field else ""
-        raise StartRefused(f"{where}{first['msg']}.") from None
+        raise StartRefused(f"{where}{_sentence(first)}.") from None
     except SettingsError as error:  # a list or an object that is not JSON
         raise StartRefused(f"A setting {_prefix(model)}… must be JSON: {error}.") from None
     if isinstance(made, Settings):
@@ -77,12 +77,27 @@ def variable_name(model: type[BaseSettings], field: str) -> str:
 def unread_variables(known: Collection[str]) -> list[str]:
     """Name the variables that look like ours and that nothing reads: most are misspelled."""
     given = (name.upper() for name in os.environ)
-    return sorted(name for name in given if name.startswith(PREFIX) and name not in known)
+    return sorted(name for name in given if _looks_like_ours(name) and name not in known)
 
 
 def nearest_variable(name: str, known: Collection[str]) -> str | None:
     """Give the variable that a misspelled one was probably meant to be."""
     return next(iter(get_close_matches(name.upper(), known, n=1, cutoff=NEAR_ENOUGH)), None)
+
+
+def _looks_like_ours(name: str) -> bool:
+    """Say whether a variable has our prefix, or one with a letter wrong and a name that we read."""
+    if name.startswith(PREFIX):
+        return True
+    prefix, found, _ = name.partition("_")
+    return bool(found and get_close_matches(prefix, (PREFIX[:-1],), cutoff=NEAR_ENOUGH))
+
+
+def _sentence(error: ErrorDetails) -> str:
+    if error["type"] == "too_short":  # of a secret, for which pydantic has "items"
+        least, actual = error["ctx"]["min_length"], error["ctx"]["actual_length"]
+        return f"It must have at least {least} characters, not {actual}"
+    return error["msg"]
 
 
 def _prefix(model: type[BaseSettings]) -> str:

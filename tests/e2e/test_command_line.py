@@ -223,10 +223,15 @@ def test_commands_are_printed_the_way_they_work_where_they_were_started(tmp_path
 
 
 def test_misspelled_variable_is_named_with_the_one_that_was_meant(tmp_path: Path) -> None:
-    misspelled = {"PLAYHALL_DATABSE_URL": "postgresql://x", "PLAYHALL_OF_SOMEBODY": "1"}
+    misspelled = {
+        "PLAYHALL_DATABSE_URL": "postgresql://x",
+        "PLAYHAL_PORT": "1",
+        "PLAYHALL_OF_SOMEBODY": "1",
+    }
     done = playhall("games", "list", cwd=tmp_path, environment=misspelled)
     assert "PLAYHALL_DATABSE_URL is set, but nothing reads it" in done.said
     assert "did you mean PLAYHALL_DATABASE_URL?" in done.said
+    assert "did you mean PLAYHALL_PORT?" in done.said
     assert "PLAYHALL_OF_SOMEBODY" not in done.said
 
 

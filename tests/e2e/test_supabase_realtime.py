@@ -127,7 +127,7 @@ def place(
         owner.execute(OWN_SCHEMA)
     settings = {
         "supabase_api_secret": SECRET,
-        "rest_schemas": "public,shop",
+        "rest_schemas": "public,shop,nowhere",
         "realtime_tables": "creations,comments,shop.goods,shop.open,shop.unkeyed",
         "realtime_messages_per_s": 50,
         "realtime_channels_max": 5,
@@ -175,6 +175,15 @@ GOODS: Final = {"event": "*", "schema": "shop", "table": "goods"}
 
 
 # ------------------------------------------------------------------ changes of tables
+
+
+def test_what_cannot_be_exposed_or_published_is_named_with_its_setting(
+    place: tuple[Node, str],
+) -> None:
+    printed = "\n".join(place[0].output)
+    assert "PLAYHALL_REST_SCHEMAS: nothing of nowhere is exposed" in printed
+    assert "PLAYHALL_REALTIME_TABLES: changes of shop.unkeyed are not published" in printed
+    assert printed.count("PLAYHALL_REST_SCHEMAS") == 1
 
 
 async def test_changes_come_to_who_may_read_the_row_and_to_nobody_else(

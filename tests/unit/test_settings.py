@@ -87,6 +87,11 @@ def test_a_bad_value_is_told_with_the_name_of_its_variable(monkeypatch: pytest.M
         read_settings(Chess)
 
 
+def test_a_short_secret_is_refused_with_the_length_that_it_needs() -> None:
+    with pytest.raises(StartRefused, match="SECRET: It must have at least 32 characters, not 5"):
+        read_settings(Config, supabase_api_secret="short")
+
+
 @pytest.mark.parametrize("command", ["serve", "migrate"])
 def test_a_bad_setting_of_a_domain_ends_a_command_before_it_does_anything(
     tmp_path: Path, command: str

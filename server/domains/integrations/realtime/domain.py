@@ -103,8 +103,9 @@ async def _publish(store: RealtimeStore, listed: str) -> None:
     tables = [name if "." in name else f"public.{name}" for name in split_names(listed)]
     for refused in await store.publish(tables):
         log.warning(
-            "changes of %s are not published: it needs a primary key, an owner that migrates this "
-            "database, and a right of anon or authenticated to read it",
+            "PLAYHALL_REALTIME_TABLES: changes of %s are not published: it must exist and have a "
+            "primary key, an owner that migrates this database, and a right of anon or "
+            "authenticated to read it",
             refused,
         )
 

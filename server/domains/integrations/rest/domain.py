@@ -58,7 +58,7 @@ def build(services: Services) -> Domain:
         name="rest",
         settings=RestSettings,
         mounts=[serving.mount],
-        start=[service.open, catalogue.reload],
+        start=[service.open, catalogue.start],
         jobs=[Job("rest catalogue", catalogue.run)],
         stop=[service.close],
     )

@@ -1,5 +1,6 @@
 """What is exposed: read at the start, each minute, and when a name is not in it."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from server.gateway.rest.catalogue import (
     TableName,
     takes_whole_body,
 )
+
+log = logging.getLogger(__name__)
 
 # The functions of the schema that are meant to be called from outside. Its others are there for
 # policies, triggers and the server, although policies need a right to call them.
@@ -76,11 +79,21 @@ class ExposedCatalogue:
         self._read_at = float("-inf")
         self.current = Catalogue(schemas, [], [], [], {})
 
+    async def start(self) -> None:
+        """Read it for the first time, and warn of schemas of which nothing is exposed."""
+        rows = await self._read()
+        shown = {row["schema"] for row in (*rows.tables, *rows.functions)}
+        for schema in self._schemas:
+            if schema not in shown:
+                log.warning(
+                    "PLAYHALL_REST_SCHEMAS: nothing of %s is exposed: there is no such schema, or "
+                    "anon and authenticated have no rights in it",
+                    schema,
+                )
+
     async def reload(self) -> None:
         """Read it again."""
-        self._read_at = self._now()
-        rows = await self._store.read_catalogue(self._schemas, self._functions)
-        self.current = build_catalogue(self._schemas, rows)
+        await self._read()
 
     async def reload_if_old(self) -> bool:
         """Read it again for a name that is not in it, unless that was just done."""
@@ -92,6 +105,12 @@ class ExposedCatalogue:
     async def run(self) -> None:
         """Read it each minute, until cancelled."""
         await repeat_every(RELOAD_EVERY_S, self.reload, "reading the catalogue")
+
+    async def _read(self) -> CatalogueRows:
+        self._read_at = self._now()
+        rows = await self._store.read_catalogue(self._schemas, self._functions)
+        self.current = build_catalogue(self._schemas, rows)
+        return rows
 
 
 def build_catalogue(schemas: Sequence[str], rows: CatalogueRows) -> Catalogue:
