@@ -9,8 +9,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from protocol.errors import GoingAway, PlayhallError, Unavailable
 from protocol.history import Health, Status
 from server.gateway.http.endpoints import Endpoint, HttpRequest, RawResponse
+from server.web.cached_page import CachedPage, takes_gzip
 
 TAG = "operations"
+JSON = "application/json"
 PROBE_TIMEOUT_S = 2.0
 
 
@@ -37,8 +39,8 @@ class OperationRoutes:
         self._status = status
         self._metrics = metrics
         # Written once: it takes a while, and they never change.
-        self._openapi = cache(openapi)
-        self._asyncapi = cache(asyncapi)
+        self._openapi = cache(lambda: CachedPage("/openapi.json", openapi(), JSON))
+        self._asyncapi = cache(lambda: CachedPage("/asyncapi.json", asyncapi(), JSON))
 
     def endpoints(self) -> list[Endpoint]:
         """List them."""
@@ -85,8 +87,16 @@ class OperationRoutes:
     async def _scrape(self, _: HttpRequest) -> RawResponse:
         return RawResponse(self._metrics(), CONTENT_TYPE_LATEST)
 
-    async def _describe_http(self, _: HttpRequest) -> RawResponse:
-        return RawResponse(self._openapi(), "application/json")
+    async def _describe_http(self, request: HttpRequest) -> RawResponse:
+        return _answer(request, self._openapi())
 
-    async def _describe_websocket(self, _: HttpRequest) -> RawResponse:
-        return RawResponse(self._asyncapi(), "application/json")
+    async def _describe_websocket(self, request: HttpRequest) -> RawResponse:
+        return _answer(request, self._asyncapi())
+
+
+def _answer(request: HttpRequest, document: CachedPage) -> RawResponse:
+    headers = {"Vary": "Accept-Encoding"}
+    if takes_gzip(request.headers.get("Accept-Encoding", "")):
+        headers["Content-Encoding"] = "gzip"
+        return RawResponse(document.compressed, document.content_type, headers=headers)
+    return RawResponse(document.body, document.content_type, headers=headers)

@@ -34,7 +34,7 @@ class CachedPage:
 
 def serve_page(request: web.Request, page: CachedPage, headers: Mapping[str, str]) -> web.Response:
     """Answer with a page, or with 304 where the browser has it."""
-    is_compressed = _takes_gzip(request.headers.get("Accept-Encoding", ""))
+    is_compressed = takes_gzip(request.headers.get("Accept-Encoding", ""))
     etag = f"{page.etag}-gzip" if is_compressed else page.etag
     headers = {**headers, "ETag": f'"{etag}"', "Vary": "Accept-Encoding"}
     known = {each.value for each in request.if_none_match or ()}
@@ -46,7 +46,7 @@ def serve_page(request: web.Request, page: CachedPage, headers: Mapping[str, str
     return web.Response(body=page.compressed if is_compressed else page.body, headers=headers)
 
 
-def _takes_gzip(accepted: str) -> bool:
+def takes_gzip(accepted: str) -> bool:
     """Say whether `Accept-Encoding` names gzip, and does not refuse it (RFC 9110, 12.5.3)."""
     for each in accepted.lower().split(","):
         coding, _, weight = each.partition(";")

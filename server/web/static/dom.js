@@ -81,7 +81,7 @@ export function labelled(label, field, hint) {
 
 /** Read a public address. */
 export async function getJson(address) {
-  const response = await fetch(address, { signal: AbortSignal.timeout(5000) });
+  const response = await fetch(address, { signal: AbortSignal.timeout(30_000) });
   if (!response.ok) throw new Error(`${address} answered ${response.status}`);
   return response.json();
 }
