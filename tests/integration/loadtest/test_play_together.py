@@ -42,7 +42,9 @@ def test_friend_is_invited_talks_and_plays(server_url):
     assert host.until("Grace has thrown.", after=place), host.printed
     host.type("er\n")
     assert host.until("You paper, Grace rock: You win the round.", after=place), host.printed
-    assert friend.until("Ada wins the round."), friend.printed
+    place = friend.until("Ada wins the round.")
+    assert place, friend.printed
+    assert friend.until("scissors?", after=place), friend.printed  # where keys are read again
     friend.type("\x04")
     assert friend.end() == 0, friend.printed
     assert host.end() == 0, host.printed

@@ -44,11 +44,12 @@ def test_people_see_what_they_may_and_counters_are_right(server_url, tmp_path):
         )  # fmt: skip
         assert done.status == 0, done.said
         report = orjson.loads(file.read_bytes())
-        assert set(report["checks"]) == PROMISES
+        assert set(report["checks"]) <= PROMISES
         assert all(each["passed"] for each in report["checks"].values()), report["checks"]
-        if report["results"].get("blocks in all", 0) > 0:
+        blocks = report["results"].get("blocks in all", 0)
+        if set(report["checks"]) == PROMISES and blocks > 0:
             return
-    raise AssertionError("nobody ever blocked anybody")
+    raise AssertionError(f"{blocks} blocks; never checked: {PROMISES - set(report['checks'])}")
 
 
 async def failed_promises(url, *, expected):

@@ -89,3 +89,16 @@ async def test_documents_are_served(client: aiohttp.ClientSession) -> None:
     assert (http["openapi"], http["info"]["version"]) == ("3.1.0", VERSION)
     assert "/openapi.json" in http["paths"]
     assert (websocket["asyncapi"], websocket["info"]["version"]) == ("3.0.0", VERSION)
+
+
+@pytest.mark.parametrize("address", ["/openapi.json", "/asyncapi.json"])
+async def test_documents_are_compressed_for_those_who_take_it(
+    client: aiohttp.ClientSession, address: str
+) -> None:
+    said = {}
+    for accepted in ("gzip", "identity"):
+        async with client.get(address, headers={"Accept-Encoding": accepted}) as answer:
+            assert answer.headers["Vary"] == "Accept-Encoding"
+            said[answer.headers.get("Content-Encoding")] = await answer.read()
+    assert said.keys() == {"gzip", None}
+    assert said["gzip"] == said[None]
