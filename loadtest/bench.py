@@ -11,7 +11,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -24,7 +24,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadtest.benching import elsewhere, loads, progression, recovery, rest, social, waits
+from loadtest.benching import (
+    elsewhere,
+    flat,
+    loads,
+    memory,
+    progression,
+    recovery,
+    rest,
+    social,
+    waits,
+)
 from loadtest.benching.figures import (
     BenchFigures,
     RunResult,
@@ -82,6 +92,8 @@ class Measurement(StrEnum):
     ELSEWHERE = "elsewhere"
     FANOUT = "fanout"
     NODES = "nodes"
+    MEMORY = "memory"
+    FLAT = "flat"
 
 
 # What the targets for speed are about.
@@ -123,6 +135,9 @@ class BenchScale:
     likes: int = 4_000
     inbox: int = 100_000
     rest_requests: int = 24_000
+    memory_steps: int = 8
+    memory_each: float = 1.0  # of what a step adds
+    flat_minutes: float = 10.0
 
 
 QUICK: Final = BenchScale(
@@ -147,6 +162,9 @@ QUICK: Final = BenchScale(
     likes=200,
     inbox=2_000,
     rest_requests=400,
+    memory_steps=4,
+    memory_each=0.1,
+    flat_minutes=0.5,
 )
 
 
@@ -192,6 +210,9 @@ class BenchRun:
         if part is Measurement.NODES:
             self._nodes()
             return
+        if part is Measurement.MEMORY:
+            self._memory()
+            return
         measures: dict[Measurement, Callable[[BenchNode], None]] = {
             Measurement.MATCHES: self._matches,
             Measurement.STATEMENTS: self._statements,
@@ -208,6 +229,7 @@ class BenchRun:
             Measurement.SOCIAL: self._social,
             Measurement.REST: self._rest,
             Measurement.FANOUT: self._fanout,
+            Measurement.FLAT: self._flat,
         }
         with self._node(part) as node:
             measures[part](node)
@@ -231,6 +253,20 @@ class BenchRun:
                 for urls in (nodes.urls, nodes.urls[:1]):
                     work = elsewhere.spread(nodes, starting_at=urls, seconds=self._scale.seconds)
                     self._record(recovery.run_in_new_loop(work))
+
+    def _flat(self, node: BenchNode) -> None:
+        """Play for minutes, and see whether the memory grows."""
+        found = flat.measure_flat(node, self._on, minutes=self._scale.flat_minutes)
+        values = {"flat": found.server.value, "flat database": found.database.value}
+        self._record(found.run, **values)
+
+    def _memory(self) -> None:
+        """Grow the number of each kind of thing, on a server of its own."""
+        for name, kind in memory.KINDS.items():
+            with self._node(f"memory of a {name}") as node:
+                steps, each = self._scale.memory_steps, int(kind.each * self._scale.memory_each)
+                run = memory.measure_growth(node, name, steps=steps, each=each)
+                self._record(run, **{f"memory {name}": run.numbers["bytes each"] / 1000})
 
     @contextmanager
     def _node(self, name: str) -> Iterator[BenchNode]:
@@ -598,6 +634,9 @@ def bench(
         Path | None,
         typer.Option(help="Keep the social platform's database in this folder, to use it again."),
     ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.5, help="How long `flat` plays; 10 if not given.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all as JSON.")] = None,
     update_docs: Annotated[
         bool, typer.Option("--update-docs", help=f"Write the table into {DOCS.name}.")
@@ -608,6 +647,7 @@ def bench(
     Ctrl+C ends it early: what was not measured by then is shown as that.
     """
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
+    scale = QUICK if quick else BenchScale()
     on = assign_cores()
     os.sched_setaffinity(0, on.rest)
     allow_files()
@@ -617,7 +657,7 @@ def bench(
         measured = BenchRun(
             Path(folder),
             on=on,
-            scale=QUICK if quick else BenchScale(),
+            scale=scale if minutes is None else replace(scale, flat_minutes=minutes),
             peers=_all_peers(el_dorado) if targets else peer or [],
             original=el_dorado,
             seeded=seeded,

@@ -1,6 +1,6 @@
 """`python -m loadtest.curves`: what a server costs as one thing grows, as tables and plots.
 
-    python -m loadtest.curves [--quick] [--only rooms …] [--update-docs]
+    python -m loadtest.curves [--quick] [--only rooms,memory …] [--update-docs]
 
 Each point has a server of its own, pinned to one core, as in `loadtest.bench`. Linux only. See
 docs/operations/scale.md for what each curve means.
@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadtest.benching import loads, recovery
+from loadtest.benching import elsewhere, loads, memory, recovery
 from loadtest.benching.figures import (
     RunResult,
     describe_machine,
@@ -40,6 +40,7 @@ GROW: Final = Path(__file__).with_name("benching").joinpath("grow_log.sql").read
 COPIES_AT_ONCE: Final = 200
 RESUMES: Final = 20
 RESUMED_EVENTS: Final = 400
+MEMORY_STEPS: Final = 5
 MIB: Final = 1 << 20
 
 out = Console(highlight=False)
@@ -145,6 +146,29 @@ def _connections(bench: Bench, connections: int) -> None:
         bench.note(connections, run, row)
 
 
+def _nodes(bench: Bench, connections: int) -> None:
+    """Spread connections over two nodes that Valkey joins."""
+    folder = bench.folder / f"nodes-{connections}"
+    with elsewhere.several_nodes(folder, on=bench.on, count=2, spread_games=False) as nodes:
+        run = loads.hold_idle_on_nodes(nodes, connections=connections)
+        row = {
+            "KB for a connection": run.numbers["bytes per connection"] / 1000,
+            "nodes' µs to sign in, connect and hold it": run.numbers["nodes µs"],
+            "Valkey's µs": run.numbers["Valkey µs"],
+        }
+        bench.note(connections, run, row)
+
+
+def _memory_of(kind: str) -> Callable[[Bench, int], None]:
+    def measure(bench: Bench, size: int) -> None:
+        with bench.node(size) as node:
+            run = memory.measure_growth(node, kind, steps=MEMORY_STEPS, each=size // MEMORY_STEPS)
+            row = {"KB each": run.numbers["bytes each"] / 1000, "±": run.numbers["± bytes"] / 1000}
+            bench.note(size, run, row)
+
+    return measure
+
+
 def _log(bench: Bench, events: int) -> None:
     """Append and resume while the log has so many events of finished games besides."""
     with bench.node(events) as node:
@@ -199,7 +223,15 @@ CURVES: Final = {
         "events in the log", (10_000, 100_000, 1_000_000, 10_000_000), (1000, 10_000), _log
     ),
     "minutes": Curve("minutes of matches", (10,), (2,), _minutes),
+    "nodes": Curve("idle connections", (1000, 5000, 10_000, 20_000), (50, 100), _nodes),
+    "lobbies": Curve("lobbies", (500, 1000, 2000), (50, 100), _memory_of("lobby")),
+    "games": Curve("games of El Dorado", (200, 500, 1000), (25, 50), _memory_of("El Dorado game")),
+    "game-watchers": Curve(
+        "watchers of games", (500, 1000, 2000), (50, 100), _memory_of("watcher")
+    ),
 }
+# Names that stand for several.
+GROUPS: Final = {"memory": ("lobbies", "games", "game-watchers")}
 
 
 def format_curve(name: str, curve: Curve, points: Sequence[Point]) -> str:
@@ -229,26 +261,38 @@ def plot_curve(curve: Curve, points: Sequence[Point]) -> str:
 @app.command()
 def curves(
     quick: Annotated[bool, typer.Option("--quick", help="Only see that it works.")] = False,
-    only: Annotated[list[str] | None, typer.Option(help="Measure no more than this.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure no more than these: names with commas, or the option again."),
+    ] = None,
     update_docs: Annotated[
         bool, typer.Option("--update-docs", help="Write plots and tables into docs.")
     ] = False,
 ) -> None:
     """Measure curves; exit with 1 if checks failed."""
-    for name in only or ():
-        if name not in CURVES:
-            raise typer.BadParameter(f"{name} is none of {', '.join(CURVES)}.", param_hint="--only")
+    names = _chosen(only) if only else list(CURVES)
     on = assign_cores()
     os.sched_setaffinity(0, on.rest)
     allow_files()
     failed = False
-    for name in only or CURVES:
+    for name in names:
         points = _measure(CURVES[name], on, quick=quick)
         failed = failed or not points or not all(point.ok for point in points)
         if points and update_docs:
             _write(name, CURVES[name], points)
     if failed:
         raise typer.Exit(1)
+
+
+def _chosen(only: Sequence[str]) -> list[str]:
+    """List the curves that are asked for, each once, in the order of the page."""
+    asked = [name.strip() for names in only for name in names.split(",")]
+    for name in asked:
+        if name not in CURVES and name not in GROUPS:
+            known = ", ".join((*CURVES, *GROUPS))
+            raise typer.BadParameter(f"{name} is none of {known}.", param_hint="--only")
+    wanted = {each for name in asked for each in GROUPS.get(name, (name,))}
+    return [name for name in CURVES if name in wanted]
 
 
 def _measure(curve: Curve, on: CoreAssignment, *, quick: bool) -> list[Point]:

@@ -249,6 +249,27 @@ def process_rss_bytes(pid: int) -> int:
     raise ProcessLookupError(f"process {pid} has no memory of its own")
 
 
+def process_anonymous_bytes(pid: int) -> int:
+    """Read how much memory a process of this machine has that is of no file (Linux).
+
+    What it shares with others since a fork counts in proportion. Pages of libraries are left out:
+    whether they are counted depends on who else on the machine uses the same files.
+    """
+    return _rolled_up_bytes(pid, "Pss_Anon:")
+
+
+def process_pss_bytes(pid: int) -> int:
+    """Read how much memory a process has, with its share of what it has with others (Linux)."""
+    return _rolled_up_bytes(pid, "Pss:")
+
+
+def _rolled_up_bytes(pid: int, field: str) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    raise ProcessLookupError(f"process {pid} has no memory of its own")
+
+
 # ---------------------------------------------------------------------- the meter
 
 

@@ -38,8 +38,6 @@ EXPIRE: Final = "EXPIRE"
 RELAYED: Final = frozenset({"OFFER", "ANSWER", "CANDIDATE", LEAVE, EXPIRE})
 NOT_KEPT: Final = frozenset({LEAVE, EXPIRE})
 
-_BRACE: Final = ord("{")
-
 CARD: Final = {
     "name": "PeerJS Server",
     "description": "A server side element to broker connections between PeerJS clients.",
@@ -57,15 +55,13 @@ def message_prefix(src: str) -> bytes:
     return b'{"src":%b,' % orjson.dumps(src)
 
 
-def with_sender(message: bytes, said: dict[str, object], start: bytes) -> bytes:
-    """Write who really sent a message into it; `said` is what it says, `start` its `opening`.
+def without_sender(said: dict[str, object]) -> bytes:
+    """Write a message anew that does not begin with its brace, or has a sender of its own.
 
-    What a peer wrote is not written anew: its object, which is not empty, gets one more field.
-    Only where it has that already it is; raises `TypeError` if it is too deep for that.
+    What a peer wrote is passed on as it is otherwise: `message_prefix` takes the place of the brace
+    with which its object, which is not empty, begins. Raise `TypeError` if it is too deep.
     """
-    if "src" in said or message[0] != _BRACE:
-        message = orjson.dumps({name: value for name, value in said.items() if name != "src"})
-    return start + message[1:]
+    return orjson.dumps({name: value for name, value in said.items() if name != "src"})
 
 
 OPEN: Final = encode_message("OPEN")

@@ -11,18 +11,26 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any, Final, NamedTuple
 
 import orjson
 import psycopg
 
+from loadtest.benching.elsewhere import BenchCluster
 from loadtest.benching.figures import RunResult
-from loadtest.benching.machine import CoreAssignment, CpuUsage, monitor_usage
+from loadtest.benching.machine import (
+    CoreAssignment,
+    CpuUsage,
+    find_file_limit_problem,
+    monitor_usage,
+    process_cpu_s,
+)
 from loadtest.benching.servers import BenchNode, BenchServer
 from loadtest.epochs.latency import merge_epoch_measurements
 from loadtest.measure import CheckResult, Checks, Measurements
 from loadtest.players import KINDS
-from loadtest.processes import merge_measurements, run_scenarios
+from loadtest.processes import ScenarioFailed, merge_measurements, run_scenarios
 from loadtest.report import make_report
 from loadtest.scenarios.epoch import EpochScenario
 from loadtest.scenarios.idle import IdleScenario
@@ -62,6 +70,7 @@ def run_matches(
     rooms: int = ROOMS,
     games: int | None = None,
     sample: int = 20,
+    ramp_up_s: float | None = None,
 ) -> RunResult:
     """Play El Dorado in a hundred rooms, or so many games in all."""
     share = MatchesScenario(
@@ -71,7 +80,8 @@ def run_matches(
         concurrency=rooms,
         games=games,
         duration_s=None if games else seconds,
-        ramp_up_s=seconds / 2,  # so that games do not end all at once
+        # So that games do not end all at once.
+        ramp_up_s=seconds / 2 if ramp_up_s is None else ramp_up_s,
         habits=PlayerHabits(think_s=think_s),
         config={"rounds": rounds},
         sample=sample,
@@ -142,8 +152,37 @@ def run_signaling(
 
 def hold_idle(node: BenchNode, on: CoreAssignment, *, connections: int) -> RunResult:
     """Hold idle connections."""
+    _require_files(connections)
     share = IdleScenario(shard=Shard(node.url), connections=connections, duration_s=5, pid=node.pid)
     return _run(f"{connections:,} idle connections", share, node=node, on=on)
+
+
+def hold_idle_on_nodes(nodes: BenchCluster, *, connections: int) -> RunResult:
+    """Hold idle connections, an equal part of them on each node, from a process each."""
+    *servers, _ = nodes.pids  # the last one is Valkey
+    each = connections // len(servers)
+    _require_files(each)
+    shares = [
+        IdleScenario(shard=Shard(url), connections=each, duration_s=5, pid=pid)
+        for url, pid in zip(nodes.urls, servers, strict=True)
+    ]
+    began = [process_cpu_s(pid) for pid in nodes.pids]
+    parts = run_scenarios(shares, progress=lambda _: None)
+    used_s = [process_cpu_s(pid) - at for pid, at in zip(nodes.pids, began, strict=True)]
+    measured = merge_measurements(parts)
+    numbers = {
+        "bytes per connection": mean(part.numbers["bytes per connection"] for part in parts),
+        "nodes µs": sum(used_s[:-1]) / connections * 1e6,
+        "Valkey µs": used_s[-1] / connections * 1e6,
+    }
+    what = f"{connections:,} idle connections on {len(servers)} nodes"
+    return RunResult(what, numbers, measured.checks)
+
+
+def _require_files(connections: int) -> None:
+    problem = find_file_limit_problem(connections)
+    if problem is not None:
+        raise ScenarioFailed(problem)
 
 
 def watch_epoch(node: BenchNode, on: CoreAssignment, *, watchers: int, seconds: float) -> RunResult:

@@ -46,6 +46,21 @@ def allow_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
+FILES_SPARE: Final = 500  # of a process, besides its connections
+
+
+def find_file_limit_problem(connections: int) -> str | None:
+    """Say, if one process may not have so many connections, which limit is too low."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + FILES_SPARE
+    if allowed >= needed:
+        return None
+    return (
+        f"{connections:,} connections of one process need {needed:,} open files, and {allowed:,} "
+        f"are allowed here, at most {most:,}; raise the limit with `ulimit -Hn {needed}` as root."
+    )
+
+
 def process_tree(pid: int) -> list[int]:
     """List a process and its children."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -48,7 +48,7 @@ class SignalingScenario:
         async with HttpClient(self.shard.url) as http:
             meter = Meter(http, on_progress=on_progress, asks=self.asks and self.shard.index == 0)
             meter.stage = "connecting"
-            async with self._connected(meter) as peers, sample_while(meter):
+            async with self.connected(meter) as peers, sample_while(meter):
                 await self._measure(meter, peers)
             return meter.result()
 
@@ -62,7 +62,8 @@ class SignalingScenario:
             meter.checks.note_check(IN_ORDER, peer.fault)
 
     @asynccontextmanager
-    async def _connected(self, meter: Meter) -> AsyncIterator[list["SignalingPeer"]]:
+    async def connected(self, meter: Meter) -> AsyncIterator[list["SignalingPeer"]]:
+        """Connect this share's peers for a block; none of them has sent anything."""
         pad = "x" * self.payload_bytes
         names = [
             (f"{self.shard.index}-{n}-a", f"{self.shard.index}-{n}-b")

@@ -108,6 +108,7 @@ class Listener:
         self._addresses = AddressLimits(self.limits.connections_per_address_max)
         self._entrances: set[_RequestSniffer] = set()
         self._sockets: set[Socket] = set()
+        self._on_gone = self._gone  # bound once, not for each socket
         self._no_sockets = asyncio.Event()
         self._no_sockets.set()
         self.is_closed = False
@@ -186,7 +187,7 @@ class Listener:
 
     def open(self, transport: asyncio.Transport, remote: str) -> Socket:
         """Make the socket of a websocket."""
-        socket = Socket(transport, self._flusher, remote=remote, on_gone=self._gone)
+        socket = Socket(transport, self._flusher, remote=remote, on_gone=self._on_gone)
         self._sockets.add(socket)
         self._no_sockets.clear()
         return socket
@@ -211,6 +212,21 @@ def _accepted(route: WebSocketRoute, request: UpgradeRequest) -> WebSocketHandle
     except Exception:
         log_failure(f"accepting a websocket for {request.path}")
         return BROKEN
+
+
+class _Nobody(asyncio.Protocol):
+    """Takes a sniffer's place for a moment, before a parser that is asked for its buffers.
+
+    Else uvloop's transport would keep the sniffer's `data_received`, and so the sniffer. A static
+    method is not bound, so nothing is made for each connection.
+    """
+
+    @staticmethod
+    def data_received(data: bytes) -> None:
+        pass
+
+
+_NOBODY: Final = _Nobody()
 
 
 class _RequestSniffer(asyncio.Protocol):
@@ -305,6 +321,7 @@ class _RequestSniffer(asyncio.Protocol):
         self, peer: WebSocketHandler, agreement: NegotiatedHandshake, *, early_at: int
     ) -> None:
         early = self._pass_on()[early_at:]
+        self._transport.set_protocol(_NOBODY)
         serve(self._listener.open(self._transport, self.remote), peer, agreement, early)
 
     def _pass_on(self) -> bytes:
@@ -312,7 +329,7 @@ class _RequestSniffer(asyncio.Protocol):
         self._timer.cancel()
         self._listener.pass_on(self)
         read = bytes(self._head)
-        # uvloop keeps its first protocol for as long as the transport lives.
+        # A transport of uvloop keeps the last protocol that took data by `data_received`.
         del self._head, self._timer
         return read
 

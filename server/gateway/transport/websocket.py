@@ -61,7 +61,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 # What picows starts to read into; it grows to the largest frame that a client sends.
-READ_BUFFER_BYTES: Final = 2048
+READ_BUFFER_BYTES: Final = 2048  # picows takes no less
 _TEXT: Final = WSMsgType.TEXT  # looking a member up costs as much as a call, for each frame
 
 
@@ -71,28 +71,40 @@ def serve(
     """Speak websocket on a socket's transport; `early` came along with the handshake."""
     transport, limits = socket.transport, socket.limits
     _bound_kernel_buffers(transport, limits.socket_buffer_bytes)
-    protocol = _protocol(_Reader(socket, peer), agreement, limits)
+    protocol = _protocol(_Reader(socket, peer, agreement.subprotocol), limits)
     transport.set_protocol(protocol)
     protocol.connection_made(cast("asyncio.Transport", _Wire(socket)))
     _feed(protocol, _REQUEST % agreement.key.encode() + early, socket)
 
 
 class _Reader(WSListener):
-    """What picows reports of one connection, frame by frame."""
+    """What picows reports of one connection, frame by frame.
 
-    __slots__ = ("_bucket", "_bytes_max", "_fragments", "_now", "_peer", "_socket")
+    It also answers the handshake. picows keeps whatever does that for as long as the connection
+    lives; a function of its own, with all that it refers to, would take 400 bytes.
+    """
 
-    def __init__(self, socket: Socket, peer: WebSocketHandler) -> None:
+    __slots__ = ("_bucket", "_bytes_max", "_fragments", "_now", "_peer", "_socket", "_subprotocol")
+
+    def __init__(self, socket: Socket, peer: WebSocketHandler, subprotocol: str | None) -> None:
         self._socket = socket
         self._peer = peer
         self._now = socket.now
         self._bytes_max = socket.limits.frame_bytes_max
         self._fragments: Fragments | None = None
         self._bucket: TokenBucket | None = None
+        self._subprotocol = subprotocol
+
+    def __call__(self, _: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        chosen = self._subprotocol
+        headers = {"Sec-WebSocket-Protocol": chosen} if chosen else None
+        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(headers), self)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         # Nobody reads them again, and they would be a tenth of an idle connection's memory.
-        del transport.request.headers, transport.response.headers
+        request = transport.request
+        del request.headers, request.method, request.path, request.version
+        del transport.response.headers
         self._socket.open(self._peer)
 
     def on_ws_frame(self, _: object, frame: WSFrame) -> None:
@@ -222,7 +234,8 @@ class _Wire:
     def abort(self) -> None:
         self._socket.abort()
 
-    def get_write_buffer_size(self) -> int:
+    @staticmethod  # picows keeps it for each connection: a function is there, a bound method made
+    def get_write_buffer_size() -> int:
         return 1  # at 0 picows would write to the file descriptor, past everything
 
     def get_extra_info(self, name: str, default: object = None) -> object:
@@ -249,19 +262,12 @@ _REQUEST: Final = (
 )
 
 
-def _protocol(
-    reader: _Reader, agreement: NegotiatedHandshake, limits: TransportLimits
-) -> asyncio.BufferedProtocol:
-    def answer(_: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
-        chosen = agreement.subprotocol
-        headers = {"Sec-WebSocket-Protocol": chosen} if chosen else None
-        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(headers), reader)
-
+def _protocol(reader: _Reader, limits: TransportLimits) -> asyncio.BufferedProtocol:
     protocol = WSProtocol(
         None,  # host, of a client
         None,  # path, of a client
         False,  # is a client
-        answer,
+        reader,
         _LOG,
         True,  # disconnect on exceptions; the reader lets none out
         None,  # handshake timeout: the listener has waited already

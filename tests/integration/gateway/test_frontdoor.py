@@ -1,6 +1,7 @@
 """One port, two engines: who gets a connection, and who is turned away with what."""
 
 import asyncio
+import gc
 import ssl
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -13,11 +14,13 @@ from websockets.typing import Subprotocol
 
 from protocol.errors import CloseReason
 from server.gateway.transport.framing import TEXT
-from server.gateway.transport.handshake import HttpRefusal
+from server.gateway.transport.handshake import HttpRefusal, NegotiatedHandshake
+from server.gateway.transport.listener import _RequestSniffer
 from tests.integration.gateway.halls import ACCEPT, HASTY, PATIENT, Echo, hall
 from tests.integration.gateway.wire import Wire, masked, request
 
 PLAYHALL = Subprotocol("playhall.v1")
+_OF_THE_HANDSHAKE = (_RequestSniffer, NegotiatedHandshake)
 
 
 async def test_websocket_and_http_share_the_port() -> None:
@@ -40,6 +43,15 @@ async def test_websocket_and_http_share_the_port_over_tls(
         assert await answer.text() == "hello"
         await web.close()
         await h.emptied()
+
+
+async def test_nothing_of_the_handshake_stays_with_an_open_websocket() -> None:
+    async with hall() as h, connect(h.url) as socket:
+        await socket.send("open")
+        assert await socket.recv() == "open"
+        gc.collect()
+        left = [each for each in gc.get_objects() if isinstance(each, _OF_THE_HANDSHAKE)]
+        assert left == []
 
 
 async def test_peer_hears_open_messages_close_in_order_and_once() -> None:

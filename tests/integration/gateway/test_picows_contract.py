@@ -46,7 +46,9 @@ class Listener(WSListener):
         self.calls: list[object] = []
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        del transport.request.headers, transport.response.headers
+        request = transport.request
+        del request.headers, request.method, request.path, request.version
+        del transport.response.headers
         self.calls.append("connected")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:

@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -21,10 +22,12 @@ from loadtest.benching.figures import (
     replace_between_markers,
 )
 from loadtest.benching.machine import (
+    FILES_SPARE,
     CoreAssignment,
     CpuUsage,
     UsageMonitor,
     assign_cores,
+    find_file_limit_problem,
     pin_process,
     process_cpu_s,
     process_tree,
@@ -230,3 +233,12 @@ def test_the_command_knows_its_parts():
 
     assert result.exit_code == 2
     assert all(part in result.output for part in Measurement)
+
+
+def test_too_low_a_limit_of_open_files_is_named():
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    assert find_file_limit_problem(0) is None
+    problem = find_file_limit_problem(allowed)
+    assert problem is not None
+    assert f"need {allowed + FILES_SPARE:,} open files, and {allowed:,} are allowed" in problem

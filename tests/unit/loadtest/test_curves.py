@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from loadtest.benching.figures import replace_between_markers
-from loadtest.curves import CURVES, DOCS, Point, app, format_curve, plot_curve
+from loadtest.curves import CURVES, DOCS, Point, _chosen, app, format_curve, plot_curve
 
 POINTS = [
     Point(50, {"server µs for a delivery": 8.25, "deliveries/s": 20_000.0}),
@@ -47,3 +47,13 @@ def test_an_unknown_curve_is_refused_before_anything_is_measured():
 
     assert result.exit_code == 2
     assert "is none of rooms, players" in result.output
+
+
+def test_curves_are_chosen_by_name_and_by_group_each_once():
+    assert _chosen(["memory,connections", " games", "nodes"]) == [
+        "connections",
+        "nodes",
+        "lobbies",
+        "games",
+        "game-watchers",
+    ]

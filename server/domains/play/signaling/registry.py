@@ -3,13 +3,16 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import Final, Protocol
 
 import orjson
 
 from protocol import signaling as wire
 from protocol.signaling import PeerAdmission
 from server.core.containment import contain_failures
+
+_BRACE: Final = ord("{")
 
 
 class PeerLink(Protocol):
@@ -139,8 +142,8 @@ class PeerRegistry:
             said = orjson.loads(message)
             kind, dst = said["type"], said.get("dst")
             is_passed_on = kind in wire.RELAYED and dst
-            if is_passed_on:
-                message = wire.with_sender(message, said, peer.opening)
+            if is_passed_on and ("src" in said or message[0] != _BRACE):
+                message = wire.without_sender(said)
         except (orjson.JSONDecodeError, LookupError, TypeError):  # no object of the right shape
             return
         if not is_passed_on:
@@ -149,13 +152,13 @@ class PeerRegistry:
             other = self._peers.get(dst)
             if other is None:
                 if kind not in wire.NOT_KEPT:
-                    self._keep(peer.peer_id, dst, message, now)
+                    self._keep(peer.peer_id, dst, peer.opening + message[1:], now)
                 return
             if dst not in peer.partners:
                 peer.remember_partner(dst)
                 other.remember_partner(peer.peer_id)
             self.load.relayed += 1
-            other.link.send(message)
+            other.link.send(peer.opening + message[1:])
 
     def _listen(self, peer: RegisteredPeer, kind: str, now: float) -> None:
         """Take note of what is for the server alone."""
@@ -230,20 +233,21 @@ class PeerRegistry:
             sender.link.send(wire.encode_message(wire.EXPIRE, src=dst, dst=src))
 
 
-class PeerPlace(NamedTuple):
-    """Where a peer entered."""
+class PeerPlace:
+    """Where a peer entered. `handle_message` carries out what it says, at a time."""
 
-    registry: PeerRegistry
-    peer: RegisteredPeer
+    __slots__ = ("handle_message", "peer", "registry")
+
+    def __init__(self, registry: PeerRegistry, peer: RegisteredPeer) -> None:
+        self.registry = registry
+        self.peer = peer
+        # Not a method: that would be one call more for each message.
+        self.handle_message = partial(registry.handle_message, peer)
 
     @property
     def node(self) -> str | None:
         """No other node: the registry is on this one."""
         return None
-
-    def handle_message(self, message: bytes, now: float) -> None:
-        """Carry out what the peer says."""
-        self.registry.handle_message(self.peer, message, now)
 
     def leave(self, *, is_moving: bool = False) -> None:
         """Take the peer out; its partners are told, unless it only moves."""

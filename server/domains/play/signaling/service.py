@@ -38,6 +38,23 @@ NORMAL: Final = (1000, "")
 class PeerConnection:
     """One peer's socket. `admission` is by what it is in a circle, once it is."""
 
+    __slots__ = (
+        "_bucket",
+        "_early",
+        "_id",
+        "_is_open",
+        "_key",
+        "_place",
+        "_signaling",
+        "_socket",
+        "_token",
+        "admission",
+        "entrant",
+        "is_moving",
+    )
+
+    _socket: Socket
+
     def __init__(self, signaling: "SignalingService", key: str, peer_id: str, token: str) -> None:
         self.admission: PeerAdmission | None = None
         self.entrant: Entrant | None = None  # what it has, or wants, a place with
@@ -50,7 +67,6 @@ class PeerConnection:
         self._place: Place | None = None
         self._early: list[bytes] = []
         self._bucket = TokenBucket(signaling.messages_per_s, signaling.messages_per_s * BURST_S)
-        self._socket: Socket
 
     # ------------------------------------------------------------------ the socket calls these
 
@@ -69,7 +85,7 @@ class PeerConnection:
 
     def on_message(self, message: bytes) -> None:
         """Pass a message on, or have it wait until this peer is in."""
-        now = self._signaling.now()
+        now = self._socket.last_seen  # this very moment: the socket took note of it
         if not self._bucket.take(now):
             self._signaling.refused += 1
             self._socket.close((1008, "too many messages"))
