@@ -159,6 +159,8 @@ def _serve(
     titles: Sequence[Any],
     worker: int | None,
 ) -> None:
+    gc.disable()  # until it serves: starting makes no garbage that is worth the searches
+
     import uvloop
 
     from server.rulesets import find_rulesets
@@ -526,6 +528,7 @@ def _make_folder(data_dir: Path) -> None:
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(GARBAGE_OBJECTS)
+    gc.enable()
     prepare_streams()
     if argument := find_unreadable_argument(sys.argv[1:]):
         err.print(f"[red]playhall:[/red] The argument {escape(argument)} is not UTF-8.")

@@ -1,5 +1,6 @@
 """`playhall` as it is installed: Ctrl+C ends it quietly also while it is still being imported."""
 
+import gc
 import sys
 from importlib import import_module
 
@@ -8,6 +9,7 @@ INTERRUPTED = 128 + 2
 
 def main() -> None:
     """Import the command line and run it."""
+    gc.disable()  # until it runs: imports make no garbage that is worth the search
     try:
         command_line = import_module("server.cli")
     except KeyboardInterrupt:

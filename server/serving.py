@@ -234,9 +234,10 @@ def _folder_of_name(config: Config, worker: int | None) -> Path:
 
 
 def _settle_garbage() -> None:
-    """Have the collector pass over what stays as long as the server."""
+    """Have the collector pass over what stays as long as the server, and work from here on."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 async def _listen(
