@@ -118,18 +118,18 @@ async def test_commands_of_a_game_that_is_over_get_their_first_replies(
     first = [
         await host.ask("game.act", game, cmd_no=1, move={"n": 1}),
         await guest.ask("game.act", game, cmd_no=1, move={"n": 1}),
-        await guest.ask("game.act", game, cmd_no=2, move={"type": "end", "scores": 7}),
-        await host.ask("game.act", game, cmd_no=2, move={"type": "end"}),
+        await host.ask("game.act", game, cmd_no=2, move={"type": "end", "scores": 7}),
+        await host.ask("game.act", game, cmd_no=3, move={"type": "end"}),
     ]
     assert [reply["type"] for reply in first] == ["ok", "ok", "error", "ok"]
     await room.completed(game.game_id)
     again = [
         await host.ask("game.act", game, cmd_no=1, move={"n": 1}),
         await guest.ask("game.act", game, cmd_no=1, move={"n": 1}),
-        await guest.ask("game.act", game, cmd_no=2, move={"type": "end", "scores": 7}),
-        await host.ask("game.act", game, cmd_no=2, move={"type": "end"}),
+        await host.ask("game.act", game, cmd_no=2, move={"type": "end", "scores": 7}),
+        await host.ask("game.act", game, cmd_no=3, move={"type": "end"}),
     ]
     assert [{**reply, "re": 0} for reply in again] == [{**reply, "re": 0} for reply in first]
     indexes = [reply["event_index"] for reply in first]
     assert all(one < next_ for one, next_ in pairwise(indexes))
-    assert (await host.ask("game.act", game, cmd_no=3, move={"n": 3}))["code"] == "game_over"
+    assert (await host.ask("game.act", game, cmd_no=4, move={"n": 3}))["code"] == "game_over"

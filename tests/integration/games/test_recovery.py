@@ -76,8 +76,7 @@ DAMAGE = {
         "event 1 breaks the hash chain",
     ),
     "a type was altered": (
-        "UPDATE game_events SET type = 'x' "
-        "WHERE game_id = $1 AND event_index = 1",
+        "UPDATE game_events SET type = 'x' WHERE game_id = $1 AND event_index = 1",
         "event 1 breaks the hash chain",
     ),
     "the seed was altered": (
