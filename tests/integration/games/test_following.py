@@ -1,5 +1,6 @@
 """Following a game through a real session: from any index on, each event once, and no secret."""
 
+import asyncio
 from itertools import pairwise
 
 import orjson
@@ -80,6 +81,24 @@ async def test_second_resume_takes_the_place_of_the_first(room: Room, enter: Ent
         await follower.ask("game.resume", game, after=game.head)
     await act(game, 1, 1, {"n": "once"})
     assert follower.indexes == [game.head]
+
+
+async def test_resume_amid_moves_sends_each_event_once_to_who_followed_before(
+    room: Room, enter: Enter
+) -> None:
+    ann, bob = await room.players(2)
+    game = await log_of(room, [ann, bob], 2 * READ_ROWS)
+    follower = Follower(*enter(bob))
+    await follower.ask("game.resume", game, after=game.head)
+
+    async def move() -> None:
+        for number in range(1, 21):
+            await act(game, 1, number, {"n": number})
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(follower.ask("game.resume", game, after=-1))
+        group.create_task(move())
+    assert follower.indexes == list(range(game.head + 1))
 
 
 @pytest.mark.parametrize("after", [-2, 1, 2**40])

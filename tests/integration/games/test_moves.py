@@ -124,6 +124,7 @@ async def test_moves_are_pipelined_and_answered_in_order(room: Room) -> None:
             game.act(seat, n, {"n": n}, one := Asked())
             asked.append(one)
     indexes = [await one.future for one in asked]
+    assert all(isinstance(index, int) for index in indexes)
     assert indexes == list(range(indexes[0], indexes[0] + 400))  # type: ignore[operator]
     assert [event["event_index"] for event in watcher.events] == indexes
 

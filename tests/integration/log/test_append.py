@@ -315,6 +315,42 @@ async def test_terminated_connection_neither_loses_nor_repeats(bench: Bench, pos
         assert await bench.indexes(game) == list(range(31))
 
 
+async def test_rows_whose_connection_is_lost_are_acknowledged_only_once_they_are_there(
+    bench: Bench, owner: asyncpg.Connection
+) -> None:
+    game = await bench.game()
+    intruder = await bench.database.open_unpooled_connection()
+    transaction = intruder.transaction()
+    await transaction.start()
+    # An event of the same index that may yet be committed: what would write one waits for it.
+    await intruder.execute(INSERT_EVENT, game.game_id, game.next_index, AT, game.hash)
+    game.append(1)
+    terminated: set[int] = set()
+    for _ in range(2):  # the writer's connection, and that of the solo lane
+        async with asyncio.timeout(20):
+            while not (waiting := await _waiting_appends(owner) - terminated):
+                assert (game.committed, game.lost) == ([], [])
+                await asyncio.sleep(0.01)
+        for pid in waiting:
+            await owner.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+        terminated |= waiting
+    await asyncio.sleep(0.1)
+    assert (game.committed, game.lost) == ([], [])
+    await transaction.rollback()
+    await intruder.close()
+    assert await game.fate() is None
+    assert await bench.indexes(game) == [0, 1]
+
+
+async def _waiting_appends(owner: asyncpg.Connection) -> set[int]:
+    """Find the backends whose append waits for another transaction."""
+    found = await owner.fetch(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+        " AND query LIKE 'WITH batch%' AND wait_event_type = 'Lock'"
+    )
+    return {pid for (pid,) in found}
+
+
 async def test_game_of_a_lobby_that_changed_is_not_made(bench: Bench, database: Database) -> None:
     game = await bench.game()
     lobby = LobbyId(new_id())
