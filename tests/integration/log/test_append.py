@@ -228,11 +228,14 @@ async def test_locked_game_does_not_hold_up_the_others(bench: Bench, fresh_dsn: 
     lock = holder.transaction()
     await lock.start()
     await holder.execute("SELECT FROM games WHERE id = $1 FOR UPDATE", games[0].game_id)
+    before = bench.log.metrics.batches
     for game in games:
         game.append(1)
     for game in games[1:]:
         await game.until(committed=1)
     assert games[0].committed == []
+    # In the statement that they share: it has not waited for the lock until it was given up.
+    assert bench.log.metrics.batches - before == 1
     await lock.rollback()
     await games[0].until(committed=1)
     await holder.close()
