@@ -10,7 +10,7 @@ UV     := 0.13.8
 # compiles every module anew, which takes two seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run dev test check format faults soak fuzz bench lock audit clean
+.PHONY: help run dev test check format faults mutants soak fuzz bench lock audit clean
 
 help:            ## List the targets
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
@@ -24,6 +24,9 @@ test: $(DEV)     ## Run the whole suite on a real database
 faults: $(DEV)   ## Run the long fault tests (kill, freeze, cut, fill): see docs/explanation/durability.md
 	@PLAYHALL_FAULTS=long $(BIN)/python -m pytest tests/faults tests/integration/persistence/test_migrations.py -n 2 --dist loadscope
 	@PLAYHALL_FAULTS=long $(BIN)/python -m pytest tests -m long --ignore tests/faults -n 2 --dist loadscope
+
+mutants: $(DEV)  ## Break each mechanism of the log, and see its test fail (MUTANTS="--only NAME"): takes half an hour
+	@$(BIN)/python -m tools.mutations $(MUTANTS)
 
 SOAK_MINUTES ?= 60
 soak: $(DEV)     ## Let everything fail at random under load for an hour (SOAK_MINUTES=60): nothing grows

@@ -255,6 +255,20 @@ async def test_what_was_paid_is_not_computed_again(stage: Stage) -> None:
         await stage.steps.recompute(epoch_id, by="admin-1", reason="why not")
 
 
+@pytest.mark.parametrize(
+    "statement", ["UPDATE epoch_events SET payload = '{}'", "DELETE FROM epoch_events"]
+)
+async def test_log_of_a_day_cannot_be_rewritten_even_by_a_superuser(
+    stage: Stage, fresh_dsn: str, statement: str
+) -> None:
+    await stage.open()
+    with (
+        psycopg.connect(fresh_dsn) as connection,
+        pytest.raises(psycopg.errors.RestrictViolation, match="refused"),
+    ):
+        connection.execute(statement)
+
+
 async def test_verification_finds_an_event_that_was_changed(stage: Stage, fresh_dsn: str) -> None:
     epoch_id = await stage.open()
     for number in range(2):

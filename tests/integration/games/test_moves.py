@@ -5,8 +5,16 @@ import asyncio
 import asyncpg
 import pytest
 
-from protocol.errors import CmdNoGap, GameOver, InvalidField, MoveRefused, NotCommitted, Overloaded
-from server.domains.play.games.live_game import LiveGame
+from protocol.errors import (
+    CmdNoGap,
+    GameOver,
+    InvalidField,
+    MoveRefused,
+    NotCommitted,
+    Overloaded,
+    Unavailable,
+)
+from server.domains.play.games.live_game import AHEAD_EVENTS_MAX, LiveGame
 from server.gamekit.table import MISPLAYS_LOGGED_MAX
 from tests.integration.games.conftest import Asked, Recorder, Room, act
 
@@ -116,6 +124,7 @@ async def test_moves_are_pipelined_and_answered_in_order(room: Room) -> None:
             game.act(seat, n, {"n": n}, one := Asked())
             asked.append(one)
     indexes = [await one.future for one in asked]
+    assert all(isinstance(index, int) for index in indexes)
     assert indexes == list(range(indexes[0], indexes[0] + 400))  # type: ignore[operator]
     assert [event["event_index"] for event in watcher.events] == indexes
 
@@ -142,3 +151,60 @@ async def test_game_that_is_over_takes_no_move(room: Room) -> None:
     await room.completed(game.game_id)
     with pytest.raises(GameOver):
         await act(game, 1, 4, DROP)
+
+
+async def test_reply_comes_after_the_events_that_it_is_about(room: Room) -> None:
+    game = await relay(room)
+    heard: list[object] = []
+
+    class Follower(Recorder):
+        def deliver(self, frames: bytes) -> None:
+            super().deliver(frames)
+            heard.append(self.events[-1]["event_index"])
+
+    replied = asyncio.Event()
+
+    def reply(what: object) -> None:
+        heard.append(("ok", what))
+        replied.set()
+
+    game.subscribers.admit(Follower(), 0)
+    game.act(0, 1, {"x": 1}, reply)
+    await asyncio.wait_for(replied.wait(), 10)
+    assert heard == [game.head, ("ok", game.head)]
+
+
+async def test_why_a_move_was_refused_is_shown_to_the_mover_alone(room: Room) -> None:
+    game = await board(room)
+    mover, other, spectator = Recorder(), Recorder(), Recorder()
+    for follower, viewer in ((mover, 1), (other, 0), (spectator, None)):
+        game.subscribers.admit(follower, viewer)
+    assert isinstance(await act(game, 1, 1, DROP), MoveRefused)
+    assert mover.events[0]["payload"]["code"] == "not_your_turn"
+    for follower in (other, spectator):
+        assert follower.events[0]["payload"].keys() == {"seat", "player_id", "_v"}
+
+
+async def test_game_runs_ahead_of_the_disk_by_so_many_events(room: Room) -> None:
+    game = await relay(room)
+    asked = [Asked() for _ in range(AHEAD_EVENTS_MAX)]
+    for number, reply in enumerate(asked, start=1):  # without a moment for the writers
+        game.act(0, number, {"x": 1}, reply)
+    with pytest.raises(Overloaded):
+        game.act(0, AHEAD_EVENTS_MAX + 1, {"x": 1}, Asked())
+    assert all([isinstance(await each.future, int) for each in asked])
+    assert isinstance(await act(game, 0, AHEAD_EVENTS_MAX + 1, {"x": 1}), int)
+
+
+async def test_node_without_a_lease_answers_from_memory_what_was_committed_and_no_more(
+    room: Room,
+) -> None:
+    game = await relay(room)
+    first = await act(game, 0, 1, {"x": 1})
+    game._may_serve = lambda: False
+    assert await act(game, 0, 1, {"x": 1}) == first
+    with pytest.raises(Unavailable):
+        await act(game, 0, 2, {"x": 2})
+    with pytest.raises(Unavailable):
+        game.record_presence("player_left", 1)
+    assert game.fold.next_index == game.head + 1

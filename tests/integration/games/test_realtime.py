@@ -15,12 +15,14 @@ from server.core.clock import Clock
 from server.domains.play.games import delayed_views, live_game
 from server.domains.play.games.inputs import INPUTS_PER_TICK_MAX, INPUTS_QUEUED_MAX
 from server.domains.play.games.live_game import LiveGame
+from server.domains.play.games.recovery import recover_game
 from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.gateway.session.sessions import Session
 from server.rulesets.arena import RULESET
 from tests.integration.games.conftest import Asked, Recorder, Room, act
 
 RIGHT = {"type": "steer", "x": 1, "y": 0}
+LEFT = {"type": "steer", "x": -1, "y": 0}
 UP = {"type": "steer", "x": 0, "y": -1}
 
 
@@ -97,6 +99,35 @@ async def test_inputs_act_once_and_in_order_however_often_they_are_sent(room: Ro
     ]
     assert logged == [[0, 1, RIGHT], [0, 2, UP], [0, 3, RIGHT]]
     assert await act(game, 0, 2, UP) == first[0]
+
+
+async def test_inputs_of_all_seats_are_logged_in_the_order_in_which_they_came(room: Room) -> None:
+    game = await room.game("arena", [None, None], duration_s=600)
+    turns = room.registry._turns[game.game_id]
+    turns.stop()
+    came = [(1, 1), (0, 1), (0, 2), (1, 2), (0, 3)]
+    asked = [Asked() for _ in came]
+    for (seat, cmd_no), reply in zip(came, asked, strict=True):
+        game.act(seat, cmd_no, RIGHT, reply)
+    turns.restart()
+    assert len({await asyncio.wait_for(each.future, 10) for each in asked}) == 1  # one tick
+    inputs = orjson.loads((await rows_of(room, game))[1].payload)["inputs"]
+    assert [(seat, cmd_no) for seat, cmd_no, _ in inputs] == came
+
+
+async def test_log_folds_to_the_state_that_was_played(room: Room) -> None:
+    game = await room.game("arena", [None, None], duration_s=600)
+    for number, move in enumerate([RIGHT, LEFT, UP], start=1):
+        await act(game, 0, number, move)
+        await asyncio.sleep(0.2)
+    await act(game, 0, 4, RIGHT)
+    room.registry._turns[game.game_id].stop()
+    stored = await room.store.find(game.game_id)
+    assert stored is not None
+    fold = recover_game(stored, await rows_of(room, game), RULESET).fold
+    fold.advance_to(game.fold.tick)
+    for viewer in (0, 1, None):
+        assert RULESET.view(fold.state, viewer) == RULESET.view(game.fold.state, viewer)
 
 
 async def test_input_that_cannot_be_parsed_uses_its_number_in_its_turn(room: Room) -> None:

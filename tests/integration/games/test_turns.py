@@ -50,4 +50,10 @@ async def test_bots_play_on_until_a_person_is_to_act(room: Room) -> None:
 async def test_deadline_counts_from_the_event_that_began_the_turn(room: Room) -> None:
     game = await room.game("four_in_a_row", [None, None], turn_timeout_s=60.0)
     rows = await room.store.read_log(game.game_id)
-    assert game.fold.deadline_ms == int(rows[-1].at.timestamp() * 1000 + 0.5) + 60_000
+    deadline_ms = int(rows[-1].at.timestamp() * 1000 + 0.5) + 60_000
+    assert game.fold.deadline_ms == deadline_ms
+    await asyncio.sleep(0.01)
+    assert isinstance(await act(game, 1, 1, {"type": "drop", "column": 3}), PlayhallError)
+    game.record_presence("player_disconnected", 0)
+    assert game.fold.at_ms > game.fold.turn_at_ms
+    assert game.fold.deadline_ms == deadline_ms  # nothing that happens in a turn prolongs it

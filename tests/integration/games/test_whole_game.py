@@ -58,6 +58,12 @@ async def test_bots_play_el_dorado_and_everything_agrees(room: Room) -> None:
     )
 
 
+STATISTICS = (
+    "SELECT * FROM player_lifetime_stats WHERE player_id = $1",
+    "SELECT * FROM player_ruleset_stats WHERE player_id = $1 AND ruleset = 'el_dorado'",
+)
+
+
 async def test_statistics_add_up_over_games(room: Room) -> None:
     players = await room.players(2)
     scores: list[list[int]] = []
@@ -70,16 +76,17 @@ async def test_statistics_add_up_over_games(room: Room) -> None:
     for seat, player_id in enumerate(players):
         mine = [game[seat] for game in scores]
         won = [game[seat] == max(game) for game in scores]
-        [stats] = await room.fetch(
-            "SELECT * FROM player_lifetime_stats WHERE player_id = $1", player_id
-        )
-        assert stats["games_played"] == 4
-        assert stats["games_won"] == sum(won)
-        assert stats["highest_score"] == max(mine)
-        assert stats["lowest_score"] == min(mine)
-        assert stats["total_points"] == sum(mine)
-        assert stats["most_consecutive_wins"] == longest_run(won, value=True)
-        assert stats["most_consecutive_losses"] == longest_run(won, value=False)
+        for query in STATISTICS:  # of one ruleset alone, both are the same
+            found = await room.fetch(query, player_id)
+            assert len(found) == 1, query
+            [stats] = found
+            assert stats["games_played"] == 4
+            assert stats["games_won"] == sum(won)
+            assert stats["highest_score"] == max(mine)
+            assert stats["lowest_score"] == min(mine)
+            assert stats["total_points"] == sum(mine)
+            assert stats["most_consecutive_wins"] == longest_run(won, value=True)
+            assert stats["most_consecutive_losses"] == longest_run(won, value=False)
 
 
 def longest_run(values: list[bool], *, value: bool) -> int:

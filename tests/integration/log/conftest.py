@@ -71,6 +71,15 @@ class Written:
                 self.changed.clear()
                 await self.changed.wait()
 
+    async def fate(self) -> RowsLost | None:
+        """Wait until what was appended last is committed or lost; gives why it was lost."""
+        committed = len(self.committed)
+        async with asyncio.timeout(20):
+            while not self.lost and len(self.committed) == committed:
+                self.changed.clear()
+                await self.changed.wait()
+        return self.lost[-1] if self.lost else None
+
 
 @dataclass
 class Bench:

@@ -48,6 +48,8 @@ COMPLETION = Completion(
     winner_id=None,
 )
 
+last_or_not = pytest.mark.parametrize("completion", [None, COMPLETION], ids=["more", "last"])
+
 
 @pytest.fixture
 async def owner(fresh_dsn: str) -> AsyncIterator[asyncpg.Connection]:
@@ -129,28 +131,70 @@ async def test_what_was_written_is_read_back_the_same(bench: Bench) -> None:
     assert row.hash == game.hash
 
 
-async def test_stale_owner_writes_nothing(bench: Bench) -> None:
+@last_or_not
+async def test_stale_owner_writes_nothing(bench: Bench, completion: Completion | None) -> None:
     game = await bench.game()
     other = GameStore(bench.database, node="there")
     claim = await other.claim_game(game.game_id)
     assert claim is not None
     assert (claim.owner_epoch, claim.next_event_index) == (2, 1)
-    game.append(1)
-    await game.until(lost=1)
-    assert isinstance(game.lost[0], OwnerFenced)
+    game.append(1, completion)
+    assert isinstance(await game.fate(), OwnerFenced)
     assert await bench.indexes(game) == [0]
 
 
-async def test_rows_at_another_head_are_not_written(bench: Bench) -> None:
+@last_or_not
+async def test_stale_owner_does_not_take_the_rows_of_the_next_for_its_own(
+    bench: Bench, completion: Completion | None
+) -> None:
+    game = await bench.game()
+    await GameStore(bench.database, node="there").claim_game(game.game_id)
+    other = Written(game.game_id, bench.log, next_index=1, hash=game.hash)
+    other.open(owner_epoch=2)
+    other.append(1, by="the next owner")
+    await other.until(committed=1)
+    game.append(1, completion)  # the head is where these would have brought it
+    assert isinstance(await game.fate(), OwnerFenced)
+    assert [row.hash for row in await bench.store.read_log(game.game_id)][1:] == [other.hash]
+
+
+@last_or_not
+async def test_rows_at_another_head_are_not_written(
+    bench: Bench, completion: Completion | None
+) -> None:
     game = await bench.game()
     game.next_index = 5
-    game.append(1)
-    await game.until(lost=1)
-    assert isinstance(game.lost[0], OwnerFenced)
+    game.append(1, completion)
+    assert isinstance(await game.fate(), OwnerFenced)
     assert await bench.indexes(game) == [0]
 
 
-@pytest.mark.parametrize("completion", [None, COMPLETION], ids=["more", "last"])
+@last_or_not
+async def test_rows_that_are_there_are_committed_and_not_written_again(
+    bench: Bench, owner: asyncpg.Connection, completion: Completion | None
+) -> None:
+    # As where the answer to the first statement was lost: whoever asks again cannot know.
+    game = await bench.game()
+    rows = game.rows(2)
+    for times in (1, 2):
+        game.open().append(rows, completion)
+        await game.until(committed=2 * times)
+    assert game.lost == []
+    assert await bench.indexes(game) == [0, 1, 2]
+    ends = "SELECT count(*) FROM game_summaries WHERE game_id = $1"
+    assert await owner.fetchval(ends, game.game_id) == (completion is not None)
+
+
+async def test_nothing_follows_the_end(bench: Bench) -> None:
+    game = await bench.game()
+    game.append(1, COMPLETION)
+    await game.until(committed=1)
+    game.open().append(game.rows(1))
+    assert isinstance(await game.fate(), OwnerFenced)
+    assert await bench.indexes(game) == [0, 1]
+
+
+@last_or_not
 async def test_events_of_a_game_that_is_not_there_are_not_written(
     bench: Bench, owner: asyncpg.Connection, completion: Completion | None
 ) -> None:
@@ -184,11 +228,14 @@ async def test_locked_game_does_not_hold_up_the_others(bench: Bench, fresh_dsn: 
     lock = holder.transaction()
     await lock.start()
     await holder.execute("SELECT FROM games WHERE id = $1 FOR UPDATE", games[0].game_id)
+    before = bench.log.metrics.batches
     for game in games:
         game.append(1)
     for game in games[1:]:
         await game.until(committed=1)
     assert games[0].committed == []
+    # In the statement that they share: it has not waited for the lock until it was given up.
+    assert bench.log.metrics.batches - before == 1
     await lock.rollback()
     await games[0].until(committed=1)
     await holder.close()
@@ -269,6 +316,42 @@ async def test_terminated_connection_neither_loses_nor_repeats(bench: Bench, pos
     for game in games:
         await game.until(committed=30)
         assert await bench.indexes(game) == list(range(31))
+
+
+async def test_rows_whose_connection_is_lost_are_acknowledged_only_once_they_are_there(
+    bench: Bench, owner: asyncpg.Connection
+) -> None:
+    game = await bench.game()
+    intruder = await bench.database.open_unpooled_connection()
+    transaction = intruder.transaction()
+    await transaction.start()
+    # An event of the same index that may yet be committed: what would write one waits for it.
+    await intruder.execute(INSERT_EVENT, game.game_id, game.next_index, AT, game.hash)
+    game.append(1)
+    terminated: set[int] = set()
+    for _ in range(2):  # the writer's connection, and that of the solo lane
+        async with asyncio.timeout(20):
+            while not (waiting := await _waiting_appends(owner) - terminated):
+                assert (game.committed, game.lost) == ([], [])
+                await asyncio.sleep(0.01)
+        for pid in waiting:
+            await owner.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+        terminated |= waiting
+    await asyncio.sleep(0.1)
+    assert (game.committed, game.lost) == ([], [])
+    await transaction.rollback()
+    await intruder.close()
+    assert await game.fate() is None
+    assert await bench.indexes(game) == [0, 1]
+
+
+async def _waiting_appends(owner: asyncpg.Connection) -> set[int]:
+    """Find the backends whose append waits for another transaction."""
+    found = await owner.fetch(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+        " AND query LIKE 'WITH batch%' AND wait_event_type = 'Lock'"
+    )
+    return {pid for (pid,) in found}
 
 
 async def test_game_of_a_lobby_that_changed_is_not_made(bench: Bench, database: Database) -> None:

@@ -70,3 +70,6 @@ def test_chain_is_as_documented() -> None:
 
     assert first == blake2b(hashed, digest_size=16).digest()
     assert link_hash(first, 1, "moved", b"{}") != link_hash(first, 2, "moved", b"{}")
+    assert link_hash(first, 1, "moved", b"{}") != link_hash(first, 1, "left", b"{}")
+    assert link_hash(first, 1, "moved", b"{}") != link_hash(first, 1, "moved", b"[]")
+    assert link_hash(first, 1, "moved", b"{}") != link_hash(bytes(16), 1, "moved", b"{}")

@@ -60,6 +60,25 @@ async def test_the_servers_role_has_no_right_to_rewrite_the_log(
     await single.close()
 
 
+async def test_events_are_deleted_only_once_their_archive_is_released(
+    owner: asyncpg.Connection,
+) -> None:
+    game_id = await rows.add_game(owner)
+    await rows.add_event(owner, game_id, 0)
+    await owner.execute(
+        "INSERT INTO game_archives (game_id, object_key, events, head_hash, content_sha256,"
+        " content_bytes, object_bytes, last_event_at)"
+        " VALUES ($1, 'key', 1, decode(repeat('00', 16), 'hex'), sha256(''), 1, 1, now())",
+        game_id,
+    )
+    with pytest.raises(asyncpg.RestrictViolationError, match="refused"):
+        await owner.execute("DELETE FROM game_events")
+    await owner.execute("UPDATE game_archives SET released_at = now()")
+    await owner.execute("DELETE FROM game_events")
+    with pytest.raises(asyncpg.RestrictViolationError, match="the only copy"):
+        await owner.execute("DELETE FROM game_archives")
+
+
 async def test_the_servers_role_appends_and_reads(database: Database) -> None:
     async with database.acquire() as connection:
         game_id = await rows.add_game(connection)

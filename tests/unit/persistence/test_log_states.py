@@ -4,6 +4,7 @@ The log is a real one that is not running; the tests take and settle as its writ
 asynchronous because a log belongs to an event loop.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 
 from persistence.database import Database
 from persistence.eventlog.writer import (
+    QUEUED_EVENTS_MAX,
+    SOLO_BATCHES_MAX,
     TRANSITIONS,
     EventLogWriter,
     EventRow,
@@ -221,3 +224,30 @@ async def test_forgotten_owner_is_not_called_when_its_last_batch_ends() -> None:
         place.game.detach_owner()
         place.settle(lost)
         assert place.calls == []
+
+
+async def test_log_has_no_more_room_when_so_many_events_wait() -> None:
+    place = Place()
+    place.append(QUEUED_EVENTS_MAX - 1)
+    assert place.log.require_room()
+    place.append()
+    assert not place.log.require_room()
+    place.take()
+    assert place.log.require_room()
+
+
+async def test_writers_wait_when_the_solo_lane_is_full() -> None:
+    log = EventLogWriter(Database.unopened(), writers=1)
+
+    async def set_one_aside() -> None:
+        game = log.open_game(GameId(new_id()), 1, committed=print, failed=print)
+        game.append([ROW])
+        await log.settle_alone(game.take_batch())
+
+    for _ in range(SOLO_BATCHES_MAX):
+        await asyncio.wait_for(set_one_aside(), 10)
+    one_more = asyncio.create_task(set_one_aside())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not one_more.done()
+    one_more.cancel()
