@@ -148,7 +148,7 @@ AHEAD_EVENTS_MAX = 1000
 TIMERS_AT_ONCE = 16
 # After how long without an event a real-time game logs a tick that took no inputs, so that the
 # next owner knows how far its viewers may have seen it.
-SILENCE_S = 30
+SILENCE_S: float = 30
 
 
 class LiveGameState(Enum):
