@@ -10,10 +10,10 @@ UV     := 0.13.8
 # compiles every module anew, which takes two seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run dev test check format faults mutants soak fuzz bench lock audit clean
+.PHONY: help run dev test check format faults mutants soak fuzz bench fast test-fast pure lock audit clean
 
 help:            ## List the targets
-	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/\t/'
 
 run: $(RUN)      ## Start the server with its own database on http://127.0.0.1:8080
 	@$(BIN)/playhall serve
@@ -51,6 +51,16 @@ format: $(DEV)   ## Format the code
 bench: $(DEV)    ## Measure the targets on a server pinned to one core, beside its peers: see docs/operations/benchmarks.md
 	@$(BIN)/python -m loadtest.bench --targets
 
+fast: $(DEV)     ## Compile the path of a move, which is optional: see docs/operations/compiled-build.md
+	@$(BIN)/python -m tools.compile_path
+
+# Without TESTS, the whole suite. Afterwards the build is there; `make pure` removes it.
+test-fast: fast  ## Run the suite, or TESTS, on the compiled build
+	@PLAYHALL_COMPILED=required $(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder $(TESTS)
+
+pure:            ## Remove the compiled build: everything runs from the source again
+	rm -rf compiled/lib compiled/work
+
 lock: $(DEV)     ## Update the lock files from pyproject.toml
 	@$(compile) --upgrade --extra build --extra blockchain --extra stripe --extra images --extra otel -o requirements.lock pyproject.toml
 	@$(compile) --extra build --extra blockchain --extra stripe --extra images --extra otel --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
@@ -64,7 +74,7 @@ SERVICE ?= pypi
 audit: | $(VENV)/bin/uv  ## Check the locked packages for known vulnerabilities; needs network access
 	@$(BIN)/python tools/audit.py $(BIN)/uv $(SERVICE) requirements.lock requirements-dev.lock
 
-clean:           ## Delete everything that was created here, including the database
+clean: pure      ## Delete everything that was created here, including the database
 	rm -rf $(VENV) .playhall .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(VENV)/bin/uv:

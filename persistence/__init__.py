@@ -13,3 +13,5 @@ the database's own: a row that is not there, a constraint, a policy, a trigger.
 
 Must not know: any rule of a game or a domain, any socket, or how people prove who they are.
 """
+
+import compiled.loader  # noqa: F401 - before anything else: it decides where modules come from

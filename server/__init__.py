@@ -7,3 +7,5 @@ bounded. `app.py` wires it all and reads like a table of contents.
 
 Must not know: SQL (that is `persistence`), or how a client is written (that is `loadtest`).
 """
+
+import compiled.loader  # noqa: F401 - before anything else: it decides where modules come from

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from compiled import loader
 from persistence.database import SERVER_ROLE, Database
 from persistence.errors import StartRefused
 from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
@@ -171,6 +172,7 @@ async def _serve(
                 titles,
                 settings,
             )
+            _log_build()
             observation = await observers.enter_async_context(observing(config, node))
             app = App(base, collectors=observation.collectors)
             if config.reload_rulesets:
@@ -187,6 +189,13 @@ async def _serve(
                     log.warning(
                         "other nodes were not notified of the last changes; they look for them"
                     )
+
+
+def _log_build() -> None:
+    if loader.IS_IN_USE:
+        log.info("the path of a move is compiled")
+    elif loader.PROBLEM is not None:
+        log.warning("the compiled build is not used: %s", loader.PROBLEM)
 
 
 @asynccontextmanager

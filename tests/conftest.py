@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from compiled import loader
 from persistence.cluster import PostgresCluster
 from persistence.database import Database
 from persistence.embedded import SETTINGS, EmbeddedPostgres
@@ -53,6 +54,13 @@ _ENOUGH_BYTES = 6 << 30
 def _quickest() -> Path | None:
     is_roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ENOUGH_BYTES
     return _MEMORY if is_roomy else None
+
+
+def pytest_report_header() -> str:
+    """Say which build the tests run on."""
+    if loader.IS_IN_USE:
+        return "the path of a move is compiled"
+    return f"interpreted: {loader.PROBLEM}" if loader.PROBLEM else "interpreted"
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,8 +1,10 @@
 """Handlers by topic, and calling them without letting one disturb the others."""
 
 import logging
+from typing import Final
 
 from persistence.broker.port import BrokerMetrics, Notice, NoticeHandler, check_topic
+from persistence.hook_points import HookPoint
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,12 @@ class HandlerRegistry:
 
     def dispatch_notice(self, notice: Notice) -> None:
         """Give a notice to its topic's handler."""
+        if (observed := DISPATCHING.around) is None:
+            self._dispatch(notice)
+        else:
+            observed(self, notice)
+
+    def _dispatch(self, notice: Notice) -> None:
         handler = self._by_topic.get(notice.topic)
         if handler is None:
             self._metrics.strays += 1
@@ -63,3 +71,6 @@ class HandlerRegistry:
     def _failed(self, topic: str) -> None:
         self._metrics.failures += 1
         log.exception("the handler of %s failed", topic)
+
+
+DISPATCHING: Final = HookPoint(HandlerRegistry._dispatch)

@@ -46,6 +46,7 @@ from persistence.broker.envelopes import (
 from persistence.broker.link import ReconnectingLink, RedisServer, RedisTimeouts
 from persistence.broker.port import BrokerMetrics, Notice, NoticeHandler, check_topic
 from persistence.broker.queues import SendQueue, wait_until_drained
+from persistence.hook_points import HookPoint
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +153,12 @@ class RedisBroker:
 
     def publish(self, notice: Notice) -> None:
         """Queue a notice. Raise `InvalidTopic`."""
+        if (observed := PUBLISHING.around) is None:
+            self._publish(notice)
+        else:
+            observed(self, notice)
+
+    def _publish(self, notice: Notice) -> None:
         self._queue.put(notice)
         self._queued.set()
 
@@ -309,6 +316,9 @@ class RedisBroker:
 
     def _topic(self, channel: bytes) -> str:
         return channel[len(self._channels) :].decode("ascii", "replace")
+
+
+PUBLISHING: Final = HookPoint(RedisBroker._publish)
 
 
 def _portions(topics: list[str]) -> Iterator[Iterable[str]]:

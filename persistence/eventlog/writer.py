@@ -98,6 +98,7 @@ from persistence.errors import DATABASE_ERRORS, is_bad_value, is_transient
 from persistence.eventlog.completion import NO_XP, Completion, XpRule
 from persistence.games.model import GameRow, LobbyChanged
 from persistence.group_commit import GroupCommit
+from persistence.hook_points import HookPoint
 from persistence.queries import load_queries
 from protocol.domain_events import GameCompleted
 from protocol.errors import NotCommitted, Overloaded, Unavailable
@@ -656,7 +657,8 @@ class EventLogWriter:
     async def _fate(self, batch: GameBatch) -> RowsLost | None:
         """Write the rows, or find out that they are written; raise what may pass."""
         try:
-            await self._write_alone(batch)
+            write_alone = WRITING_ALONE.around or EventLogWriter._write_alone
+            await write_alone(self, batch)
         except RowsLost as lost:
             return lost
         except DATABASE_ERRORS as error:
@@ -774,7 +776,8 @@ class _Writer:
             return
         started = asyncio.get_running_loop().time()
         try:
-            passed = await self._append(batches)
+            append = APPENDING.around or _Writer._append
+            passed = await append(self, batches)
         except DATABASE_ERRORS as error:
             await self._recover(batches, error)
         except Exception:
@@ -835,6 +838,10 @@ class _Writer:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+WRITING_ALONE: Final = HookPoint(EventLogWriter._write_alone)
+APPENDING: Final = HookPoint(_Writer._append)
 
 
 async def _create(connection: Connection, games: Sequence[_MadeGame]) -> list[asyncpg.Record]:

@@ -25,6 +25,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from persistence.broker import PAYLOAD_BYTES_MAX
+from persistence.hook_points import HookPoint
 from protocol.codec import error_body, parse_error
 from protocol.errors import Overloaded, PlayhallError
 from protocol.kept_bytes import compact
@@ -106,6 +107,10 @@ class NodeCalls:
 
     async def ask(self, node: str, call: str, body: Body) -> Body:
         """Ask another node; raise what it raises, `NodeSilent`, or `CallTooLarge`."""
+        ask = ASKING.around or NodeCalls._ask
+        return await ask(self, node, call, body)
+
+    async def _ask(self, node: str, call: str, body: Body) -> Body:
         call_id = f"{self._life}.{next(self._numbers)}"
         request = _encode([REQUEST, self.node, call, body, call_id])
         answer: asyncio.Future[Body] = asyncio.get_running_loop().create_future()
@@ -131,7 +136,8 @@ class NodeCalls:
     def _receive(self, message: bytes) -> None:
         match orjson.loads(message):
             case [1, str(node), str(call), dict(body), str(call_id)]:
-                self._take_request(node, call, body, call_id)
+                take_request = TAKING_REQUESTS.around or NodeCalls._take_request
+                take_request(self, node, call, body, call_id)
             case [2, str(call_id), dict(body)]:
                 self._settle(call_id, body, None)
             case [3, str(call_id), dict(body)]:
@@ -153,7 +159,8 @@ class NodeCalls:
             self._send(node, [REFUSAL, call_id, error_body(Overloaded())])
             return
         self._running.add(call_id)
-        work = self._carry_out(handler, node, body, call_id)
+        carry_out = CARRYING_OUT.around or NodeCalls._carry_out
+        work = carry_out(self, handler, node, body, call_id)
         self._tasks.start_work(work, name="a call of another node")
 
     async def _carry_out(
@@ -183,6 +190,11 @@ class NodeCalls:
         else:
             answer.set_exception(error)
             answer.exception()  # whoever asked may be gone
+
+
+ASKING: Final = HookPoint(NodeCalls._ask)
+TAKING_REQUESTS: Final = HookPoint(NodeCalls._take_request)
+CARRYING_OUT: Final = HookPoint(NodeCalls._carry_out)
 
 
 def _encode(message: list[object]) -> bytes:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from compiled.loader import SWITCH
 from persistence.errors import StartRefused
 from server.core.addresses import is_origin
 
@@ -76,7 +77,7 @@ def variable_name(model: type[BaseSettings], field: str) -> str:
 
 def unread_variables(known: Collection[str]) -> list[str]:
     """Name the variables that look like ours and that nothing reads: most are misspelled."""
-    given = (name.upper() for name in os.environ)
+    given = {name.upper() for name in os.environ} - {SWITCH}  # which is read before settings are
     return sorted(name for name in given if _looks_like_ours(name) and name not in known)
 
 

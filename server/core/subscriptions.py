@@ -64,19 +64,19 @@ log = logging.getLogger(__name__)
 Deliver: TypeAlias = Callable[[bytes], None]
 Stop: TypeAlias = Callable[[], None]
 
-TOPICS_MAX: Final = 200_000
-SUBSCRIBERS_PER_TOPIC_MAX: Final = 20_000
+# Without `Final` what tests change: compiled code would have its value as it is written here.
+TOPICS_MAX = 200_000
+SUBSCRIBERS_PER_TOPIC_MAX = 20_000
 # How many subscribers get a frame in one turn of the loop when it is spread: a write takes some
 # microseconds, and whatever else the node does waits for the turn's end.
 SPREAD_AT_ONCE: Final = 256
 # Up to how many subscribers it takes longer to ask whether all have one view than to go by views.
 FEW: Final = 3
 # How many topics a source is asked to catch up with at once.
-CAUGHT_UP_AT_ONCE: Final = 1000
-# How often what ended is looked for, and for how long such looks rest between announcements.
-SWEEP_POLL_S: Final = (10.0, 2.0)
-SWEEP_REST_S: Final = 0.25
-RETRY_BASE_S: Final = 0.2
+CAUGHT_UP_AT_ONCE = 1000
+# For how long sweeps rest between announcements.
+SWEEP_REST_S = 0.25
+RETRY_BASE_S = 0.2
 RETRY_MAX_S: Final = 10.0
 
 Who = TypeVar("Who", bound=Hashable)
@@ -101,6 +101,10 @@ class PollPolicy(NamedTuple):
 
     live_s: float
     alone_s: float
+
+
+# How often what ended is looked for.
+SWEEP_POLL = PollPolicy(live_s=10.0, alone_s=2.0)
 
 
 class TopicSource(Protocol[Who]):
@@ -546,7 +550,7 @@ class AnnouncedSweep:
     ) -> None:
         self._sweep = sweep
         self._kind: TopicKind[object] = subscriptions.kind(
-            name, source=self, poll=poll or PollPolicy(*SWEEP_POLL_S)
+            name, source=self, poll=poll or SWEEP_POLL
         )
         self._topic = self._kind.hold(_EVERYTHING)
 

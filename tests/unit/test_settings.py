@@ -6,13 +6,14 @@ import pytest
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from compiled.loader import SWITCH
 from persistence.database import Database
 from persistence.errors import StartRefused
 from persistence.rls import RlsDatabase
 from server.app import App
 from server.config import Config
 from server.core.clock import Clock
-from server.core.settings import S, Settings, SettingsReader, read_settings
+from server.core.settings import S, Settings, SettingsReader, read_settings, unread_variables
 from server.core.tasks import Tasks
 from server.domains.contract import Build, Domain
 from server.domains.play.games.settings import GameSettings
@@ -103,3 +104,12 @@ def test_a_bad_setting_of_a_domain_ends_a_command_before_it_does_anything(
     assert done.status == 1
     assert "PLAYHALL_XP_PER_GAME: Input should be greater than or equal to 0." in done.said
     assert not folder.exists()
+
+
+def test_the_switch_of_the_compiled_build_is_no_misspelled_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(SWITCH, "")
+    monkeypatch.setenv(f"{SWITCH}_", "")
+    assert f"{SWITCH}_" in unread_variables(())
+    assert SWITCH not in unread_variables(())

@@ -8,10 +8,11 @@ A connection's commands are taken up in the order in which they came.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from persistence.hook_points import HookPoint
 from protocol.catalog import COMMANDS
 from protocol.codec import CommandRefused, decode, encode, encode_ok, encode_refusal
 from protocol.envelope import Command, Update, WireModel, type_of
@@ -140,6 +141,12 @@ class Session:
 
     def on_message(self, message: bytes) -> None:
         """Carry out one command, or answer why not."""
+        if (observed := TAKING_MESSAGES.around) is None:
+            self._take(message)
+        else:
+            observed(self, message)
+
+    def _take(self, message: bytes) -> None:
         try:
             command = decode(message)
         except CommandRefused as refused:
@@ -151,8 +158,10 @@ class Session:
             self.refuse(command.id, problem)
         elif self._draining or route.awaited is not None:
             self._enqueue(QueuedCommand(command, route))
-        else:
+        elif (observed := RUNNING_NOW.around) is None:
             self._run_now(command, route)
+        else:
+            observed(self, command, route)
 
     def on_close(self) -> None:
         """Let go of everything this connection followed."""
@@ -177,11 +186,17 @@ class Session:
         """Answer a command with `ok`."""
         self.socket.send(text_frame(encode_ok(command_id, **(fields or {}))))
 
-    async def answer(self, command: Command, work: Awaitable[Answer]) -> None:
+    def answer(self, command: Command, work: Awaitable[Answer]) -> Coroutine[Any, Any, None]:
         """Await what carries out a command, and send exactly one reply, whatever it raises.
 
         The reply is encoded before anything is sent, so an answer that is no JSON is refused too.
         """
+        # Not a coroutine function: whoever observes it takes note before anything is awaited.
+        if (observed := ANSWERING.around) is None:
+            return self._answer(command, work)
+        return observed(self, command, work)
+
+    async def _answer(self, command: Command, work: Awaitable[Answer]) -> None:
         try:
             answer = await work
             if isinstance(answer, WireModel):
@@ -198,6 +213,12 @@ class Session:
 
     def refuse(self, command_id: int | None, error: PlayhallError) -> None:
         """Answer a command with an error."""
+        if (observed := REFUSING.around) is None:
+            self._refuse(command_id, error)
+        else:
+            observed(self, command_id, error)
+
+    def _refuse(self, command_id: int | None, error: PlayhallError) -> None:
         self.sessions.count_refusal(error.wire_code)
         self.socket.send(text_frame(encode_refusal(command_id, error)))
         if isinstance(error, WrongNode):
@@ -277,9 +298,11 @@ class Session:
             while self._queue:
                 queued = self._queue.pop(0)
                 if queued.route.awaited is None:
-                    self._run_now(queued.command, queued.route)
+                    run_now = RUNNING_NOW.around or Session._run_now
+                    run_now(self, queued.command, queued.route)
                 else:
-                    await self._run_awaited(queued.command, queued.route)
+                    run_awaited = RUNNING_AWAITED.around or Session._run_awaited
+                    await run_awaited(self, queued.command, queued.route)
         finally:
             self._draining = False
 
@@ -287,6 +310,12 @@ class Session:
         assert route.awaited is not None
         await self.answer(command, route.awaited(self, command))
 
+
+TAKING_MESSAGES: Final = HookPoint(Session._take)
+RUNNING_NOW: Final = HookPoint(Session._run_now)
+RUNNING_AWAITED: Final = HookPoint(Session._run_awaited)
+ANSWERING: Final = HookPoint(Session._answer)
+REFUSING: Final = HookPoint(Session._refuse)
 
 SWEEP_EVERY_S = 1.0
 SILENT_INTERVALS = 2

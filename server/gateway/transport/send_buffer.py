@@ -7,8 +7,10 @@ all of the write before; so a client that does not read costs one write's copy a
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from persistence.hook_points import HookPoint
 from server.core.containment import contain_failures, log_failure
 from server.gateway.transport.limits import TransportLimits
 
@@ -30,11 +32,15 @@ class BufferFlusher:
         self._dirty: list[SendBuffer] = []
         self._stalled: dict[SendBuffer, float] = {}
         self._sweeping = False
+        observed = FLUSHING.around
+        self._flush_later: Callable[[], object] = (
+            self._flush if observed is None else partial(observed, self)
+        )
 
     def mark_dirty(self, outbox: "SendBuffer") -> None:
         """Have an outbox flushed at the end of this turn."""
         if not self._dirty:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush_later)
         self._dirty.append(outbox)
 
     def note_stalled(self, outbox: "SendBuffer") -> None:
@@ -73,6 +79,10 @@ class BufferFlusher:
         self._sweeping = False
         if self._stalled:
             self._sweep_later()
+
+
+# Observed only by those who began before the flusher was made.
+FLUSHING: Final = HookPoint(BufferFlusher._flush)
 
 
 class SendBuffer(ABC):

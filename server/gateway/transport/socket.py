@@ -7,7 +7,7 @@ then ends its side and drops what still comes. After `close_timeout_s` it aborts
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol
 
 from protocol.errors import CloseReason
 from server.core.containment import contain_failures, log_failure
@@ -30,14 +30,6 @@ class WebSocketHandler(Protocol):
 
     def on_close(self) -> None:
         """Take note that the connection is gone; called once, if `on_open` was."""
-
-
-@runtime_checkable
-class BinaryWebSocketHandler(Protocol):
-    """A peer that also takes binary messages; with any other they end the connection."""
-
-    def on_binary(self, message: bytes, /) -> None:
-        """Take a whole binary message of at most `frame_bytes_max` bytes."""
 
 
 Accept = Callable[[UpgradeRequest], WebSocketHandler | HttpRefusal]

@@ -44,9 +44,10 @@ from server.gateway.transport.framing import (
     parse_close,
     pong_frame,
 )
+from server.gateway.transport.handlers import BinaryWebSocketHandler
 from server.gateway.transport.handshake import HttpRefusal, NegotiatedHandshake, UpgradeRequest
 from server.gateway.transport.limits import TransportLimits
-from server.gateway.transport.socket import Accept, BinaryWebSocketHandler, Socket, WebSocketHandler
+from server.gateway.transport.socket import Accept, Socket, WebSocketHandler
 
 __all__ = [
     "Accept",

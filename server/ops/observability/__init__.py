@@ -2,7 +2,7 @@
 
 For: seeing what one request or command caused, on all nodes that had a part in it.
 
-Promises: a server that asks for none of them runs the very methods that are written in the other
-packages. What observes them replaces them by wrappers when the server starts (`wrapping`), so the
-paths of commands and events have no hooks, no checks and no calls for it.
+Promises: a server that asks for none of them compares a few pointers with None for each command
+(`persistence.hook_points`), and loads nothing of this. Nothing replaces a method: compiled code,
+which looks none up, would not notice.
 """

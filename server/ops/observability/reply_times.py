@@ -23,16 +23,15 @@ from typing import Any, Final, NamedTuple
 
 from prometheus_client.registry import Collector
 
-from persistence.eventlog.writer import EventLogWriter, _Writer
+from persistence.eventlog.writer import APPENDING, WRITING_ALONE, EventLogWriter, _Writer
 from protocol.errors import PlayhallError
 from server.core.durations import Durations
 from server.core.loop_watch import CollectorWatch
 from server.domains.play.games.inputs import Reply
-from server.domains.play.games.live_game import LiveGame
+from server.domains.play.games.live_game import ACTING, LiveGame
 from server.gateway.metrics import DurationCollector
-from server.gateway.session.sessions import Session
-from server.gateway.transport.send_buffer import BufferFlusher
-from server.ops.observability.wrapping import wrap_method
+from server.gateway.session.sessions import TAKING_MESSAGES, Session
+from server.gateway.transport.send_buffer import FLUSHING, BufferFlusher
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +95,7 @@ class ReplyTimes:
         self._collector.start()
         self._observe_moves()
         self._observe_commits()
-        wrap_method(BufferFlusher, "_flush", self._wrap_flush)
+        FLUSHING.observe(self._wrap_flush)
         return DurationCollector(
             "reply_seconds",
             "What replies to moves waited for.",
@@ -109,7 +108,7 @@ class ReplyTimes:
         reply.commit = self._commit
         self._unwritten.append(reply)
 
-    # ------------------------------------------------------------------ what is wrapped
+    # ------------------------------------------------------------------ what is observed
 
     def _observe_moves(self) -> None:
         def wrap_message(original: Callable[..., None]) -> Callable[..., None]:
@@ -126,19 +125,24 @@ class ReplyTimes:
 
         def wrap_act(original: Callable[..., None]) -> Callable[..., None]:
             def act(
-                game: LiveGame, seat: int, cmd_no: int, move: Any, reply: Reply, **options: Any
+                game: LiveGame,
+                seat: int,
+                cmd_no: int,
+                move: Any,
+                reply: Reply,
+                expected_head: int | None,
             ) -> None:
                 if self._start is None:  # of a bot, or of another node's player
-                    original(game, seat, cmd_no, move, reply, **options)
+                    original(game, seat, cmd_no, move, reply, expected_head)
                     return
                 timed = _TimedReply(reply, self, self._start)
-                original(game, seat, cmd_no, move, timed, **options)
+                original(game, seat, cmd_no, move, timed, expected_head)
                 timed.decided_s = time.perf_counter()
 
             return act
 
-        wrap_method(Session, "on_message", wrap_message)
-        wrap_method(LiveGame, "act", wrap_act)
+        TAKING_MESSAGES.observe(wrap_message)
+        ACTING.observe(wrap_act)
 
     def _observe_commits(self) -> None:
         # Nothing is awaited between the statement's answer and the calls of the owners, so the
@@ -160,8 +164,8 @@ class ReplyTimes:
 
             return write_alone
 
-        wrap_method(_Writer, "_append", wrap_append)
-        wrap_method(EventLogWriter, "_write_alone", wrap_write_alone)
+        APPENDING.observe(wrap_append)
+        WRITING_ALONE.observe(wrap_write_alone)
 
     def _wrap_flush(self, original: Callable[..., None]) -> Callable[..., None]:
         def flush(flusher: BufferFlusher) -> None:

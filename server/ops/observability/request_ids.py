@@ -10,8 +10,7 @@ from aiohttp import web
 
 from protocol.envelope import Command
 from server.core.json_logs import naming
-from server.gateway.session.sessions import CommandRoute, Session
-from server.ops.observability.wrapping import wrap_method
+from server.gateway.session.sessions import RUNNING_AWAITED, RUNNING_NOW, CommandRoute, Session
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -59,8 +58,8 @@ def name_commands(ids: RequestIds) -> None:
 
         return run_awaited
 
-    wrap_method(Session, "_run_now", wrap_now)
-    wrap_method(Session, "_run_awaited", wrap_awaited)
+    RUNNING_NOW.observe(wrap_now)
+    RUNNING_AWAITED.observe(wrap_awaited)
 
 
 def name_requests(app: web.Application, ids: RequestIds) -> None:

@@ -51,20 +51,26 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from persistence.broker.dispatch import HandlerRegistry
+from persistence.broker.dispatch import DISPATCHING, HandlerRegistry
 from persistence.broker.port import Notice
-from persistence.broker.redis import RedisBroker
+from persistence.broker.redis import PUBLISHING, RedisBroker
 from persistence.eventlog.writer import EventRow, RowsLost
 from protocol.envelope import Command
 from protocol.errors import PlayhallError
 from protocol.ids import GameId
-from server.core.node_calls import Body, NodeCalls
+from server.core.node_calls import ASKING, CARRYING_OUT, TAKING_REQUESTS, Body, NodeCalls
 from server.domains.play.games.inputs import Reply
-from server.domains.play.games.live_game import LiveGame
+from server.domains.play.games.live_game import ACTING, COMMITTING, LOSING, LiveGame
 from server.domains.play.games.recorder import RecordedEvent
-from server.domains.play.games.subscribers import Subscribers
-from server.gateway.session.sessions import CommandRoute, Session
-from server.ops.observability.wrapping import wrap_method
+from server.domains.play.games.subscribers import PUBLISHING_EVENTS, Subscribers
+from server.gateway.session.sessions import (
+    ANSWERING,
+    REFUSING,
+    RUNNING_AWAITED,
+    RUNNING_NOW,
+    CommandRoute,
+    Session,
+)
 from server.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -258,10 +264,10 @@ def _observe_sessions(tracer: Tracer, sampler: _Sampler) -> None:
 
         return refuse
 
-    wrap_method(Session, "_run_now", wrap_now)
-    wrap_method(Session, "_run_awaited", wrap_awaited)
-    wrap_method(Session, "answer", wrap_answer)
-    wrap_method(Session, "refuse", wrap_refuse)
+    RUNNING_NOW.observe(wrap_now)
+    RUNNING_AWAITED.observe(wrap_awaited)
+    ANSWERING.observe(wrap_answer)
+    REFUSING.observe(wrap_refuse)
 
 
 async def _ending(span: Span, work: Awaitable[None]) -> None:
@@ -306,9 +312,9 @@ def _observe_calls(tracer: Tracer) -> None:
 
         return carry_out
 
-    wrap_method(NodeCalls, "ask", wrap_ask)
-    wrap_method(NodeCalls, "_take_request", wrap_take_request)
-    wrap_method(NodeCalls, "_carry_out", wrap_carry_out)
+    ASKING.observe(wrap_ask)
+    TAKING_REQUESTS.observe(wrap_take_request)
+    CARRYING_OUT.observe(wrap_carry_out)
 
 
 @contextmanager
@@ -354,8 +360,8 @@ def _observe_broker() -> None:
 
         return dispatch_notice
 
-    wrap_method(RedisBroker, "publish", wrap_publish)
-    wrap_method(HandlerRegistry, "dispatch_notice", wrap_dispatch)
+    PUBLISHING.observe(wrap_publish)
+    DISPATCHING.observe(wrap_dispatch)
 
 
 # ---------------------------------------------------------------------- games
@@ -409,12 +415,11 @@ def _observe_games(tracer: Tracer) -> None:
             cmd_no: int,
             move: Any,
             reply: Reply,
-            *,
-            expected_head: int | None = None,
+            expected_head: int | None,
         ) -> None:
             parent = otel.get_current()
             if not get_current_span().is_recording():
-                original(game, seat, cmd_no, move, reply, expected_head=expected_head)
+                original(game, seat, cmd_no, move, reply, expected_head)
                 return
             first = game.fold.next_index
             root = otel.get_value(_ROOT)
@@ -425,7 +430,7 @@ def _observe_games(tracer: Tracer) -> None:
                 "playhall.cmd_no": cmd_no,
             }
             with _span(tracer, "game.decide", SpanKind.INTERNAL, attributes):
-                original(game, seat, cmd_no, move, replying, expected_head=expected_head)
+                original(game, seat, cmd_no, move, replying, expected_head)
             replying.take_root()
             last = game.fold.next_index - 1
             if last >= first:
@@ -474,10 +479,10 @@ def _observe_games(tracer: Tracer) -> None:
 
         return publish
 
-    wrap_method(LiveGame, "act", wrap_act)
-    wrap_method(LiveGame, "_on_committed", wrap_committed)
-    wrap_method(LiveGame, "_on_lost", wrap_lost)
-    wrap_method(Subscribers, "publish", wrap_publish)
+    ACTING.observe(wrap_act)
+    COMMITTING.observe(wrap_committed)
+    LOSING.observe(wrap_lost)
+    PUBLISHING_EVENTS.observe(wrap_publish)
 
 
 class _Replying:

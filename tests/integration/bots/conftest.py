@@ -18,8 +18,10 @@ from persistence.rls import ANONYMOUS_ROLE, RlsDatabase
 from protocol.ids import UserId, new_id
 from server.app import App
 from server.config import Config
+from server.core import subscriptions
 from server.core.clock import Clock
 from server.core.settings import SettingsReader
+from server.core.subscriptions import PollPolicy
 from server.core.tasks import Tasks
 from server.domains.compete.bots.authentication import TokenAuthenticator
 from server.domains.compete.epochs.settings import EpochSettings
@@ -163,8 +165,8 @@ async def node(
     database = await Database.open(dsn, embedded=True)
     anonymous = await Database.open(dsn, embedded=True, role=ANONYMOUS_ROLE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("server.core.subscriptions.SWEEP_POLL_S", (0.05, 0.05))
-        patch.setattr("server.core.subscriptions.SWEEP_REST_S", 0.0)
+        patch.setattr(subscriptions, "SWEEP_POLL", PollPolicy(live_s=0.05, alone_s=0.05))
+        patch.setattr(subscriptions, "SWEEP_REST_S", 0.0)
         async with _node(database, anonymous, tmp_path_factory.mktemp("node")) as node:
             yield node
     await anonymous.close()

@@ -21,7 +21,7 @@ from server.core.clock import Clock
 from server.core.events import LobbyGameCompleted, LocalEventBus
 from server.core.subscriptions import Subscriptions
 from server.core.tasks import Tasks
-from server.domains.play.games import recorder
+from server.domains.play.games import registry as registry_module
 from server.domains.play.games.live_game import LiveGame
 from server.domains.play.games.registry import GameRegistry, GameRegistryConfig
 from server.rulesets import find_rulesets
@@ -158,7 +158,7 @@ async def act(game: LiveGame, seat: int, cmd_no: int, move: dict[str, Any]) -> i
 async def room(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
     """A node with two writers and quick bots; a test's games have the same seeds in every run."""
     seeds = (f"{number:032x}" for number in itertools.count(1))
-    monkeypatch.setattr(recorder, "draw_seed", lambda: next(seeds))
+    monkeypatch.setattr(registry_module, "draw_seed", lambda: next(seeds))
     over: list[LobbyId] = []
     events = LocalEventBus()
     events.add_listeners({LobbyGameCompleted: lambda event: over.append(event.lobby_id)})

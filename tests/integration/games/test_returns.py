@@ -19,6 +19,9 @@ from server.domains.play.games.commands import GameCommands
 from server.domains.play.games.live_game import LiveGame
 from server.gateway.session.identity import Identity
 from server.gateway.session.sessions import CommandRate, Session, Sessions
+from server.gateway.transport.limits import TransportLimits
+from server.gateway.transport.send_buffer import BufferFlusher
+from server.gateway.transport.socket import Socket
 from server.rulesets import find_rulesets
 from tests.integration.games.conftest import Asked, Room, payloads
 
@@ -26,21 +29,25 @@ WAIT_S = 20
 FOREVER_S = 10**10
 
 
-class FrameSink:
-    """A socket that keeps what is sent, in however many frames at once."""
-
-    closing = False
-    queued_bytes = 0
+class FrameSink(asyncio.Transport):
+    """A transport that keeps what is sent, in however many frames at once."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.replies: list[dict[str, Any]] = []
         self.updates: list[dict[str, Any]] = []
         self.news = asyncio.Event()
 
-    def send(self, frames: bytes) -> None:
-        for message in map(orjson.loads, payloads(frames)):
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        for message in map(orjson.loads, payloads(bytes(data))):
             (self.replies if "re" in message else self.updates).append(message)
         self.news.set()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass  # it takes everything
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
 
 Enter = Callable[[PlayerId], tuple[Session, FrameSink]]
@@ -65,11 +72,12 @@ async def enter(room: Room) -> AsyncIterator[Enter]:
             subscriptions=Subscriptions(MemoryBroker()),
             clock=clock,
         )
+        flusher = BufferFlusher(asyncio.get_running_loop(), TransportLimits())
         sessions.routes = {type_of(asked): route for asked, route in commands.routes().items()}
 
         def come(player_id: PlayerId) -> tuple[Session, FrameSink]:
             session, memory = sessions.create_session(), FrameSink()
-            session.on_open(memory)  # type: ignore[arg-type]  # all of a socket that is used
+            session.on_open(Socket(memory, flusher, remote="::1", on_gone=lambda _: None))
             who = UserId(player_id), player_id, SessionId(new_id()), "Ann", FOREVER_S
             sessions.greet(session, Identity(*who))
             return session, memory

@@ -14,6 +14,7 @@ from persistence.eventlog.hashchain import genesis_hash
 from persistence.eventlog.writer import (
     SQL,
     EventRow,
+    GameBatch,
     LogState,
     OwnerFenced,
     RowsLost,
@@ -222,7 +223,17 @@ async def test_fenced_game_does_not_hurt_its_batch_mates(bench: Bench) -> None:
         await game.until(committed=2)
 
 
-async def test_locked_game_does_not_hold_up_the_others(bench: Bench, fresh_dsn: str) -> None:
+async def test_locked_game_does_not_hold_up_the_others(
+    bench: Bench, fresh_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried_alone = asyncio.Event()
+    put_back = bench.log._put_back
+
+    def noted(batch: GameBatch) -> None:
+        tried_alone.set()
+        put_back(batch)
+
+    monkeypatch.setattr(bench.log, "_put_back", noted)
     games = [await bench.game() for _ in range(6)]
     holder = await asyncpg.connect(fresh_dsn)
     lock = holder.transaction()
@@ -236,6 +247,7 @@ async def test_locked_game_does_not_hold_up_the_others(bench: Bench, fresh_dsn: 
     assert games[0].committed == []
     # In the statement that they share: it has not waited for the lock until it was given up.
     assert bench.log.metrics.batches - before == 1
+    await asyncio.wait_for(tried_alone.wait(), 30)
     await lock.rollback()
     await games[0].until(committed=1)
     await holder.close()

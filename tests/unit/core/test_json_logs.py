@@ -6,13 +6,12 @@ import logging
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from persistence.hook_points import HookPoint
 from server.core.json_logs import JsonFormatter, naming
-from server.ops.observability.wrapping import wrap_method
 
 ROOT = Path(__file__).parents[3]
 
@@ -77,24 +76,41 @@ def test_every_line_about_a_game_names_it_in_a_field() -> None:
     assert [call for call in calls if '"game_id":' not in call] == []
 
 
-def test_a_method_that_is_gone_cannot_be_observed() -> None:
-    class Base:
-        def inherited(self) -> None: ...
+def test_what_was_observed_first_is_innermost() -> None:
+    called: list[str] = []
+    point = HookPoint(called.append)
 
-    class Here(Base): ...
+    def named(name: str) -> Callable[[Callable[[str], None]], Callable[[str], None]]:
+        def wrap(original: Callable[[str], None]) -> Callable[[str], None]:
+            def run(what: str) -> None:
+                called.append(name)
+                original(what)
 
-    with pytest.raises(AttributeError, match="has no method inherited"):
-        wrap_method(Here, "inherited", lambda original: original)
+            return run
+
+        return wrap
+
+    assert point.around is None
+    point.observe(named("inner"))
+    point.observe(named("outer"))
+    assert point.around is not None
+    point.around("itself")
+    assert called == ["outer", "inner", "itself"]
 
 
-def test_a_server_that_traces_nothing_loads_and_replaces_nothing() -> None:
+def test_a_server_that_traces_nothing_loads_and_observes_nothing() -> None:
     program = """
 import sys
 import server.serving
-from persistence.broker.dispatch import HandlerRegistry
-from server.gateway.session.sessions import Session
+from persistence.hook_points import HookPoint
 assert not any(name.startswith("opentelemetry") for name in sys.modules)
-for method in (Session._run_now, Session._run_awaited, HandlerRegistry.dispatch_notice):
-    assert not hasattr(method, "__closure__") or method.__closure__ is None, method
+points = {
+    each
+    for module in list(sys.modules.values())
+    for each in vars(module).values()
+    if isinstance(each, HookPoint)
+}
+assert len(points) > 10, points
+assert all(point.around is None for point in points), points
 """
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)

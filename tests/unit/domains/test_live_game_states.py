@@ -24,7 +24,7 @@ from persistence.eventlog.writer import (
 )
 from persistence.games.model import NewGame, NewPlayer
 from protocol.errors import GameOver, NotCommitted, Overloaded, PlayhallError, Quarantined
-from protocol.ids import PlayerId, new_id
+from protocol.ids import LobbyId, PlayerId, new_id
 from server.core.clock import Clock
 from server.core.subscriptions import Subscriptions
 from server.domains.play.games.live_game import (
@@ -34,7 +34,7 @@ from server.domains.play.games.live_game import (
     LiveGameInput,
     LiveGameState,
 )
-from server.domains.play.games.recorder import prepare_game
+from server.domains.play.games.recorder import draw_seed, prepare_game
 from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.rulesets import find_rulesets
 
@@ -56,13 +56,15 @@ class Table:
             ruleset="relay",
             config={},
             players=players,
-            lobby_id=None,
-            lobby_version=None,
+            lobby_id=LobbyId(new_id()),
+            lobby_version=0,
             is_public=True,
             join_code=None,
             seats=2,
         )
-        made = prepare_game(new, find_rulesets()["relay"], node="here", moment=clock.moment())
+        made = prepare_game(
+            new, find_rulesets()["relay"], node="here", moment=clock.moment(), seed=draw_seed()
+        )
         self.game = LiveGame(
             made.row.id,
             made.recorder,

@@ -66,6 +66,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from itertools import chain, islice
 from typing import Final
 
@@ -81,6 +82,7 @@ from persistence.eventlog.writer import (
     ValuesUnstorable,
     to_not_committed,
 )
+from persistence.hook_points import HookPoint
 from protocol.errors import (
     BadIndex,
     CmdNoForgotten,
@@ -146,7 +148,7 @@ AHEAD_EVENTS_MAX = 1000
 TIMERS_AT_ONCE = 16
 # After how long without an event a real-time game logs a tick that took no inputs, so that the
 # next owner knows how far its viewers may have seen it.
-SILENCE_S = 30
+SILENCE_S: float = 30
 
 
 class LiveGameState(Enum):
@@ -310,9 +312,7 @@ class LiveGame:
         self._callbacks = callbacks
         self._may_serve = may_serve
         self._has_room = log.require_room
-        self._log: GameLog = log.open_game(
-            game_id, owner_epoch, committed=self._on_committed, failed=self._on_lost
-        )
+        self._log: GameLog = self._open_log(log)
         self._ahead: deque[RecordedEvent] = deque()  # decided, not committed
         # Of a real-time game: what waits for the next tick, and what viewers are sent.
         rules = self.fold.realtime
@@ -329,6 +329,15 @@ class LiveGame:
             )
         # Replies that wait: the event that must be committed first, whom to call, with what.
         self._owed: deque[tuple[int, Reply, int | PlayhallError]] = deque()
+
+    def _open_log(self, log: EventLogWriter) -> GameLog:
+        committed, lost = COMMITTING.around, LOSING.around
+        return log.open_game(
+            self.game_id,
+            self.owner_epoch,
+            committed=self._on_committed if committed is None else partial(committed, self),
+            failed=self._on_lost if lost is None else partial(lost, self),
+        )
 
     # ------------------------------------------------------------------ what is asked
 
@@ -409,6 +418,14 @@ class LiveGame:
 
         With `expected_head`, only if nothing that counts has happened since that event.
         """
+        if (observed := ACTING.around) is None:
+            self._act(seat, cmd_no, move, reply, expected_head)
+        else:
+            observed(self, seat, cmd_no, move, reply, expected_head)
+
+    def _act(
+        self, seat: int, cmd_no: int, move: Payload, reply: Reply, expected_head: int | None
+    ) -> None:
         if self.state is not PLAYING:
             self.require_sound()  # first: this state may remember answers that were never written
         occupant = self.fold.table.seats[seat]
@@ -833,6 +850,12 @@ class LiveGame:
         if after is None:
             raise IllegalTransition(self.state, event)
         self.state = after
+
+
+ACTING: Final = HookPoint(LiveGame._act)
+# Observed only by those who began before the game was opened.
+COMMITTING: Final = HookPoint(LiveGame._on_committed)
+LOSING: Final = HookPoint(LiveGame._on_lost)
 
 
 def _too_many_misplays(illegal: IllegalMove) -> TooManyMisplays:

@@ -114,9 +114,11 @@ def draw_seed() -> str:
     return secrets.token_hex(SEED_BYTES)
 
 
-def prepare_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> PreparedGame:
-    """Draw a seed, and set the game up by its rules."""
-    row = _row(new, ruleset, node=node, moment=moment)
+def prepare_game(
+    new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment, seed: str
+) -> PreparedGame:
+    """Set a game up by its rules; `seed` is all its chance."""
+    row = _row(new, ruleset, node=node, moment=moment, seed=seed)
     players = tuple(SeatedPlayer(player.player_id, player.bot) for player in new.players)
     origin = GameOrigin(ruleset, players, ruleset.config.model_validate(new.config), row.seed)
     recorder = EventRecorder(GameFold(origin), genesis_hash(row.id))
@@ -135,12 +137,12 @@ def prepare_game(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment
     return PreparedGame(row, recorder, rows + more_rows, recorded + more_recorded)
 
 
-def _row(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment) -> GameRow:
+def _row(new: NewGame, ruleset: AnyRuleset, *, node: str, moment: Moment, seed: str) -> GameRow:
     return GameRow(
         id=GameId(new_id()),
         ruleset=ruleset.name,
         ruleset_version=ruleset.version,
-        seed=draw_seed(),
+        seed=seed,
         config=new.config,
         node=node,
         created_at=moment.at,

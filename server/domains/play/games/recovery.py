@@ -23,8 +23,10 @@ class CorruptLog(Exception):
 
 
 def decode_row(row: EventRow) -> RecordedEvent:
-    """Read a stored event back."""
+    """Read a stored event back; raise `InvalidPayload` or `ValueError` where it is none."""
     payload = orjson.loads(row.payload)
+    if not isinstance(payload, dict):
+        raise InvalidPayload("its payload is not an object")
     return RecordedEvent(
         row.event_index,
         Event(row.type, payload, ms_from_datetime(row.at)),

@@ -32,7 +32,7 @@ from server.core.tasks import Tasks
 from server.domains.play.games.elsewhere import INTEREST_S, RemoteGames
 from server.domains.play.games.live_game import LiveGame, LiveGameCallbacks
 from server.domains.play.games.placement import Placement
-from server.domains.play.games.recorder import EventRecorder, prepare_game
+from server.domains.play.games.recorder import EventRecorder, draw_seed, prepare_game
 from server.domains.play.games.recovery import CorruptLog, recover_game
 from server.domains.play.games.ruleset_failures import RulesetFailures
 from server.domains.play.games.subscribers import encode_stopped_frame
@@ -251,9 +251,9 @@ class GameRegistry:
         if self._placement is not None and not isinstance(ruleset, RealtimeRuleset):
             node = await self._placement.choose()
         try:
-            moment = self._clock.moment()
+            moment, seed = self._clock.moment(), draw_seed()
             with CALLING_RULES:
-                made = prepare_game(new, ruleset, node=node, moment=moment)
+                made = prepare_game(new, ruleset, node=node, moment=moment, seed=seed)
         except RAISED_BY_RULES as error:
             self.faults.count(ruleset.name, "setup", error)
             raise PlayhallError(

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 import orjson
 
+from persistence.hook_points import HookPoint
 from protocol.codec import encode
 from protocol.errors import CloseReason, Overloaded, Quarantined
 from protocol.games import GameStopped
@@ -212,6 +213,12 @@ class Subscribers:
 
         `last_hash` is that of the last of them.
         """
+        if (observed := PUBLISHING_EVENTS.around) is None:
+            self._publish(recorded, last_hash)
+        else:
+            observed(self, recorded, last_hash)
+
+    def _publish(self, recorded: Sequence[RecordedEvent], last_hash: bytes) -> None:
         topic = self._topic
         if topic is None:
             return
@@ -278,3 +285,6 @@ class Subscribers:
             follower.end()
         if topic is not None:
             topic.release()
+
+
+PUBLISHING_EVENTS: Final = HookPoint(Subscribers._publish)
